@@ -1,0 +1,1 @@
+"""The daemon on a node: one link, one spool, one worker. It asks the machine floor for everything else."""

@@ -1,0 +1,1 @@
+"""People's hands: nanny-ops for operators, nanny-agent for nodes."""

@@ -1,0 +1,1 @@
+"""The control plane: decides and remembers, never touches a machine."""

@@ -1,0 +1,1 @@
+"""Decisions: plain functions over the store; no FastAPI, no SQL."""

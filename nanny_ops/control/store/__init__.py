@@ -1,0 +1,1 @@
+"""The only SQL: tables, one file per noun, migrations."""

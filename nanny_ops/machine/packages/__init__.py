@@ -1,0 +1,1 @@
+"""What a patch script's output means, one leaf per package manager."""

@@ -1,0 +1,168 @@
+"""The typed catalogue of what may be asked of a machine: the only door between the agent's loops and this floor.
+
+A verb is a record, its answer is a record; both can cross a socket. In process is one transport, a privileged helper's
+socket will be another, so no verb carries a callable, an open file or anything else that only lives in one process.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from nanny_ops.protocol.patch import PackageChange
+
+
+class JobPhase(StrEnum):
+    """Where a job stands, as its directory tells."""
+
+    #: No such directory.
+    ABSENT = "absent"
+    #: Written, its supervisor has not begun the script: safe to start again.
+    READY = "ready"
+    RUNNING = "running"
+    #: Its result file is there.
+    DONE = "done"
+    #: The script was begun, nothing supervises it, and there is no result: never to be rerun.
+    LOST = "lost"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DescribeHost:
+    """Ask who this machine is."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostFacts:
+    """Who this machine is; names as in the wire's Register."""
+
+    hostname: str
+    platform: str
+    platform_family: str
+    platform_version: str
+    kernel_version: str
+    kernel_arch: str
+    os_type: str
+    primary_ip: str
+    all_ips: list[str]
+    #: True where /usr/bin/pct and /etc/pve say that this is a Proxmox VE node.
+    proxmox: bool
+    boot_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadMetrics:
+    """Ask for one reading of CPU, memory, disks and network."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricsReading:
+    """Keyword arguments of the wire's SystemMetrics, without ``agent_id``, ``timestamp`` and ``version``."""
+
+    values: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProxmoxAccess:
+    """How to reach one Proxmox VE API; exactly one of ``ca_file`` and ``fingerprint``, or neither for the system's CAs."""
+
+    url: str
+    #: ``user@realm!name=secret``.
+    token: str = field(repr=False)
+    ca_file: str = ""
+    #: SHA-256 of the node's certificate, hex with or without colons.
+    fingerprint: str = ""
+    timeout_seconds: float = 10.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadProxmox:
+    """Ask for the cluster, the node that answers, and that node's guests."""
+
+    access: ProxmoxAccess
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProxmoxReading:
+    """Bodies for the wire's Proxmox reports, in an order that can be sent as it is.
+
+    ``cluster`` is None outside a cluster. ``problems`` holds one sentence per thing that could not be read.
+    """
+
+    node_name: str
+    cluster: dict[str, Any] | None
+    nodes: list[dict[str, Any]]
+    lxc: list[dict[str, Any]]
+    qemu: list[dict[str, Any]]
+    problems: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScriptJob:
+    """One run of one verified script on one target."""
+
+    job_id: str
+    #: None is this host; otherwise a container.
+    vmid: int | None
+    script: bytes
+    sha256: str
+    argv: list[str]
+    timeout_seconds: int
+    dry_run: bool
+    output_cap: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class StartScript:
+    """Ask for a job to be begun outside the caller's process; asking twice begins it once."""
+
+    job: ScriptJob
+
+
+@dataclass(frozen=True, kw_only=True)
+class LookJob:
+    """Ask where a job stands."""
+
+    job_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class CancelJob:
+    """Ask for a job's script to be ended with all its children."""
+
+    job_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForgetJob:
+    """Ask for a job's directory to be removed; its result has been delivered."""
+
+    job_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobResult:
+    """What a job came to. ``outcome`` is a word of protocol.operation.Outcome, ``reason`` a sentence for a person."""
+
+    outcome: str
+    reason: str
+    exit_code: int | None
+    started_at: str
+    finished_at: str
+    duration_ms: int
+    packages: list[PackageChange] = field(default_factory=list)
+    stdout_truncated: bool = False
+    stderr_truncated: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobState:
+    """The answer about a job; the paths name files that may still grow while it runs."""
+
+    job_id: str
+    phase: JobPhase
+    stdout_path: str = ""
+    stderr_path: str = ""
+    result: JobResult | None = None
+
+
+Verb = DescribeHost | ReadMetrics | ReadProxmox | StartScript | LookJob | CancelJob | ForgetJob
+Answer = HostFacts | MetricsReading | ProxmoxReading | JobState

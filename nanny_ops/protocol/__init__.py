@@ -1,0 +1,1 @@
+"""What may be said between control plane, agents and operators: records and words, no I/O."""

@@ -1,0 +1,115 @@
+"""The life of an order: its states, what it may come to, and what it is aimed at."""
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from annotated_types import Ge, Le, MaxLen
+
+from nanny_ops.errors import ValidationFailed
+
+
+class Status(StrEnum):
+    """Where an operation stands."""
+
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+
+
+OPEN = frozenset({Status.PENDING, Status.DELIVERED, Status.RUNNING})
+ENDED = frozenset(Status) - OPEN
+
+#: From where to where an operation may go. Late results may still turn an expired or cancelled one into its true end.
+MOVES: dict[Status, frozenset[Status]] = {
+    Status.PENDING: frozenset(
+        {Status.DELIVERED, Status.RUNNING, Status.COMPLETED, Status.FAILED, Status.CANCELLED, Status.EXPIRED}
+    ),
+    Status.DELIVERED: frozenset({Status.RUNNING, Status.COMPLETED, Status.FAILED, Status.CANCELLED, Status.EXPIRED}),
+    Status.RUNNING: frozenset({Status.COMPLETED, Status.FAILED, Status.CANCELLED, Status.EXPIRED}),
+    Status.COMPLETED: frozenset(),
+    Status.FAILED: frozenset(),
+    Status.CANCELLED: frozenset({Status.COMPLETED, Status.FAILED}),
+    Status.EXPIRED: frozenset({Status.COMPLETED, Status.FAILED}),
+}
+
+
+class Outcome(StrEnum):
+    """What an ended operation came to; each is documented in docs/outcomes.md."""
+
+    OK = "ok"
+    NOTHING_TO_DO = "nothing_to_do"
+    SCRIPT_FAILED = "script_failed"
+    TIMED_OUT = "timed_out"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+    UNKNOWN = "unknown"
+    REFUSED = "refused"
+    UNSUPPORTED = "unsupported"
+    SCRIPT_UNKNOWN = "script_unknown"
+    CHECKSUM_MISMATCH = "checksum_mismatch"
+    INTERPRETER_MISSING = "interpreter_missing"
+    BAD_OUTPUT = "bad_output"
+    TARGET_UNKNOWN = "target_unknown"
+    TARGET_STOPPED = "target_stopped"
+    TARGET_LOST = "target_lost"
+    NO_PROXMOX = "no_proxmox"
+    DISK_FULL = "disk_full"
+    AGENT_ERROR = "agent_error"
+
+
+#: Outcomes that count as success.
+GOOD = frozenset({Outcome.OK, Outcome.NOTHING_TO_DO})
+
+Kind = Literal["patch", "investigation"]
+_VMID = re.compile(r"(?:(?:lxc|qemu|vm|ct)[-/])?([1-9][0-9]{0,8})")
+
+
+def parse_vmid(text: str | int | None) -> int | None:
+    """Read a guest's number from ``lxc-100``, ``lxc/100``, ``100`` or 100; an empty text means the host.
+
+    Raises ValidationFailed for anything else.
+    """
+    if text is None or text == "":
+        return None
+    found = _VMID.fullmatch(str(text).strip())
+    if found is None:
+        raise ValidationFailed(f"'{text}' is not a guest; write lxc-100, lxc/100 or 100.", field="vmid")
+    return int(found.group(1))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ack:
+    """An agent has written an order to its spool, or has begun it."""
+
+    state: Literal["delivered", "running"] = "delivered"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AckAnswer:
+    """What the control plane thinks of the order now; an agent drops an order that is no longer open."""
+
+    id: str
+    status: Status
+    proceed: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputChunk:
+    """A piece of a running script's output, for people who watch; ``offset`` counts bytes from the start."""
+
+    stream: Literal["stdout", "stderr"] = "stdout"
+    offset: Annotated[int, Ge(0), Le(2**40)] = 0
+    text: Annotated[str, MaxLen(65536)] = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenOperations:
+    """The answer to an agent that asks what is still to do; each item is a wire event's ``topic`` and ``record``."""
+
+    items: list[dict[str, Any]]

@@ -1,0 +1,123 @@
+"""Patch orders, what travels with them, and what comes back."""
+
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
+
+from annotated_types import Ge, Le, MaxLen, MinLen
+
+Mode = Literal["dry-run", "apply"]
+Identifier = Annotated[str, MinLen(1), MaxLen(128)]
+PackageName = Annotated[str, MinLen(1), MaxLen(255)]
+PackageNames = Annotated[list[PackageName], MaxLen(1000)]
+
+#: Seconds a script may run unless the order says otherwise, and at most.
+DEFAULT_TIMEOUT = 3600
+LONGEST_TIMEOUT = 86_400
+#: Seconds an order waits for its agent unless it says otherwise.
+DEFAULT_EXPIRY = 86_400
+#: Bytes of each output stream that are kept; more is cut and marked.
+OUTPUT_CAP = 16 * 1024 * 1024
+#: The last line of an output that was cut.
+TRUNCATION_MARK = "[nanny-ops: output cut here]"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PatchRequest:
+    """What an operator orders."""
+
+    agent_id: Identifier
+    mode: Mode
+    lxc_id: Annotated[str, MaxLen(64)] = ""
+    vmid: Annotated[str, MaxLen(64)] | int = ""
+    script_id: Annotated[str, MaxLen(128)] = ""
+    script_args: Annotated[str, MaxLen(4096)] = ""
+    exclude: PackageNames = field(default_factory=list)
+    only: PackageNames = field(default_factory=list)
+    security_only: bool = False
+    timeout_seconds: Annotated[int, Ge(1), Le(LONGEST_TIMEOUT)] = DEFAULT_TIMEOUT
+    #: UTC in ISO 8601; empty means one day from now.
+    expires_at: Annotated[str, MaxLen(64)] = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PatchRecord:
+    """The order as it travels to the agent: the guide's fields, then ours."""
+
+    id: str
+    agent_id: str
+    mode: Mode
+    script_id: str
+    script_url: str
+    script_args: str = ""
+    lxc_id: str = ""
+    vmid: str = ""
+    exclude: list[str] = field(default_factory=list)
+    only: list[str] = field(default_factory=list)
+    security_only: bool = False
+    timeout_seconds: int = DEFAULT_TIMEOUT
+    expires_at: str = ""
+    created_at: str = ""
+    status: str = "pending"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScriptDigest:
+    """The answer to ``GET /api/patches/{script_id}/sha256``; lower-case hex."""
+
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackageChange:
+    """One package that would change, or has changed."""
+
+    name: PackageName
+    version: Annotated[str, MaxLen(255)] = ""
+    old_version: Annotated[str, MaxLen(255)] = ""
+    action: Annotated[str, MaxLen(64)] = "upgrade"
+    #: None where the distribution does not tell.
+    security: bool | None = None
+    repository: Annotated[str, MaxLen(255)] = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResultMetadata:
+    """The ``metadata`` part of uploaded results; ``duration`` in milliseconds."""
+
+    operation_id: Identifier
+    success: bool
+    duration: Annotated[int, Ge(0), Le(2**53)] = 0
+    lxc_id: Annotated[str, MaxLen(64)] = ""
+    timestamp: Annotated[str, MaxLen(64)] = ""
+    package_list: Annotated[list[PackageChange], MaxLen(50_000)] = field(default_factory=list)
+    #: Beside the guide's fields: what it came to, in a word and in a sentence.
+    outcome: Annotated[str, MaxLen(64)] = ""
+    reason: Annotated[str, MaxLen(4096)] = ""
+    exit_code: Annotated[int, Ge(-(2**31)), Le(2**31)] | None = None
+    started_at: Annotated[str, MaxLen(64)] = ""
+    stdout_truncated: bool = False
+    stderr_truncated: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScriptUpload:
+    """A script that an operator adds; it runs by its ``#!``."""
+
+    name: Annotated[str, MinLen(1), MaxLen(128)]
+    content: Annotated[str, MinLen(1), MaxLen(1024 * 1024)]
+    description: Annotated[str, MaxLen(1024)] = ""
+
+
+def script_argv(record: PatchRecord, extra: list[str]) -> list[str]:
+    """Return the arguments of a script call: ``--dry-run`` first, options as single tokens, then ``extra``."""
+    argv = ["--dry-run"] if record.mode == "dry-run" else []
+    if record.exclude:
+        argv.append("--exclude=" + ",".join(record.exclude))
+    if record.only:
+        argv.append("--only=" + ",".join(record.only))
+    if record.security_only:
+        argv.append("--security-only")
+    return argv + extra
+
+
+Record = dict[str, Any]

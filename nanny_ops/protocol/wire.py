@@ -1,0 +1,50 @@
+"""The catalogue: every record that travels, by direction. A house test snapshots its JSON schema."""
+
+from nanny_ops.protocol.enrollment import (
+    AgentStatus,
+    Authorize,
+    Deny,
+    DeviceAuthStart,
+    DeviceAuthStarted,
+    Refresh,
+    Register,
+    TokenAnswer,
+)
+from nanny_ops.protocol.investigation import (
+    Investigation,
+    InvestigationRecord,
+    InvestigationReport,
+    InvestigationRequest,
+)
+from nanny_ops.protocol.metrics import Accepted, SystemMetrics
+from nanny_ops.protocol.operation import Ack, AckAnswer, OpenOperations, OutputChunk
+from nanny_ops.protocol.patch import PatchRecord, PatchRequest, ResultMetadata, ScriptDigest, ScriptUpload
+from nanny_ops.protocol.proxmox import ClusterReport, LxcReport, NodeReport, QemuReport
+from nanny_ops.protocol.realtime import Connected, RecordEvent, Subscribe
+
+#: From an agent or a person to the control plane.
+COMMANDS = (DeviceAuthStart, Authorize, Deny, Register, Refresh, Subscribe, Ack, OutputChunk)
+REQUESTS = (PatchRequest, ScriptUpload, InvestigationRequest)
+REPORTS = (
+    SystemMetrics,
+    ClusterReport,
+    NodeReport,
+    LxcReport,
+    QemuReport,
+    ResultMetadata,
+    InvestigationReport,
+)
+#: From the control plane.
+EVENTS = (Connected, RecordEvent, PatchRecord, InvestigationRecord)
+ANSWERS = (
+    DeviceAuthStarted,
+    TokenAnswer,
+    AgentStatus,
+    Accepted,
+    AckAnswer,
+    OpenOperations,
+    ScriptDigest,
+    Investigation,
+)
+
+CATALOGUE = COMMANDS + REQUESTS + REPORTS + EVENTS + ANSWERS
