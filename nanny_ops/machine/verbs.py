@@ -62,7 +62,7 @@ class MetricsReading:
 
 @dataclass(frozen=True, kw_only=True)
 class ProxmoxAccess:
-    """How to reach one Proxmox VE API; exactly one of ``ca_file`` and ``fingerprint``, or neither for the system's CAs."""
+    """How to reach one Proxmox VE API: by ``ca_file``, by ``fingerprint``, or with neither by the system's CAs."""
 
     url: str
     #: ``user@realm!name=secret``.
