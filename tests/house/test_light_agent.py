@@ -1,0 +1,30 @@
+"""The agent stays light: importing it loads no web framework, no database and no model library."""
+
+import importlib.util
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tests.house.tree import ROOT
+
+HEAVY = ("fastapi", "starlette", "uvicorn", "sqlalchemy", "pydantic", "pydantic_settings", "structlog", "typer", "rich")
+PROGRAM = "import json, sys, {module}; print(json.dumps(sorted(sys.modules)))"
+
+
+def _loaded(module: str) -> set[str]:
+    code = PROGRAM.format(module=module)
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, timeout=60)
+    return {name.partition(".")[0] for name in json.loads(done.stdout)}
+
+
+@pytest.mark.parametrize("module", ["nanny_ops.agent.app", "nanny_ops.cli.node", "nanny_ops.protocol.wire"])
+def test_nothing_heavy_is_loaded(module: str) -> None:
+    if importlib.util.find_spec(module) is None:
+        pytest.skip(f"{module} is not written yet")
+    assert _loaded(module) & set(HEAVY) == set()
+
+
+def test_heavy_modules_would_be_seen() -> None:
+    assert "pydantic" in _loaded("tests.house.wire_schema")
