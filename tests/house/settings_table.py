@@ -30,7 +30,7 @@ File: `/etc/nanny-ops/control.toml`, or what `NANNY_CONFIG` names.
 AGENT = """
 ## Agent
 
-File: `/etc/nanny-ops/agent.toml`.
+File: `/etc/nanny-ops/agent.toml`, or what `NANNY_AGENT_CONFIG` names.
 
 """
 
@@ -40,7 +40,7 @@ def table(settings: Iterable[Any]) -> str:
     lines = ["| environment | TOML key | kind | default | meaning |", "|---|---|---|---|---|"]
     for row in settings:
         default = f"`{row.default}`" if str(row.default) else ""
-        kind = str(row.kind).replace("|", "\\|")
+        kind = str(row.kind).replace("pathlib.", "").replace("|", "\\|")
         lines.append(f"| `{row.env}` | `{row.key}` | {kind} | {default} | {row.help} |")
     return "\n".join(lines) + "\n"
 
