@@ -1,0 +1,239 @@
+"""How the agent becomes known: the device flow, the token file, and the refresh of tokens."""
+
+import asyncio
+import os
+import tempfile
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+import msgspec
+
+from nanny_ops.errors import (
+    AccessDenied,
+    AuthorizationPending,
+    ExpiredToken,
+    IdentityRefused,
+    NotRegistered,
+    Rejected,
+    SlowDown,
+    SpoolError,
+    TokenFileBroken,
+    Unreachable,
+    ValidationFailed,
+)
+from nanny_ops.protocol.clock import parse_stamp, stamp
+from nanny_ops.protocol.enrollment import (
+    DeviceAuthStart,
+    DeviceAuthStarted,
+    Refresh,
+    Register,
+    TokenAnswer,
+    TokenFile,
+)
+
+PATH = "/api/auth"
+#: Seconds added to the interval when the control plane asks to slow down (RFC 8628, section 3.5).
+SLOWER = 5
+#: Seconds before its expiry at which an access token is renewed unasked.
+AHEAD = timedelta(seconds=60)
+#: Bytes of a token file, at most.
+FILE_CAP = 64 * 1024
+Clock = Callable[[], datetime]
+T = TypeVar("T")
+
+
+class Decodable(Protocol):
+    """An answer whose JSON body can be read as a record."""
+
+    def read(self, kind: type[T]) -> T:
+        """Decode the body."""
+
+
+Post = Callable[[object], Awaitable[Decodable]]
+
+
+class TokenStore:
+    """The file ``token.json``: mode 0600, replaced atomically, on disk before it is used."""
+
+    def __init__(self, path: Path) -> None:
+        """Name the file; nothing is read yet."""
+        self.path = path
+
+    def load(self) -> TokenFile:
+        """Return what is stored. Raises NotRegistered, TokenFileBroken."""
+        try:
+            with self.path.open("rb") as file:
+                raw = file.read(FILE_CAP)
+        except FileNotFoundError:
+            raise NotRegistered from None
+        except OSError as wrong:
+            raise TokenFileBroken(f"The token file {self.path} cannot be read: {wrong.strerror}.") from wrong
+        try:
+            found = msgspec.json.decode(raw, type=TokenFile)
+            parse_stamp(found.expires_at)
+        except (msgspec.MsgspecError, UnicodeDecodeError, ValidationFailed) as wrong:
+            raise _broken(self.path, wrong) from wrong
+        if not found.agent_id or not found.refresh_token:
+            raise _broken(self.path, ValueError("a field is empty"))
+        return found
+
+    def save(self, tokens: TokenFile) -> None:
+        """Replace the file. Raises SpoolError where the disk does not take it."""
+        directory = self.path.parent
+        try:
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._write(directory, msgspec.json.format(msgspec.json.encode(asdict(tokens)), indent=2) + b"\n")
+        except OSError as wrong:
+            raise SpoolError(f"The token file {self.path} cannot be written: {wrong.strerror}.") from wrong
+
+    def _write(self, directory: Path, content: bytes) -> None:
+        handle, name = tempfile.mkstemp(prefix=".token-", dir=directory)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                os.fchmod(file.fileno(), 0o600)
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(name).replace(self.path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+        _sync_directory(directory)
+
+    def remove(self) -> bool:
+        """Delete the file and tell whether there was one. Raises SpoolError."""
+        try:
+            self.path.unlink()
+        except FileNotFoundError:
+            return False
+        except OSError as wrong:
+            raise SpoolError(f"The token file {self.path} cannot be removed: {wrong.strerror}.") from wrong
+        _sync_directory(self.path.parent)
+        return True
+
+
+def _sync_directory(directory: Path) -> None:
+    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _broken(path: Path, wrong: Exception) -> TokenFileBroken:
+    return TokenFileBroken(f"The token file {path} is damaged ({wrong}); run 'nanny-agent register --force'.")
+
+
+def to_file(answer: TokenAnswer, now: datetime) -> TokenFile:
+    """Turn the control plane's answer into what is stored."""
+    return TokenFile(
+        access_token=answer.access_token,
+        refresh_token=answer.refresh_token,
+        token_type=answer.token_type,
+        expires_at=stamp(now + timedelta(seconds=answer.expires_in)),
+        agent_id=answer.agent_id,
+    )
+
+
+class Tokens:
+    """The agent's tokens in use; many may ask at once, one refresh is made."""
+
+    def __init__(self, store: TokenStore, post: Post, clock: Clock) -> None:
+        """Read the token file. Raises NotRegistered, TokenFileBroken."""
+        self._store, self._post, self._clock = store, post, clock
+        self._current = store.load()
+        self._one = asyncio.Lock()
+
+    @property
+    def agent_id(self) -> str:
+        """Return who this agent is."""
+        return self._current.agent_id
+
+    async def access(self) -> str:
+        """Return the access token, renewed when it is about to expire."""
+        current = self._current
+        if parse_stamp(current.expires_at) - self._clock() > AHEAD:
+            return current.access_token
+        return await self.renew(current.access_token)
+
+    async def renew(self, stale: str) -> str:
+        """Return a token other than ``stale``. Raises IdentityRefused, Unreachable, AgentRevoked."""
+        async with self._one:
+            self._adopt()
+            if self._current.access_token == stale:
+                fresh = to_file(await self._refresh(), self._clock())
+                self._store.save(fresh)
+                self._current = fresh
+            return self._current.access_token
+
+    def _adopt(self) -> None:
+        """Take what another process has stored since, so that a new registration is never overwritten."""
+        try:
+            stored = self._store.load()
+        except NotRegistered:
+            raise IdentityRefused("The token file was removed; run 'nanny-agent register'.") from None
+        except TokenFileBroken:
+            return
+        if stored.agent_id != self._current.agent_id:
+            raise IdentityRefused("The token file names another agent now.")
+        self._current = stored
+
+    async def _refresh(self) -> TokenAnswer:
+        try:
+            answer = (await self._post(Refresh(refresh_token=self._current.refresh_token))).read(TokenAnswer)
+        except Rejected as wrong:
+            if wrong.details.get("status") in {400, 401}:
+                raise IdentityRefused from wrong
+            raise
+        if answer.agent_id != self._current.agent_id:
+            raise IdentityRefused("The control plane answered the refresh with another agent's tokens.")
+        return answer
+
+
+class DeviceFlow:
+    """Asks for a code, shows it to a person, and polls until the person has decided (RFC 8628)."""
+
+    def __init__(
+        self, post: Post, *, tell: Callable[[str], None], clock: Clock, sleep: Callable[[float], Awaitable[None]]
+    ) -> None:
+        """Take how to ask, how to show, and how to wait."""
+        self._post, self._tell, self._clock, self._sleep = post, tell, clock, sleep
+
+    async def enrol(self, claims: DeviceAuthStart, register: Callable[[str], Register]) -> TokenFile:
+        """Return the new identity. Raises AccessDenied, ExpiredToken, Rejected, Unreachable."""
+        started = (await self._post(claims)).read(DeviceAuthStarted)
+        self._show(started)
+        ends = self._clock() + timedelta(seconds=started.expires_in)
+        interval = max(1, started.interval)
+        while self._clock() < ends:
+            await self._sleep(interval)
+            try:
+                answer = (await self._post(register(started.device_code))).read(TokenAnswer)
+            except Unreachable as wrong:
+                self._tell(f"Still waiting: {wrong.message}")
+            except Rejected as wrong:
+                interval += self._slower(wrong)
+            else:
+                return to_file(answer, self._clock())
+        raise ExpiredToken
+
+    def _show(self, started: DeviceAuthStarted) -> None:
+        self._tell("To allow this machine, open")
+        self._tell(f"    {started.verification_uri}")
+        self._tell("and enter the code")
+        self._tell(f"    {started.user_code}")
+        self._tell(f"The code is good for {max(1, started.expires_in // 60)} minutes.")
+
+    def _slower(self, refusal: Rejected) -> int:
+        code = refusal.details.get("error")
+        if code == AuthorizationPending.code:
+            return 0
+        if code == SlowDown.code:
+            return SLOWER
+        for ended in (AccessDenied, ExpiredToken):
+            if code == ended.code:
+                raise ended from refusal
+        raise refusal

@@ -1,0 +1,78 @@
+"""An order as the agent holds it, and what it came to."""
+
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any
+
+from nanny_ops.protocol.operation import GOOD, Kind, Outcome
+from nanny_ops.protocol.patch import PackageChange
+
+
+class State(StrEnum):
+    """How far an order has come on this machine."""
+
+    RECEIVED = "received"
+    #: The control plane knows that it is here and still wants it.
+    ACKED = "acked"
+    #: Its job was begun; it is never begun again.
+    STARTED = "started"
+    FINISHED = "finished"
+    DELIVERED = "delivered"
+    #: The control plane refused the result for good; the reason is kept.
+    UNDELIVERABLE = "undeliverable"
+    #: Cancelled, expired or withdrawn before it began.
+    DROPPED = "dropped"
+
+
+ENDED = frozenset({State.DELIVERED, State.UNDELIVERABLE, State.DROPPED})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """What an order came to; ``duration`` in milliseconds, ``started_at`` as on the wire."""
+
+    outcome: Outcome
+    reason: str = ""
+    exit_code: int | None = None
+    started_at: str = ""
+    finished_at: str = ""
+    duration: int = 0
+    packages: list[PackageChange] = field(default_factory=list)
+    stdout_path: str = ""
+    stderr_path: str = ""
+    stdout_truncated: bool = False
+    stderr_truncated: bool = False
+
+    @property
+    def success(self) -> bool:
+        """Tell whether the order did what it was meant to do."""
+        return self.outcome in GOOD
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """One order: the record as it arrived, and how far it has come."""
+
+    id: str
+    kind: Kind
+    record: dict[str, Any]
+    state: State = State.RECEIVED
+    finding: Finding | None = None
+    reason: str = ""
+
+    def at(self, state: State) -> "Order":
+        """Return this order in another state."""
+        return replace(self, state=state)
+
+
+class Refused(Exception):
+    """The order will not be carried out; the outcome says why."""
+
+    def __init__(self, outcome: Outcome, reason: str) -> None:
+        """Take the word and the sentence that are reported."""
+        self.finding = Finding(outcome=outcome, reason=reason)
+        super().__init__(reason)
+
+
+class Withdrawn(Exception):
+    """The order is no longer wanted and has not begun; nothing is reported."""

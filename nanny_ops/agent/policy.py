@@ -1,0 +1,50 @@
+"""What this machine's owner allows; the control plane cannot widen it."""
+
+import tomllib
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from nanny_ops.errors import SettingsError
+
+HOST = "host"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Policy:
+    """Allowed modes, targets (``host`` or a guest's number) and scripts (SHA-256); None allows all of a kind."""
+
+    modes: frozenset[str] | None = None
+    targets: frozenset[str] | None = None
+    scripts: frozenset[str] | None = None
+
+    def refuses(self, *, mode: str, target: str, sha256: str) -> str:
+        """Return the sentence that says what is forbidden; empty when nothing is."""
+        if self.modes is not None and mode not in self.modes:
+            return f"The local policy does not allow the mode {mode}."
+        if self.targets is not None and target not in self.targets:
+            return f"The local policy does not allow the target {target}."
+        if self.scripts is not None and sha256 not in self.scripts:
+            return f"The local policy does not allow the script with SHA-256 {sha256}."
+        return ""
+
+
+def load(path: str) -> Policy:
+    """Read a TOML file of lists named ``modes``, ``targets`` and ``scripts``. Raises SettingsError."""
+    if not path:
+        return Policy()
+    try:
+        table = tomllib.loads(Path(path).read_text("utf-8"))
+    except (OSError, ValueError) as wrong:
+        raise SettingsError(f"The policy file {path} cannot be read: {wrong}") from wrong
+    known = {one.name for one in fields(Policy)}
+    for key in table:
+        if key not in known:
+            raise SettingsError(f"'{key}' in {path} is not part of a policy; use {', '.join(sorted(known))}.")
+    return Policy(**{key: _words(path, key, value) for key, value in table.items()})
+
+
+def _words(path: str, key: str, value: Any) -> frozenset[str]:
+    if not isinstance(value, list) or not all(isinstance(one, str | int) for one in value):
+        raise SettingsError(f"'{key}' in {path} must be a list of texts or numbers.")
+    return frozenset(str(one).lower() for one in value)
