@@ -1,0 +1,64 @@
+"""The agents' stream: opened with GET, given its channels with POST."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Request, Response
+
+from nanny_ops.control.api.state import AsAgent, Control, Peer, session
+from nanny_ops.control.api.streams import StreamResponse, encode
+from nanny_ops.control.services import realtime as service
+from nanny_ops.errors import Forbidden, NotFound, RateLimited, UnknownChannel
+from nanny_ops.protocol.realtime import CHANNELS, Subscribe
+
+router = APIRouter(prefix="/api/realtime", tags=["realtime"])
+#: Streams one address may hold open without having subscribed.
+UNBOUND_PER_PEER = 100
+STREAM: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"text/event-stream": {}}, "description": "Events until either side closes"}
+}
+
+
+@router.get("", response_class=StreamResponse, responses=STREAM)
+async def open_stream(
+    request: Request,
+    control: Control,
+    peer: Peer,
+    last_event_id: Annotated[str | None, Header(max_length=32)] = None,
+) -> StreamResponse:
+    """Open a stream; its first event ``connect`` carries the clientId to subscribe with.
+
+    A token may be sent, and then binds the stream to its holder.
+    """
+    owner = (await session(request))[0].id if "authorization" in request.headers else None
+    if owner is None and control.streams.unbound(peer) >= UNBOUND_PER_PEER:
+        raise RateLimited("Too many streams are open from this address without a subscription.", retry_after=60)
+    seen = int(last_event_id) if last_event_id and last_event_id.isascii() and last_event_id.isdigit() else None
+    return StreamResponse(control.streams, control.streams.open(peer, owner, seen))
+
+
+@router.post(
+    "",
+    status_code=204,
+    response_class=Response,
+    responses={
+        400: {"description": "Unknown channel"},
+        403: {"description": "The stream belongs to somebody else"},
+        404: {"description": "No stream is open under this clientId"},
+    },
+)
+async def subscribe(body: Subscribe, agent: AsAgent, control: Control) -> Response:
+    """Bind a stream to the agent and to channels; what it has missed is sent first."""
+    unknown = [channel for channel in body.subscriptions if channel not in CHANNELS]
+    if unknown:
+        raise UnknownChannel(f"There is no channel '{unknown[0]}'; channels are {', '.join(CHANNELS)}.")
+    stream = control.streams.get(body.clientId)
+    if stream is None:
+        raise NotFound("No stream is open under this clientId; open one with GET /api/realtime.")
+    if stream.owner not in {None, agent.id}:
+        raise Forbidden("This stream was opened by somebody else.")
+    control.streams.bind(stream, agent.id, agent.id, frozenset(body.subscriptions))
+    missed = await control.database.read(
+        lambda tx: service.missed(tx, agent, frozenset(body.subscriptions), stream.last_seen)
+    )
+    control.streams.go_live(stream, [(item.seq, encode(item.seq, item.payload)) for item in missed.items], missed.upto)
+    return Response(status_code=204)

@@ -1,0 +1,103 @@
+"""What every edge needs, made once by the app, and how an edge learns who is asking."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Literal, cast
+
+from fastapi import Depends, Request
+
+from nanny_ops.control.api.streams import Streams
+from nanny_ops.control.bus import Bus
+from nanny_ops.control.services.counts import Counts
+from nanny_ops.control.services.keyring import Claims
+from nanny_ops.control.services.limit import Limits
+from nanny_ops.control.services.principal import HostAgent, Person, Principal
+from nanny_ops.control.services.session import Sessions
+from nanny_ops.control.settings import Settings
+from nanny_ops.control.store.database import Database
+from nanny_ops.errors import Forbidden, TokenMalformed, TokenMissing
+from nanny_ops.protocol.clock import now
+
+Phase = Literal["starting", "ready", "draining"]
+
+
+@dataclass
+class State:
+    """The running control plane, as the edges see it."""
+
+    settings: Settings
+    database: Database
+    sessions: Sessions
+    bus: Bus
+    streams: Streams
+    limits: Limits
+    counts: Counts
+    clock: Callable[[], datetime] = now
+    phase: Phase = "starting"
+
+    @property
+    def public_url(self) -> str:
+        """Return the address that people use, without a slash at its end."""
+        given = self.settings.public_url.rstrip("/")
+        scheme = "https" if self.settings.tls_cert else "http"
+        host = f"[{self.settings.host}]" if ":" in self.settings.host else self.settings.host
+        return given or f"{scheme}://{host}:{self.settings.port}"
+
+
+def state_of(request: Request) -> State:
+    """Return the app's state."""
+    return cast("State", request.app.state.control)
+
+
+def peer_of(request: Request) -> str:
+    """Return the address the request came from."""
+    return request.client.host if request.client else "unknown"
+
+
+async def session(request: Request) -> tuple[Principal, Claims]:
+    """Return who is asking, with their claims. Raises the errors of a bad Authorization header or token."""
+    state = state_of(request)
+    principal, claims = await state.sessions.resolve(bearer(request.headers.get("authorization")), state.clock())
+    request.state.principal = principal
+    return principal, claims
+
+
+def bearer(header: str | None) -> str:
+    """Take the token out of an Authorization header (RFC 6750). Raises TokenMissing or TokenMalformed."""
+    if header is None:
+        raise TokenMissing
+    scheme, _, token = header.partition(" ")
+    token = token.strip()
+    if scheme.lower() != "bearer" or not token or " " in token or not token.isascii():
+        raise TokenMalformed
+    return token
+
+
+async def principal(request: Request) -> Principal:
+    """Return the person or agent who is asking."""
+    return (await session(request))[0]
+
+
+async def person(request: Request) -> Person:
+    """Return the person who is asking. Raises Forbidden for an agent."""
+    who = await principal(request)
+    if not isinstance(who, Person):
+        raise Forbidden("This needs a person's token; the token given is an agent's.")
+    return who
+
+
+async def host_agent(request: Request) -> HostAgent:
+    """Return the agent that is asking. Raises Forbidden for a person."""
+    who = await principal(request)
+    if not isinstance(who, HostAgent):
+        raise Forbidden("This needs an agent's token; the token given is a person's.")
+    return who
+
+
+Control = Annotated[State, Depends(state_of)]
+AsPerson = Annotated[Person, Depends(person)]
+AsAgent = Annotated[HostAgent, Depends(host_agent)]
+AsAnyone = Annotated[Principal, Depends(principal)]
+AsSession = Annotated[tuple[Principal, Claims], Depends(session)]
+Peer = Annotated[str, Depends(peer_of)]

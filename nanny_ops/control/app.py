@@ -1,0 +1,131 @@
+"""Wiring and lifespan of the control plane, nothing else."""
+
+import asyncio
+import logging
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import structlog
+from fastapi import FastAPI
+
+from nanny_ops import __version__
+from nanny_ops.control import scheduler
+from nanny_ops.control.api import ROUTERS, problem
+from nanny_ops.control.api.gate import Gate
+from nanny_ops.control.api.state import State
+from nanny_ops.control.api.streams import Streams
+from nanny_ops.control.bus import Bus
+from nanny_ops.control.services import script
+from nanny_ops.control.services.counts import Counts
+from nanny_ops.control.services.keyring import Keyring, load_secret
+from nanny_ops.control.services.limit import Limits
+from nanny_ops.control.services.session import Sessions
+from nanny_ops.control.settings import Settings
+from nanny_ops.control.store import schema
+from nanny_ops.control.store import team as teams
+from nanny_ops.control.store.database import Database, sqlite_url
+from nanny_ops.protocol.clock import micros, now
+
+log = structlog.get_logger()
+
+
+def open_database(settings: Settings) -> Database:
+    """Make the data directory (mode 0700) and return its database, or PostgreSQL's."""
+    Path(settings.data_dir).mkdir(mode=0o700, parents=True, exist_ok=True)
+    return Database(settings.database_url.get_secret_value() or sqlite_url(settings.data_dir))
+
+
+def make_state(settings: Settings) -> State:
+    """Connect the parts; nothing runs yet."""
+    database = open_database(settings)
+    bus = Bus()
+    database.on_commit = bus.wake
+    secret = load_secret(settings.data_dir, settings.secret_key.get_secret_value())
+    return State(
+        settings=settings,
+        database=database,
+        sessions=Sessions(Keyring(secret), database),
+        bus=bus,
+        streams=Streams(database, bus),
+        limits=Limits(enabled=settings.rate_limits == "on"),
+        counts=Counts(),
+    )
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Return the control plane as an ASGI app."""
+    state = make_state(settings)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        opening = asyncio.create_task(_open(state))
+        ticker = scheduler.make(state)
+        opening.add_done_callback(lambda task: None if task.cancelled() or task.exception() else ticker.start())
+        try:
+            yield
+        finally:
+            state.phase = "draining"
+            if ticker.running:
+                ticker.shutdown(wait=False)
+            opening.cancel()
+            await asyncio.gather(opening, return_exceptions=True)
+            await state.streams.stop()
+            await asyncio.to_thread(state.database.close)
+
+    app = FastAPI(
+        title="nanny-ops",
+        version=__version__,
+        summary="Patch Proxmox VE clusters safely, and find out why a guest is ill.",
+        lifespan=lifespan,
+        redirect_slashes=False,
+    )
+    app.state.control = state
+    problem.install(app)
+    for router in ROUTERS:
+        app.include_router(router)
+    app.add_middleware(Gate, state=state)
+    return app
+
+
+async def _open(state: State) -> None:
+    """Migrate, fill in what ships with the product, follow the log; requests get 503 until this is done."""
+    try:
+        await asyncio.to_thread(prepare, state.database)
+        state.database.start()
+        await state.streams.start()
+    except Exception as wrong:
+        log.critical("cannot start", exc_info=wrong)
+        raise
+    state.phase = "ready"
+    log.info("ready", database="sqlite" if state.database.sqlite else "postgresql", address=state.public_url)
+
+
+def prepare(database: Database) -> None:
+    """Bring a database to the newest revision with everything that ships with the product."""
+    schema.upgrade(database)
+    database.write_now(lambda tx: teams.ensure_default(tx, micros(now())))
+    database.write_now(lambda tx: script.ship(tx, now()))
+
+
+def configure_logging(settings: Settings) -> None:
+    """Write the log to stderr, for people or as JSON."""
+    level = getattr(logging, settings.log_level.upper())
+    renderer = (
+        structlog.processors.JSONRenderer()
+        if settings.log_format == "json"
+        else structlog.dev.ConsoleRenderer(colors=False)
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+    )
+    logging.basicConfig(level=logging.WARNING)

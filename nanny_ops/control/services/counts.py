@@ -1,0 +1,22 @@
+"""What this process counts for Prometheus."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+
+class Counts:
+    """One registry per app, so that two apps in one process do not disturb each other."""
+
+    def __init__(self) -> None:
+        """Start at zero."""
+        self.registry = CollectorRegistry()
+        self.requests = Counter(
+            "nanny_http_requests", "HTTP requests answered.", ["method", "status"], registry=self.registry
+        )
+        self.seconds = Histogram(
+            "nanny_http_request_seconds",
+            "Seconds from request to answer, streams excluded.",
+            registry=self.registry,
+            buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
+        )
+        self.streams = Gauge("nanny_streams_open", "Event streams open now.", registry=self.registry)
+        self.operations = Counter("nanny_operations", "Operations ended.", ["kind", "outcome"], registry=self.registry)

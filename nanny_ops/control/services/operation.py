@@ -1,0 +1,105 @@
+"""The life of an order: created, delivered, running, ended. Each step is an event to its agent in the same commit."""
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from nanny_ops.control.services.principal import HostAgent
+from nanny_ops.control.services.record import TOPICS, record
+from nanny_ops.control.store import event as events
+from nanny_ops.control.store import operation as store
+from nanny_ops.control.store.database import Tx
+from nanny_ops.control.store.operation import Operation
+from nanny_ops.errors import Conflict, Forbidden, NotFound
+from nanny_ops.protocol.clock import micros
+from nanny_ops.protocol.operation import ENDED, MOVES, Ack, AckAnswer, Outcome, Status
+from nanny_ops.protocol.realtime import Action
+
+#: Operations expired in one sweep: bounds the writer's time.
+SWEEP = 200
+
+
+def create(tx: Tx, operation: Operation) -> Operation:
+    """Write a new operation and tell its agent."""
+    store.add(tx, operation)
+    announce(tx, operation, "create", operation.created_at)
+    return operation
+
+
+def move(tx: Tx, operation: Operation, to: Status, now: datetime, **values: Any) -> Operation:
+    """Bring an operation to a state and tell its agent. Raises Conflict where no way leads there."""
+    if to not in MOVES[Status(operation.status)]:
+        raise Conflict(f"The operation is {operation.status}; it cannot become {to}.", status=operation.status)
+    changed = {**values, "status": to.value, "updated_at": micros(now)}
+    if to in ENDED:
+        changed.setdefault("finished_at", micros(now))
+    store.change(tx, operation.id, **changed)
+    moved = replace(operation, **changed)
+    announce(tx, moved, "update", micros(now))
+    return moved
+
+
+def announce(tx: Tx, operation: Operation, action: Action, at: int) -> None:
+    """Log an event that carries the operation's present record."""
+    payload = {"action": action, "record": record(operation)}
+    topic = TOPICS[operation.kind]
+    events.log(
+        tx, team_id=operation.team_id, topic=topic, subject=operation.agent_id, kind=action, payload=payload, at=at
+    )
+
+
+def open_for(tx: Tx, agent: HostAgent) -> list[dict[str, Any]]:
+    """Return what an agent still has to do, oldest first, as topic and record."""
+    return [{"topic": TOPICS[item.kind], "record": record(item)} for item in store.open_of(tx, agent.id)]
+
+
+def owned(tx: Tx, agent: HostAgent, operation_id: str) -> Operation:
+    """Return the agent's operation. Raises NotFound, or Forbidden for another agent's."""
+    found = store.of_agent(tx, operation_id, agent.id)
+    if found is not None:
+        return found
+    if store.find(tx, operation_id) is None:
+        raise NotFound(f"There is no operation '{operation_id}'.")
+    raise Forbidden("This operation belongs to another agent.")
+
+
+def acknowledge(tx: Tx, agent: HostAgent, operation_id: str, ack: Ack, now: datetime) -> AckAnswer:
+    """Note that an agent has an order, or has begun it; answer whether it should go on. Idempotent."""
+    operation = _expired_if_due(tx, owned(tx, agent, operation_id), now)
+    status = Status(operation.status)
+    if status in ENDED:
+        return AckAnswer(id=operation.id, status=status, proceed=False)
+    to = Status(ack.state)
+    if to in MOVES[status]:
+        when = {"delivered_at" if to is Status.DELIVERED else "started_at": micros(now)}
+        operation = move(tx, operation, to, now, **when)
+    return AckAnswer(id=operation.id, status=Status(operation.status), proceed=True)
+
+
+def cancel(tx: Tx, operation: Operation, reason: str, now: datetime) -> Operation:
+    """End an operation before its time: a state first, a message to the agent second. Raises Conflict when ended."""
+    if operation.status == Status.CANCELLED:
+        return operation
+    return move(tx, operation, Status.CANCELLED, now, outcome=Outcome.CANCELLED.value, reason=reason)
+
+
+def sweep(tx: Tx, now: datetime) -> int:
+    """Expire what nobody has finished in time; return how many."""
+    due = store.overdue(tx, micros(now), SWEEP)
+    for operation in due:
+        _expire(tx, operation, now)
+    return len(due)
+
+
+def _expired_if_due(tx: Tx, operation: Operation, now: datetime) -> Operation:
+    if operation.status in {Status.PENDING, Status.DELIVERED} and operation.expires_at <= micros(now):
+        return _expire(tx, operation, now)
+    return operation
+
+
+def _expire(tx: Tx, operation: Operation, now: datetime) -> Operation:
+    reason = {
+        Status.PENDING: "The agent did not fetch it in time.",
+        Status.DELIVERED: "The agent did not begin it in time.",
+    }.get(Status(operation.status), "The agent did not report its end in time; a late result is still taken.")
+    return move(tx, operation, Status.EXPIRED, now, outcome=Outcome.EXPIRED.value, reason=reason)

@@ -1,0 +1,50 @@
+"""An operation as it travels to its agent: the guide's fields with its names and types, then ours."""
+
+from dataclasses import asdict
+from typing import Any
+
+from nanny_ops.control.store.operation import Operation
+from nanny_ops.protocol.clock import from_micros, stamp
+from nanny_ops.protocol.investigation import InvestigationRecord
+from nanny_ops.protocol.patch import PatchRecord
+from nanny_ops.protocol.realtime import INVESTIGATIONS, PATCH_OPERATIONS
+
+#: On which channel each kind travels.
+TOPICS = {"patch": PATCH_OPERATIONS, "investigation": INVESTIGATIONS}
+
+
+def record(operation: Operation) -> dict[str, Any]:
+    """Return the wire record of an operation."""
+    return asdict(_patch(operation) if operation.kind == "patch" else _investigation(operation))
+
+
+def _patch(operation: Operation) -> PatchRecord:
+    asked = operation.request
+    return PatchRecord(
+        id=operation.id,
+        agent_id=operation.agent_id,
+        mode=asked["mode"],
+        script_id=operation.script_id or "",
+        script_url=f"/api/patches/{operation.script_id}/script",
+        script_args=asked.get("script_args", ""),
+        lxc_id=f"lxc-{operation.vmid}" if operation.vmid else "",
+        vmid=str(operation.vmid) if operation.vmid else "",
+        exclude=asked.get("exclude", []),
+        only=asked.get("only", []),
+        security_only=asked.get("security_only", False),
+        timeout_seconds=asked["timeout_seconds"],
+        expires_at=stamp(from_micros(operation.expires_at)),
+        created_at=stamp(from_micros(operation.created_at)),
+        status=operation.status,
+    )
+
+
+def _investigation(operation: Operation) -> InvestigationRecord:
+    return InvestigationRecord(
+        id=operation.id,
+        agent_id=operation.agent_id,
+        user_prompt=operation.request["issue"],
+        status=operation.status,
+        priority=operation.request["priority"],
+        created_at=stamp(from_micros(operation.created_at)),
+    )

@@ -1,0 +1,19 @@
+"""What is dropped when it is old."""
+
+from datetime import datetime, timedelta
+
+from nanny_ops.control.settings import Settings
+from nanny_ops.control.store import enrollment, event, metrics, user
+from nanny_ops.control.store.database import Tx
+from nanny_ops.protocol.clock import micros
+
+#: Hours that a finished attempt to enrol stays, so that a late poll gets a clear word.
+DEVICE_CODE_HOURS = 24
+
+
+def forget_old(tx: Tx, settings: Settings, now: datetime) -> None:
+    """Drop metrics, events, device codes and given-back tokens beyond their time."""
+    metrics.forget(tx, micros(now - timedelta(hours=settings.metrics_retention_hours)))
+    event.forget(tx, micros(now - timedelta(hours=settings.event_retention_hours)))
+    enrollment.forget_codes(tx, micros(now - timedelta(hours=DEVICE_CODE_HOURS)))
+    user.forget_expired_tokens(tx, micros(now))

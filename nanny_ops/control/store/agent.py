@@ -1,0 +1,67 @@
+"""Agents."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row, func, insert, select, update
+
+from nanny_ops.control.store.database import Tx
+from nanny_ops.control.store.tables import agents
+
+
+@dataclass(frozen=True)
+class Agent:
+    """One enrolled agent; ``status`` is active or revoked."""
+
+    id: str
+    team_id: str
+    hostname: str
+    platform: str
+    platform_family: str
+    version: str
+    primary_ip: str
+    kernel_version: str
+    os_type: str
+    all_ips: list[str]
+    status: str
+    created_at: int
+    enrolled_by: str | None = None
+    cluster_pk: str | None = None
+    last_seen: int | None = None
+    revoked_at: int | None = None
+
+
+def add(tx: Tx, agent: Agent) -> None:
+    """Write a new agent."""
+    tx.connection.execute(insert(agents).values(**vars(agent)))
+
+
+def get(tx: Tx, agent_id: str, teams: Collection[str]) -> Agent | None:
+    """Find an agent of one of these teams."""
+    chosen = (agents.c.id == agent_id) & agents.c.team_id.in_(teams)
+    return _agent(tx.connection.execute(select(agents).where(chosen)).first())
+
+
+def find(tx: Tx, agent_id: str) -> Agent | None:
+    """Find an agent of any team: only for those who prove to be that agent."""
+    return _agent(tx.connection.execute(select(agents).where(agents.c.id == agent_id)).first())
+
+
+def page(tx: Tx, teams: Collection[str], limit: int, offset: int) -> tuple[list[Agent], int]:
+    """Return a page of the teams' agents by name, and how many there are."""
+    mine = agents.c.team_id.in_(teams)
+    rows = tx.connection.execute(
+        select(agents).where(mine).order_by(agents.c.hostname, agents.c.id).limit(limit).offset(offset)
+    )
+    total = tx.connection.execute(select(func.count()).select_from(agents).where(mine)).scalar_one()
+    return [Agent(**row._mapping) for row in rows], total
+
+
+def change(tx: Tx, agent_id: str, **values: Any) -> None:
+    """Change fields of an agent."""
+    tx.connection.execute(update(agents).where(agents.c.id == agent_id).values(**values))
+
+
+def _agent(row: Row[Any] | None) -> Agent | None:
+    return None if row is None else Agent(**row._mapping)

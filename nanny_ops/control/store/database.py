@@ -1,0 +1,235 @@
+"""One door to the database: reads run side by side, writes run one after another and share commits.
+
+SQLite is the embedded default (WAL, one writing thread); PostgreSQL by address. A write is a plain function of a
+:class:`Tx`. Whatever is waiting when the writer comes free shares one commit, and every caller is answered after the
+commit that holds its work.
+"""
+
+import asyncio
+import queue
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine, Executable, create_engine, event
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from nanny_ops.errors import Unavailable
+
+T = TypeVar("T")
+#: Writes that share one commit at most: bounds the time a caller waits for others.
+GROUP = 512
+READERS = 4
+
+
+@dataclass
+class Tx:
+    """One caller's work inside a transaction; services pass it to the store and never end it themselves."""
+
+    connection: Connection
+    #: True once an event was logged: listeners are woken after the commit.
+    logged: bool = False
+
+
+@dataclass
+class _Work:
+    run: Callable[[Tx], Any] | None
+    loop: asyncio.AbstractEventLoop
+    future: asyncio.Future[Any]
+    statement: Executable | None = None
+    row: Mapping[str, Any] | None = None
+    outcome: Any = None
+    error: BaseException | None = None
+
+
+@dataclass
+class Database:
+    """The store's connections. ``on_commit`` is called in the writer's thread after a commit that logged events."""
+
+    url: str
+    on_commit: Callable[[], None] = lambda: None
+    _queue: "queue.SimpleQueue[_Work | None]" = field(default_factory=queue.SimpleQueue)
+
+    def __post_init__(self) -> None:
+        """Open nothing yet; engines connect on first use."""
+        self.sqlite = self.url.startswith("sqlite")
+        self._engine = _engine(self.url, pool_size=1 if self.sqlite else READERS)
+        self._reading = _engine(self.url, pool_size=READERS, query_only=self.sqlite)
+        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="store-read")
+        self._writer = threading.Thread(target=self._write_forever, name="store-write", daemon=True)
+
+    @property
+    def engine(self) -> Engine:
+        """Return the writing engine, for migrations before :meth:`start`."""
+        return self._engine
+
+    def start(self) -> None:
+        """Begin to accept writes."""
+        self._writer.start()
+
+    def close(self) -> None:
+        """Finish what is queued and close every connection."""
+        if self._writer.is_alive():
+            self._queue.put(None)
+            self._writer.join(timeout=30)
+        self._readers.shutdown(wait=True)
+        self._engine.dispose()
+        self._reading.dispose()
+
+    async def read(self, run: Callable[[Tx], T]) -> T:
+        """Run a function on a consistent snapshot. Raises Unavailable when the database cannot be reached."""
+        return await asyncio.get_running_loop().run_in_executor(self._readers, self.read_now, run)
+
+    def read_now(self, run: Callable[[Tx], T]) -> T:
+        """Do the same in the caller's thread."""
+        try:
+            with self._reading.connect() as connection, connection.begin():
+                return run(Tx(connection))
+        except OperationalError as wrong:
+            raise Unavailable("The database cannot be reached.") from wrong
+
+    async def write(self, run: Callable[[Tx], T]) -> T:
+        """Run a function in the writer and return after its commit."""
+        outcome: T = await self._put(_Work(run, *_promise()))
+        return outcome
+
+    async def append(self, statement: Executable, row: Mapping[str, Any]) -> None:
+        """Execute a statement with one row; rows of one commit travel as one executemany.
+
+        For hot paths: about a tenth of the price of :meth:`write`. The row must already be valid.
+        """
+        await self._put(_Work(None, *_promise(), statement=statement, row=row))
+
+    def write_now(self, run: Callable[[Tx], T]) -> T:
+        """Run a function in a transaction of its own in the caller's thread: for commands, not for the server."""
+        with self._engine.begin() as connection:
+            return run(Tx(connection))
+
+    async def _put(self, work: _Work) -> Any:
+        self._queue.put(work)
+        return await work.future
+
+    def _write_forever(self) -> None:
+        while (first := self._queue.get()) is not None:
+            group, last = _drain(self._queue, first)
+            self._commit(group)
+            if last:
+                return
+
+    def _commit(self, group: list[_Work]) -> None:
+        try:
+            with self._engine.begin() as connection:
+                logged = _run(connection, group)
+        except (DBAPIError, OSError) as wrong:
+            logged = False
+            if len(group) > 1:  # one bad row must not cost the others their commit
+                for work in group:
+                    self._commit([work])
+                return
+            group[0].error = _translate(wrong)
+        if logged:
+            self.on_commit()
+        _answer(group)
+
+
+def sqlite_url(directory: Path) -> str:
+    """Return the address of the embedded database in a data directory."""
+    return f"sqlite:///{directory / 'nanny-ops.db'}"
+
+
+def _promise() -> tuple[asyncio.AbstractEventLoop, asyncio.Future[Any]]:
+    loop = asyncio.get_running_loop()
+    return loop, loop.create_future()
+
+
+def _drain(source: "queue.SimpleQueue[_Work | None]", first: _Work) -> tuple[list[_Work], bool]:
+    group = [first]
+    while len(group) < GROUP:
+        try:
+            work = source.get_nowait()
+        except queue.Empty:
+            break
+        if work is None:
+            return group, True
+        group.append(work)
+    return group, False
+
+
+def _run(connection: Connection, group: list[_Work]) -> bool:
+    logged = False
+    rows: dict[int, tuple[Executable, list[Mapping[str, Any]]]] = {}
+    for work in group:
+        if work.statement is not None and work.row is not None:
+            rows.setdefault(id(work.statement), (work.statement, []))[1].append(work.row)
+        elif work.run is not None:
+            logged |= _one(connection, work, work.run)
+    for statement, many in rows.values():
+        connection.execute(statement, many)
+    return logged
+
+
+def _one(connection: Connection, work: _Work, run: Callable[[Tx], Any]) -> bool:
+    tx = Tx(connection)
+    savepoint = connection.begin_nested()
+    try:
+        work.outcome = run(tx)
+    except DBAPIError:
+        raise  # the whole group is tried again one by one
+    except Exception as wrong:  # noqa: BLE001  carried to the caller, who awaits it
+        work.error = wrong
+        savepoint.rollback()
+        return False
+    savepoint.commit()
+    return tx.logged
+
+
+def _translate(wrong: BaseException) -> BaseException:
+    return Unavailable("The database cannot be written.") if isinstance(wrong, OperationalError | OSError) else wrong
+
+
+def _answer(group: list[_Work]) -> None:
+    by_loop: dict[asyncio.AbstractEventLoop, list[_Work]] = {}
+    for work in group:
+        by_loop.setdefault(work.loop, []).append(work)
+    for loop, works in by_loop.items():
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(_settle, works)
+
+
+def _settle(works: list[_Work]) -> None:
+    for work in works:
+        if work.future.done():
+            continue
+        if work.error is not None:
+            work.future.set_exception(work.error)
+        else:
+            work.future.set_result(work.outcome)
+
+
+def _engine(url: str, *, pool_size: int, query_only: bool = False) -> Engine:
+    if not url.startswith("sqlite"):
+        url = url.replace("postgresql://", "postgresql+psycopg://", 1).replace(
+            "postgres://", "postgresql+psycopg://", 1
+        )
+        return create_engine(url, pool_size=pool_size, max_overflow=2, pool_pre_ping=True)
+    engine = create_engine(
+        url, pool_size=pool_size, max_overflow=2, connect_args={"check_same_thread": False, "timeout": 10}
+    )
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: Any, _record: Any) -> None:
+        # SQLAlchemy sends BEGIN itself (below); the driver's own habit of delaying it would break savepoints.
+        connection.isolation_level = None
+        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "busy_timeout=10000"):
+            connection.execute(f"PRAGMA {pragma}")
+        if query_only:
+            connection.execute("PRAGMA query_only=ON")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN" if query_only else "BEGIN IMMEDIATE")
+
+    return engine

@@ -1,0 +1,58 @@
+"""The event log: written in the transaction of the change it tells of, read by every stream."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import delete, func, insert, select, text
+
+from nanny_ops.control.store.database import Tx
+from nanny_ops.control.store.tables import events
+
+#: PostgreSQL advisory lock that makes the order of commits the order of ``seq``, so that a reader never skips one.
+LOG_LOCK = 6_102_025
+
+
+@dataclass(frozen=True)
+class Event:
+    """One thing that happened; ``subject`` is the agent (or other listener) it concerns."""
+
+    seq: int
+    team_id: str
+    topic: str
+    subject: str
+    kind: str
+    payload: dict[str, Any]
+    at: int
+
+
+def log(tx: Tx, *, team_id: str, topic: str, subject: str, kind: str, payload: dict[str, Any], at: int) -> None:
+    """Append an event; listeners are woken after the commit."""
+    if not tx.logged and tx.connection.dialect.name == "postgresql":
+        tx.connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOG_LOCK})
+    tx.logged = True
+    tx.connection.execute(
+        insert(events).values(team_id=team_id, topic=topic, subject=subject, kind=kind, payload=payload, at=at)
+    )
+
+
+def after(tx: Tx, seq: int, limit: int, subject: str | None = None) -> list[Event]:
+    """Return events behind ``seq`` in order, of one subject or of all."""
+    query = select(events).where(events.c.seq > seq).order_by(events.c.seq).limit(limit)
+    if subject is not None:
+        query = query.where(events.c.subject == subject)
+    return [Event(**row._mapping) for row in tx.connection.execute(query)]
+
+
+def last_seq(tx: Tx) -> int:
+    """Return the newest ``seq``, 0 for an empty log."""
+    return tx.connection.execute(select(func.max(events.c.seq))).scalar() or 0
+
+
+def first_seq(tx: Tx) -> int:
+    """Return the oldest ``seq`` that is still kept, 0 for an empty log."""
+    return tx.connection.execute(select(func.min(events.c.seq))).scalar() or 0
+
+
+def forget(tx: Tx, before: int) -> int:
+    """Drop events older than an instant; return how many."""
+    return tx.connection.execute(delete(events).where(events.c.at < before)).rowcount

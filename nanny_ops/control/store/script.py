@@ -1,0 +1,56 @@
+"""Scripts; an id names one immutable version."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row, insert, or_, select
+
+from nanny_ops.control.store.database import Tx
+from nanny_ops.control.store.tables import scripts
+
+
+@dataclass(frozen=True)
+class Script:
+    """One version of a script; without a team it is shipped and everybody's."""
+
+    id: str
+    team_id: str | None
+    name: str
+    description: str
+    content: bytes
+    sha256: str
+    shipped: bool
+    families: list[str]
+    created_at: int
+    created_by: str | None = None
+
+
+def add(tx: Tx, script: Script) -> None:
+    """Write a new version."""
+    tx.connection.execute(insert(scripts).values(**vars(script)))
+
+
+def get(tx: Tx, script_id: str, teams: Collection[str]) -> Script | None:
+    """Find a version that is shipped or belongs to one of these teams."""
+    visible = or_(scripts.c.team_id.is_(None), scripts.c.team_id.in_(teams))
+    return _script(tx.connection.execute(select(scripts).where((scripts.c.id == script_id) & visible)).first())
+
+
+def every(tx: Tx, teams: Collection[str]) -> list[Script]:
+    """Return all visible versions, newest first."""
+    visible = or_(scripts.c.team_id.is_(None), scripts.c.team_id.in_(teams))
+    rows = tx.connection.execute(select(scripts).where(visible).order_by(scripts.c.created_at.desc(), scripts.c.id))
+    return [Script(**row._mapping) for row in rows]
+
+
+def shipped(tx: Tx) -> list[Script]:
+    """Return the versions that came with the product, newest first."""
+    rows = tx.connection.execute(
+        select(scripts).where(scripts.c.shipped.is_(True)).order_by(scripts.c.created_at.desc(), scripts.c.id)
+    )
+    return [Script(**row._mapping) for row in rows]
+
+
+def _script(row: Row[Any] | None) -> Script | None:
+    return None if row is None else Script(**row._mapping)

@@ -1,0 +1,292 @@
+"""Every table. Instants are UTC microseconds since 1970; JSON columns hold what only travels through."""
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+#: SQLite counts up by itself only in a column of exactly INTEGER.
+Sequence = BigInteger().with_variant(Integer, "sqlite")
+Instant = BigInteger
+Id = String(64)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _team() -> "Column[str]":
+    return Column("team_id", Id, ForeignKey("teams.id"), nullable=False)
+
+
+teams = Table(
+    "teams",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("name", String(255), nullable=False, unique=True),
+    Column("created_at", Instant, nullable=False),
+)
+
+users = Table(
+    "users",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("email", String(255), nullable=False, unique=True),
+    Column("name", String(255), nullable=False),
+    Column("password_hash", String(255), nullable=False),
+    Column("is_admin", Boolean, nullable=False),
+    Column("disabled", Boolean, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("updated_at", Instant, nullable=False),
+)
+
+memberships = Table(
+    "memberships",
+    metadata,
+    Column("user_id", Id, ForeignKey("users.id"), primary_key=True),
+    Column("team_id", Id, ForeignKey("teams.id"), primary_key=True),
+    Column("role", String(16), nullable=False),
+)
+
+revoked_tokens = Table(
+    "revoked_tokens",
+    metadata,
+    Column("jti", Id, primary_key=True),
+    Column("expires_at", Instant, nullable=False, index=True),
+)
+
+device_codes = Table(
+    "device_codes",
+    metadata,
+    Column("device_hash", String(64), primary_key=True),
+    Column("user_code", String(16), nullable=False, unique=True),
+    Column("status", String(16), nullable=False),
+    Column("claims", JSON, nullable=False),
+    Column("peer", String(64), nullable=False),
+    Column("poll_interval", Integer, nullable=False),
+    Column("polled_at", Instant),
+    Column("created_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False, index=True),
+    Column("decided_by", Id),
+    Column("decided_at", Instant),
+    Column("team_id", Id, ForeignKey("teams.id")),
+    Column("agent_id", Id),
+)
+
+agents = Table(
+    "agents",
+    metadata,
+    Column("id", Id, primary_key=True),
+    _team(),
+    Column("hostname", String(255), nullable=False),
+    Column("platform", String(255), nullable=False),
+    Column("platform_family", String(255), nullable=False),
+    Column("version", String(255), nullable=False),
+    Column("primary_ip", String(64), nullable=False),
+    Column("kernel_version", String(255), nullable=False),
+    Column("os_type", String(255), nullable=False),
+    Column("all_ips", JSON, nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("cluster_pk", Id, ForeignKey("clusters.id")),
+    Column("enrolled_by", Id),
+    Column("created_at", Instant, nullable=False),
+    Column("last_seen", Instant),
+    Column("revoked_at", Instant),
+    Index("ix_agents_team_id_hostname", "team_id", "hostname"),
+)
+
+refresh_families = Table(
+    "refresh_families",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("agent_id", Id, ForeignKey("agents.id"), nullable=False, index=True),
+    _team(),
+    Column("generation", Integer, nullable=False),
+    Column("salt", String(64), nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("used_at", Instant),
+    Column("revoked_at", Instant),
+)
+
+metrics = Table(
+    "metrics",
+    metadata,
+    Column("agent_id", Id, primary_key=True),
+    Column("at", Instant, primary_key=True),
+    _team(),
+    Column("cpu_usage", Float, nullable=False),
+    Column("memory_used", BigInteger, nullable=False),
+    Column("memory_total", BigInteger, nullable=False),
+    Column("disk_usage", Float, nullable=False),
+    Column("load_avg_1", Float, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("received_at", Instant, nullable=False),
+    Index("ix_metrics_received_at", "received_at"),
+    sqlite_with_rowid=False,
+)
+
+clusters = Table(
+    "clusters",
+    metadata,
+    Column("id", Id, primary_key=True),
+    _team(),
+    Column("cluster_id", String(255), nullable=False),
+    Column("cluster_name", String(255), nullable=False),
+    Column("nodes", Integer, nullable=False),
+    Column("quorate", Integer, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("body", JSON, nullable=False),
+    Column("reported_by", Id, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("updated_at", Instant, nullable=False),
+    UniqueConstraint("team_id", "cluster_id", "cluster_name"),
+)
+
+#: ``scope`` is the cluster's id, or the agent's id for a node outside a cluster.
+nodes = Table(
+    "nodes",
+    metadata,
+    Column("id", Id, primary_key=True),
+    _team(),
+    Column("scope", Id, nullable=False),
+    Column("cluster_pk", Id, ForeignKey("clusters.id")),
+    Column("name", String(255), nullable=False),
+    Column("ip", String(64), nullable=False),
+    Column("online", Integer, nullable=False),
+    Column("pve_version", String(255), nullable=False),
+    Column("body", JSON, nullable=False),
+    Column("reported_by", Id, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("updated_at", Instant, nullable=False),
+    UniqueConstraint("scope", "name"),
+)
+
+guests = Table(
+    "guests",
+    metadata,
+    Column("id", Id, primary_key=True),
+    _team(),
+    Column("scope", Id, nullable=False),
+    Column("cluster_pk", Id, ForeignKey("clusters.id")),
+    Column("vmid", Integer, nullable=False),
+    Column("kind", String(8), nullable=False),
+    Column("name", String(255), nullable=False),
+    Column("node", String(255), nullable=False),
+    Column("status", String(64), nullable=False),
+    Column("ostype", String(64), nullable=False),
+    Column("tags", String(4096), nullable=False),
+    Column("body", JSON, nullable=False),
+    Column("reported_by", Id, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("updated_at", Instant, nullable=False),
+    Column("moved_at", Instant),
+    Column("gone_at", Instant),
+    UniqueConstraint("scope", "vmid"),
+    Index("ix_guests_team_id_node", "team_id", "node"),
+)
+
+#: A script without a team is shipped and belongs to all. An id names one immutable version.
+scripts = Table(
+    "scripts",
+    metadata,
+    Column("id", String(128), primary_key=True),
+    Column("team_id", Id, ForeignKey("teams.id")),
+    Column("name", String(128), nullable=False),
+    Column("description", String(1024), nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("shipped", Boolean, nullable=False),
+    Column("families", JSON, nullable=False),
+    Column("created_by", Id),
+    Column("created_at", Instant, nullable=False),
+)
+
+operations = Table(
+    "operations",
+    metadata,
+    Column("id", Id, primary_key=True),
+    _team(),
+    Column("agent_id", Id, ForeignKey("agents.id"), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("outcome", String(32)),
+    Column("reason", Text, nullable=False),
+    Column("target", String(64), nullable=False),
+    Column("vmid", Integer),
+    Column("script_id", String(128)),
+    Column("request", JSON, nullable=False),
+    Column("result", JSON),
+    Column("created_by", Id, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("updated_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+    Column("delivered_at", Instant),
+    Column("started_at", Instant),
+    Column("finished_at", Instant),
+    Column("lease_token", Integer, nullable=False),
+    Column("lease_until", Instant),
+    Index("ix_operations_agent_id_status", "agent_id", "status"),
+    Index("ix_operations_team_id_kind_created_at", "team_id", "kind", "created_at"),
+    Index("ix_operations_status_expires_at", "status", "expires_at"),
+)
+
+package_changes = Table(
+    "package_changes",
+    metadata,
+    Column("operation_id", Id, ForeignKey("operations.id"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    _team(),
+    Column("name", String(255), nullable=False),
+    Column("version", String(255), nullable=False),
+    Column("old_version", String(255), nullable=False),
+    Column("action", String(64), nullable=False),
+    Column("security", Boolean),
+    Column("repository", String(255), nullable=False),
+)
+
+#: What is known of one package on one target: the last thing a result told.
+packages = Table(
+    "packages",
+    metadata,
+    Column("agent_id", Id, ForeignKey("agents.id"), primary_key=True),
+    Column("target", String(64), primary_key=True),
+    Column("name", String(255), primary_key=True),
+    _team(),
+    Column("installed", String(255), nullable=False),
+    Column("candidate", String(255), nullable=False),
+    Column("security", Boolean),
+    Column("operation_id", Id, ForeignKey("operations.id"), nullable=False),
+    Column("seen_at", Instant, nullable=False),
+    Index("ix_packages_team_id_name", "team_id", "name"),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("seq", Sequence, primary_key=True, autoincrement=True),
+    _team(),
+    Column("topic", String(64), nullable=False),
+    Column("subject", Id, nullable=False),
+    Column("kind", String(64), nullable=False),
+    Column("payload", JSON, nullable=False),
+    Column("at", Instant, nullable=False, index=True),
+    Index("ix_events_subject_seq", "subject", "seq"),
+    sqlite_autoincrement=True,
+)
