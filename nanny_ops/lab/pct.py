@@ -45,7 +45,7 @@ class Node:
         container = Container(f"{self.prefix}-{vmid}", self.directory / "lxc")
         if container.rootfs.is_dir():
             return container
-        return SimulatedGuest(self.directory / "simulated" / str(vmid), vmid)
+        return SimulatedGuest((self.directory / "simulated").resolve() / str(vmid), vmid)
 
 
 def perform(node: Node, call: Call) -> None:
