@@ -15,10 +15,16 @@ import pytest
 
 from tests.spec.plugin import pytest_collection_modifyitems, pytest_configure, pytest_runtest_makereport
 
-__all__ = ["postgres_url", "pytest_collection_modifyitems", "pytest_configure", "pytest_runtest_makereport"]
+__all__ = ["anyio_backend", "postgres_url", "pytest_collection_modifyitems", "pytest_configure", "pytest_runtest_makereport"]
 
 #: Seconds the server has to answer after its start.
 POSTGRES_START = 30
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """Run asynchronous tests on asyncio, which is what the product runs on."""
+    return "asyncio"
 
 
 @pytest.fixture(scope="session")
