@@ -1,0 +1,249 @@
+"""Jobs that survive their agent: one directory each, whose files and lock tell where the job stands.
+
+``order.json`` and ``script`` arrive together by one rename. A supervisor, a process of its own, holds a lock on
+``lock`` all its life; ``started`` is made by its holder just before the script runs, ``result.json`` by one rename before the
+lock is let go. ``cancel`` is a wish of the agent. Hence: a result means DONE, a held lock means RUNNING, a ``started``
+without either means LOST, and anything else was never begun and may safely be begun again.
+"""
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import re
+import secrets
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import nanny_ops
+from nanny_ops.errors import DiskFull, MachineError, ValidationFailed
+from nanny_ops.machine.run import run
+from nanny_ops.machine.verbs import JobPhase, JobResult, JobState, ScriptJob
+from nanny_ops.protocol.patch import PackageChange
+
+_JOB_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,127}")
+#: Bytes kept aside so that a result can be written when the disk is full.
+RESERVE = 65536
+#: Exit code of a supervisor that found another one at work.
+BUSY = 75
+#: Seconds a supervisor may take until it has its lock.
+LAUNCH = 30.0
+#: Tries and seconds between them for the lock: someone who only looks holds it for microseconds.
+LOCK_TRIES, LOCK_PAUSE = 50, 0.02
+#: Seconds after which a half-written directory belongs to nobody.
+LEFTOVER = 3600.0
+
+Launch = Callable[[Path], None]
+
+
+def launch(directory: Path) -> None:
+    """Start a supervisor for a job and return when it holds the job's lock. Raises MachineError.
+
+    It gets none of the agent's own settings: some of them are secrets.
+    """
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("NANNY")}
+    environment["PYTHONPATH"] = str(Path(nanny_ops.__file__).parents[1])
+    argv = [sys.executable, "-P", "-m", "nanny_ops.machine.supervisor", str(directory)]
+    done = run(argv, timeout=LAUNCH, env=environment, cwd="/", cap=RESERVE)
+    if done.exit_code not in (0, BUSY):
+        said = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:]
+        raise MachineError(f"The supervisor of a job did not start (exit code {done.exit_code}): {' '.join(said)}")
+
+
+def start(jobs_dir: Path, job: ScriptJob, *, launch: Launch = launch) -> JobState:
+    """Begin a job outside this process, once however often it is asked for. Raises DiskFull, MachineError."""
+    directory = _directory(jobs_dir, job.job_id)
+    if not directory.exists():
+        _write_order(jobs_dir, directory, job)
+    return _begin(jobs_dir, job.job_id, launch)
+
+
+def look(jobs_dir: Path, job_id: str) -> JobState:
+    """Say where a job stands.
+
+    The order of the three looks matters: who has seen ``started`` and then finds the lock free knows that its holder
+    has ended, and if it ended well its result is there by now.
+    """
+    directory = _directory(jobs_dir, job_id)
+    begun = (directory / "started").exists()
+    held = _is_held(directory)
+    result = _read_result(directory)
+    if not (directory / "order.json").exists():
+        return JobState(job_id=job_id, phase=JobPhase.ABSENT)
+    if result is not None:
+        phase = JobPhase.DONE
+    elif held:
+        phase = JobPhase.RUNNING
+    else:
+        phase = JobPhase.LOST if begun else JobPhase.READY
+    return JobState(
+        job_id=job_id,
+        phase=phase,
+        stdout_path=str(directory / "stdout"),
+        stderr_path=str(directory / "stderr"),
+        result=result,
+    )
+
+
+def cancel(jobs_dir: Path, job_id: str, *, launch: Launch = launch) -> JobState:
+    """Ask for a job's end; its supervisor sees to it and writes the result, also for one that was never begun."""
+    directory = _directory(jobs_dir, job_id)
+    if look(jobs_dir, job_id).phase in (JobPhase.READY, JobPhase.RUNNING):
+        (directory / "cancel").touch()
+    return _begin(jobs_dir, job_id, launch)
+
+
+def forget(jobs_dir: Path, job_id: str) -> JobState:
+    """Remove a job's directory, unless it is running."""
+    directory = _directory(jobs_dir, job_id)
+    state = look(jobs_dir, job_id)
+    if state.phase in (JobPhase.RUNNING, JobPhase.ABSENT):
+        return state
+    grave = jobs_dir / f".old-{job_id[:64]}-{secrets.token_hex(4)}"
+    directory.rename(grave)
+    shutil.rmtree(grave, ignore_errors=True)
+    return look(jobs_dir, job_id)
+
+
+@contextlib.contextmanager
+def supervised(directory: Path) -> Iterator[bool]:
+    """Hold a job's lock, or yield False if another supervisor does. The lock is not inherited by programs."""
+    descriptor = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        yield _seize(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def read_order(directory: Path) -> ScriptJob:
+    """Read a job's order and script back."""
+    return ScriptJob(**json.loads((directory / "order.json").read_text()), script=(directory / "script").read_bytes())
+
+
+def write_result(directory: Path, result: JobResult) -> None:
+    """Write a job's result for good; on a full disk without its packages, which no longer fit."""
+    (directory / "reserve").unlink(missing_ok=True)
+    try:
+        _place(directory, result)
+    except OSError as wrong:
+        if not _is_full(wrong):
+            raise
+        _place(directory, replace(result, outcome="disk_full", reason="No space is left for the result.", packages=[]))
+
+
+def sync(path: Path) -> None:
+    """Wait until a file or folder is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _directory(jobs_dir: Path, job_id: str) -> Path:
+    if not _JOB_ID.fullmatch(job_id):
+        raise ValidationFailed("A job's id has 1 to 128 letters, digits, '_', '-' and '.', and no leading dot.")
+    return jobs_dir / job_id
+
+
+def _begin(jobs_dir: Path, job_id: str, launch: Launch) -> JobState:
+    state = look(jobs_dir, job_id)
+    if state.phase is not JobPhase.READY:
+        return state
+    launch(jobs_dir / job_id)
+    return look(jobs_dir, job_id)
+
+
+def _write_order(jobs_dir: Path, directory: Path, job: ScriptJob) -> None:
+    jobs_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _sweep(jobs_dir)
+    draft = jobs_dir / f".new-{job.job_id[:64]}-{secrets.token_hex(4)}"
+    order = {key: value for key, value in asdict(job).items() if key != "script"}
+    try:
+        draft.mkdir(mode=0o700)
+        _fill(draft, {"script": job.script, "order.json": json.dumps(order).encode(), "reserve": bytes(RESERVE)})
+        draft.rename(directory)
+        sync(jobs_dir)
+    except OSError as wrong:
+        shutil.rmtree(draft, ignore_errors=True)
+        if wrong.errno in (errno.EEXIST, errno.ENOTEMPTY):
+            return  # another call has just written the same job
+        if _is_full(wrong):
+            raise DiskFull("No space is left for a job's files.", path=str(jobs_dir)) from wrong
+        raise MachineError(f"A job could not be written to {jobs_dir}: {wrong.strerror}.") from wrong
+
+
+def _fill(folder: Path, files: dict[str, bytes]) -> None:
+    for name, content in files.items():
+        path = folder / name
+        path.touch(mode=0o600)
+        path.write_bytes(content)
+        sync(path)
+    for name in ("stdout", "stderr", "lock"):
+        (folder / name).touch(mode=0o600)
+    sync(folder)
+
+
+def _sweep(jobs_dir: Path) -> None:
+    """Remove what a crash has left half written or half removed."""
+    for pattern in (".new-*", ".old-*"):
+        for leftover in jobs_dir.glob(pattern):
+            with contextlib.suppress(FileNotFoundError):
+                if time.time() - leftover.stat().st_mtime > LEFTOVER:
+                    shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _seize(descriptor: int) -> bool:
+    for _ in range(LOCK_TRIES):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(LOCK_PAUSE)
+        else:
+            return True
+    return False
+
+
+def _is_held(directory: Path) -> bool:
+    """Try the lock in shared mode, so that two who look do not take each other for a supervisor."""
+    try:
+        descriptor = os.open(directory / "lock", os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    else:
+        return False
+    finally:
+        os.close(descriptor)
+
+
+def _read_result(directory: Path) -> JobResult | None:
+    try:
+        values: dict[str, Any] = json.loads((directory / "result.json").read_text())
+    except FileNotFoundError:
+        return None
+    packages = [PackageChange(**package) for package in values.pop("packages")]
+    return JobResult(**values, packages=packages)
+
+
+def _place(directory: Path, result: JobResult) -> None:
+    draft = directory / "result.new"
+    with draft.open("w") as file:
+        json.dump(asdict(result), file)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.rename(directory / "result.json")
+    sync(directory)
+
+
+def _is_full(wrong: OSError) -> bool:
+    return wrong.errno in (errno.ENOSPC, errno.EDQUOT)

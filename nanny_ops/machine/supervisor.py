@@ -1,0 +1,205 @@
+"""The process that runs one job's script and outlives the agent: ``python -m nanny_ops.machine.supervisor FOLDER``."""
+
+import hashlib
+import os
+import sys
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from nanny_ops.machine.job import BUSY, read_order, supervised, sync, write_result
+from nanny_ops.machine.packages.result import parse
+from nanny_ops.machine.run import Done, daemonize, run_to_files
+from nanny_ops.machine.shebang import parse as parse_shebang
+from nanny_ops.machine.target import Call, Problem, Target, choose
+from nanny_ops.machine.verbs import JobResult, ScriptJob
+from nanny_ops.protocol import clock
+from nanny_ops.protocol.operation import Outcome
+from nanny_ops.protocol.patch import PackageChange
+
+#: Seconds between two requests to a container to end a script, and how often before ``pct`` itself is ended.
+HALT_PAUSE, HALT_TRIES = 3.0, 3
+#: Exit codes with which a container's ``timeout`` ends: its own, and those of a program ended by TERM or KILL.
+_ENDED_BY_TIMEOUT = (124, 143, 137)
+#: Outcomes after which nothing in the target can be tidied up.
+_UNREACHABLE = (Outcome.TARGET_UNKNOWN, Outcome.TARGET_STOPPED, Outcome.TARGET_LOST, Outcome.NO_PROXMOX)
+
+Choose = Callable[[int | None, Mapping[str, str]], Target]
+
+
+@dataclass
+class Cancel:
+    """Watch for the wish to cancel; a container is asked to end the script before ``pct exec`` itself is ended."""
+
+    marker: Path
+    halt: Callable[[], None]
+    needs_halt: bool
+    tick: Callable[[], float] = time.monotonic
+    wished: bool = False
+    tries: int = 0
+    last: float = field(default=float("-inf"))
+
+    def __call__(self) -> bool:
+        """Return True when the program that was started here must end now."""
+        self.wished = self.wished or self.marker.exists()
+        if not self.wished or not self.needs_halt:
+            return self.wished
+        if self.tick() - self.last < HALT_PAUSE:
+            return False
+        if self.tries >= HALT_TRIES:
+            return True
+        self.tries += 1
+        self.halt()
+        self.last = self.tick()
+        return False
+
+
+@dataclass(frozen=True)
+class Supervisor:
+    """One job's run, from its order to its result."""
+
+    directory: Path
+    environ: Mapping[str, str]
+    choose: Choose = choose
+    now: Callable[[], datetime] = clock.now
+
+    def supervise(self) -> None:
+        """Run the job unless it was begun before, and write its result. The caller holds the job's lock."""
+        if (self.directory / "started").exists() or (self.directory / "result.json").exists():
+            return
+        began, ticks = self.now(), time.monotonic()
+        outcome, reason, done = self._attempt(read_order(self.directory))
+        result = JobResult(
+            outcome=outcome.value,
+            reason=reason,
+            exit_code=None if done is None else _shell_code(done.exit_code),
+            started_at=clock.stamp(began),
+            finished_at=clock.stamp(self.now()),
+            duration_ms=round((time.monotonic() - ticks) * 1000),
+            packages=[] if done is None else _packages_or_none(done.stdout) or [],
+            stdout_truncated=done is not None and done.stdout_truncated,
+            stderr_truncated=done is not None and done.stderr_truncated,
+        )
+        write_result(self.directory, result)
+
+    def _attempt(self, job: ScriptJob) -> tuple[Outcome, str, Done | None]:
+        if (self.directory / "cancel").exists():
+            return Outcome.CANCELLED, "The order was cancelled before its script began.", None
+        if hashlib.sha256(job.script).hexdigest() != job.sha256:
+            return Outcome.CHECKSUM_MISMATCH, "The script on disk is not the one that was verified.", None
+        interpreter = parse_shebang(job.script)
+        if interpreter is None:
+            return Outcome.INTERPRETER_MISSING, "The script has no '#!' line with the full path of a program.", None
+        call = Call(
+            job_id=job.job_id,
+            script=self.directory / "script",
+            sha256=job.sha256,
+            interpreter=interpreter,
+            arguments=job.argv,
+            timeout=job.timeout_seconds,
+        )
+        return self._on_target(self.choose(job.vmid, self.environ), call, job.output_cap, job.vmid is not None)
+
+    def _on_target(self, target: Target, call: Call, cap: int, needs_halt: bool) -> tuple[Outcome, str, Done | None]:
+        problem = target.stage(call)
+        if problem is not None:
+            if problem.outcome not in _UNREACHABLE:
+                target.unstage(call)
+            return problem.outcome, problem.reason, None
+        stopping = Cancel(self.directory / "cancel", lambda: target.halt(call), needs_halt)
+        done = self._run(target, call, cap, stopping)
+        outcome, reason = _judge(done, call.timeout, stopping.wished, lambda: target.explain(done))
+        if outcome in (Outcome.TIMED_OUT, Outcome.CANCELLED):
+            target.halt(call)
+        if outcome not in _UNREACHABLE:
+            target.unstage(call)
+        return outcome, reason, done
+
+    def _run(self, target: Target, call: Call, cap: int, stopping: Cancel) -> Done:
+        (self.directory / "started").touch(mode=0o600, exist_ok=False)
+        sync(self.directory)
+        return run_to_files(
+            target.argv(call),
+            timeout=target.deadline(call),
+            stdout=self.directory / "stdout",
+            stderr=self.directory / "stderr",
+            cap=cap,
+            stopping=stopping,
+            env=target.environment(),
+            cwd="/",
+        )
+
+    def confess(self, wrong: BaseException) -> None:
+        """Write down that this process itself broke, with its trace beside the result."""
+        (self.directory / "supervisor.log").write_text("".join(traceback.format_exception(wrong)))
+        now = clock.stamp(self.now())
+        reason = f"The supervisor of the job broke: {type(wrong).__name__}: {wrong}"[:1000]
+        result = JobResult(
+            outcome=Outcome.AGENT_ERROR.value,
+            reason=reason,
+            exit_code=None,
+            started_at=now,
+            finished_at=now,
+            duration_ms=0,
+        )
+        write_result(self.directory, result)
+
+
+def _judge(done: Done, limit: int, cancelled: bool, explain: Callable[[], Problem | None]) -> tuple[Outcome, str]:
+    """Say what a run came to, in a word and in a sentence."""
+    if cancelled:
+        return Outcome.CANCELLED, "The order was cancelled; the script and its children were ended."
+    if done.timed_out or (done.seconds >= limit and done.exit_code in _ENDED_BY_TIMEOUT):
+        return Outcome.TIMED_OUT, f"The script was ended after {limit} s with all its children."
+    if done.exit_code != 0:
+        problem = explain()
+        return (problem.outcome, problem.reason) if problem else (Outcome.SCRIPT_FAILED, _failure(done))
+    if done.disk_full:
+        return Outcome.DISK_FULL, "The script ended well, but no space was left for its output."
+    try:
+        packages = parse(done.stdout)
+    except ValueError as wrong:
+        return Outcome.BAD_OUTPUT, str(wrong)
+    if not packages:
+        return Outcome.NOTHING_TO_DO, "There is nothing to update."
+    return Outcome.OK, f"{len(packages)} package{'s' if len(packages) > 1 else ''}."
+
+
+def _failure(done: Done) -> str:
+    lines = [line.strip() for line in done.stderr[-4096:].decode("utf-8", "replace").splitlines() if line.strip()]
+    last = f": {lines[-1][:300]}" if lines else "."
+    return f"The script ended with exit code {_shell_code(done.exit_code)}{last}"
+
+
+def _shell_code(code: int | None) -> int | None:
+    """Write a death by signal as shells and containers do: 128 and the signal's number."""
+    return 128 - code if code is not None and code < 0 else code
+
+
+def _packages_or_none(stdout: bytes) -> list[PackageChange] | None:
+    try:
+        return parse(stdout)
+    except ValueError:
+        return None
+
+
+def main(argv: list[str]) -> int:
+    """Take the job's lock, leave the caller, and see the job through; the exit code is for the launcher only."""
+    directory = Path(argv[1])
+    with supervised(directory) as alone:
+        if not alone:
+            return BUSY
+        daemonize()
+        supervisor = Supervisor(directory, dict(os.environ))
+        try:
+            supervisor.supervise()
+        except Exception as wrong:  # noqa: BLE001  the one broad handler of this process: nobody reads its stderr
+            supervisor.confess(wrong)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))

@@ -1,0 +1,255 @@
+"""Where a script runs: on this host, or in a container through ``pct exec``."""
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from nanny_ops.errors import ProgramMissing
+from nanny_ops.machine import guest
+from nanny_ops.machine.run import Done, run
+from nanny_ops.machine.shebang import Interpreter
+from nanny_ops.protocol.operation import Outcome
+
+Run = Callable[..., Done]
+
+#: Seconds for one short errand through pct; each starts a large Perl program, and a frozen container never answers.
+ERRAND = 60.0
+#: Seconds the container's own ``timeout`` gets to do its work before the client of ``pct exec`` is given up.
+MARGIN = 30.0
+#: Where programs are looked for, in a container always and on the host after the agent's own PATH.
+STANDARD_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+#: C.UTF-8 and not C: scripts in Python or Perl may print names that are not ASCII, and messages stay English.
+SCRIPT_ENVIRONMENT = {
+    "HOME": "/root",
+    "LANG": "C.UTF-8",
+    "LC_ALL": "C.UTF-8",
+    "TERM": "dumb",
+    "DEBIAN_FRONTEND": "noninteractive",
+}
+
+_STOPPED = re.compile(r"container '\d+' not running!|can only push files to a running CT")
+_UNKNOWN = re.compile(r"Configuration file '\S*\d+\.conf' does not exist|400 Parameter verification failed\.")
+_DISK_FULL = "No space left on device"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Why a script cannot be run, or could not be run to its end."""
+
+    outcome: Outcome
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """One script to be run: where it lies here, how, and for how many seconds at most."""
+
+    job_id: str
+    script: Path
+    sha256: str
+    interpreter: Interpreter
+    arguments: Sequence[str]
+    timeout: int
+
+
+class Target(Protocol):
+    """A place where a script can be run."""
+
+    def stage(self, call: Call, /) -> Problem | None:
+        """Bring the script there and check that it can run; nothing of it is executed."""
+
+    def argv(self, call: Call, /) -> list[str]:
+        """Return what to start here so that the script runs there."""
+
+    def deadline(self, call: Call, /) -> float:
+        """Return the seconds after which what was started here is given up."""
+
+    def environment(self) -> Mapping[str, str]:
+        """Return the environment of what is started here."""
+
+    def halt(self, call: Call, /) -> None:
+        """End the script and its children where ending our own process does not."""
+
+    def explain(self, done: Done, /) -> Problem | None:
+        """Return a cause of the end that lies in the target and not in the script."""
+
+    def unstage(self, call: Call, /) -> None:
+        """Remove what :meth:`stage` left there."""
+
+
+@dataclass(frozen=True)
+class Here:
+    """This host."""
+
+    path: str = os.defpath
+
+    def stage(self, call: Call) -> Problem | None:
+        """Check that the interpreter is there."""
+        if not os.access(call.interpreter.path, os.X_OK):
+            return interpreter_missing(call.interpreter.path, "this host")
+        wanted = call.interpreter.looked_up
+        if wanted and shutil.which(wanted, path=self.environment()["PATH"]) is None:
+            return interpreter_missing(wanted, "this host")
+        return None
+
+    def argv(self, call: Call) -> list[str]:
+        """Return the interpreter's call."""
+        return [*call.interpreter.argv, str(call.script), *call.arguments]
+
+    def deadline(self, call: Call) -> float:
+        """Return the order's own limit."""
+        return call.timeout
+
+    def environment(self) -> dict[str, str]:
+        """Return a clean environment: nothing of the agent's own but PATH reaches a script."""
+        own = self.path.split(":")
+        more = [folder for folder in STANDARD_PATH.split(":") if folder not in own]
+        return {**SCRIPT_ENVIRONMENT, "PATH": ":".join(own + more)}
+
+    def halt(self, call: Call) -> None:
+        """Do nothing: ending our own process has ended its session."""
+
+    def explain(self, done: Done) -> Problem | None:
+        """Find no cause outside the script."""
+
+    def unstage(self, call: Call) -> None:
+        """Do nothing: the script lies in the job's own directory."""
+
+
+@dataclass(frozen=True)
+class Lxc:
+    """A container of this Proxmox VE node."""
+
+    vmid: int
+    environ: Mapping[str, str]
+    run: Run = run
+
+    def stage(self, call: Call) -> Problem | None:
+        """Make a private folder in the container, push the script, and verify it there by its checksum."""
+        try:
+            return self._prepare(call) or self._push(call) or self._verify(call)
+        except ProgramMissing:
+            return Problem(Outcome.NO_PROXMOX, "pct is not installed here: this is not a Proxmox VE node.")
+
+    def argv(self, call: Call) -> list[str]:
+        """Return the ``pct exec`` that runs the script under the container's own deadline."""
+        environment = {**SCRIPT_ENVIRONMENT, "PATH": STANDARD_PATH}
+        words = [f"{name}={value}" for name, value in environment.items()]
+        inner = [*call.interpreter.argv, f"{folder(call.job_id)}/script", *call.arguments]
+        launcher = ["sh", "-c", guest.LAUNCH, "sh", guest.SUPERVISE, folder(call.job_id), str(call.timeout)]
+        return self._exec("env", "-i", *words, *launcher, *inner)
+
+    def deadline(self, call: Call) -> float:
+        """Return the order's limit and a margin for the container's own timeout to act."""
+        return call.timeout + MARGIN
+
+    def environment(self) -> Mapping[str, str]:
+        """Return pct's own environment; the script gets a clean one in the container."""
+        return self.environ
+
+    def halt(self, call: Call) -> None:
+        """End the script's whole session inside the container; ending ``pct exec`` does not."""
+        self._errand(*self._exec("sh", "-c", guest.HALT, "sh", folder(call.job_id)))
+
+    def explain(self, done: Done) -> Problem | None:
+        """Tell a container that stopped, vanished or froze from a script that failed."""
+        said = done.stderr.decode("utf-8", "replace").strip()
+        if done.exit_code in (2, 255) and len(said.splitlines()) == 1 and self._pct_says(said) is not None:
+            return self._pct_says(said)
+        if done.exit_code == guest.NO_PIPES and _DISK_FULL in said:
+            return Problem(Outcome.DISK_FULL, f"Container {self.vmid} has no space left in /var/tmp.")
+        if done.exit_code is not None and 0 <= done.exit_code < 126:
+            return None
+        status = self._errand("pct", "status", str(self.vmid))
+        if status.exit_code == 0 and b"stopped" not in status.stdout:
+            return None
+        state = "was stopped" if status.exit_code == 0 else "left this node"
+        return Problem(Outcome.TARGET_LOST, f"Container {self.vmid} {state} while the script ran.")
+
+    def unstage(self, call: Call) -> None:
+        """Remove the folder; a container that is gone keeps nothing."""
+        self._errand(*self._exec("rm", "-rf", "--", folder(call.job_id)))
+
+    def _prepare(self, call: Call) -> Problem | None:
+        done = self._errand(*self._exec("sh", "-c", guest.PREPARE, "sh", folder(call.job_id)))
+        return self._failure(done, "a private folder could not be made in /var/tmp")
+
+    def _push(self, call: Call) -> Problem | None:
+        """Push the script; pct push ends with 0 even when it has failed, so only its text is kept for a reason."""
+        remote = f"{folder(call.job_id)}/script"
+        done = self._errand("pct", "push", str(self.vmid), str(call.script), remote, "--perms", "0700")
+        said = done.stderr.decode("utf-8", "replace")
+        if done.exit_code == 0 and _DISK_FULL in said:
+            return Problem(Outcome.DISK_FULL, f"Container {self.vmid} has no space left in /var/tmp.")
+        return self._failure(done, "the script could not be pushed")
+
+    def _verify(self, call: Call) -> Problem | None:
+        wanted = call.interpreter.looked_up
+        arguments = [f"{folder(call.job_id)}/script", call.interpreter.path, wanted]
+        done = self._errand(*self._exec("env", f"PATH={STANDARD_PATH}", "sh", "-c", guest.VERIFY, "sh", *arguments))
+        if problem := self._failure(done, "the script could not be verified"):
+            return problem
+        answers = _answers(done.stdout)
+        if "lacks" in answers:
+            return Problem(Outcome.UNSUPPORTED, f"Container {self.vmid} lacks the program {answers['lacks']}.")
+        if answers.get("sha256") != call.sha256:
+            return Problem(
+                Outcome.CHECKSUM_MISMATCH,
+                f"The script that arrived in container {self.vmid} is not the one that was sent.",
+            )
+        if answers.get("interpreter") != "yes":
+            return interpreter_missing(wanted or call.interpreter.path, f"container {self.vmid}")
+        return None
+
+    def _failure(self, done: Done, what: str) -> Problem | None:
+        said = done.stderr.decode("utf-8", "replace").strip()
+        if done.timed_out:
+            reason = f"Container {self.vmid} does not answer; it may be frozen by a backup."
+            return Problem(Outcome.TARGET_STOPPED, reason)
+        if done.exit_code == 0:
+            return None
+        if _DISK_FULL in said:
+            return Problem(Outcome.DISK_FULL, f"Container {self.vmid} has no space left in /var/tmp.")
+        return self._pct_says(said) or Problem(
+            Outcome.AGENT_ERROR, f"In container {self.vmid} {what} (exit code {done.exit_code}): {said[:300]}"
+        )
+
+    def _pct_says(self, said: str) -> Problem | None:
+        if _STOPPED.search(said):
+            return Problem(Outcome.TARGET_STOPPED, f"Container {self.vmid} is not running.")
+        if _UNKNOWN.search(said):
+            return Problem(Outcome.TARGET_UNKNOWN, f"There is no container {self.vmid} on this node.")
+        if said == "please run as root":
+            return Problem(Outcome.NO_PROXMOX, "pct refuses: the agent must run as root to reach containers.")
+        return None
+
+    def _exec(self, *inner: str) -> list[str]:
+        return ["pct", "exec", str(self.vmid), "--", *inner]
+
+    def _errand(self, *argv: str) -> Done:
+        return self.run(argv, timeout=ERRAND, env=self.environ, cwd="/", cap=65536)
+
+
+def _answers(stdout: bytes) -> dict[str, str]:
+    pairs = (line.partition(" ") for line in stdout.decode("utf-8", "replace").splitlines())
+    return {word: value for word, _, value in pairs}
+
+
+def folder(job_id: str) -> str:
+    """Return where a job's script lies in a container."""
+    return f"/var/tmp/nanny-ops-{job_id}"  # noqa: S108  made with mkdir -m 0700, which fails on a planted one
+
+
+def interpreter_missing(name: str, where: str) -> Problem:
+    """Say that the script's ``#!`` names a program that is not there."""
+    hint = " Its lines end as on Windows." if name.endswith("\r") else ""
+    return Problem(Outcome.INTERPRETER_MISSING, f"The script wants {name.rstrip()}, which {where} does not have.{hint}")
+
+
+def choose(vmid: int | None, environ: Mapping[str, str]) -> Target:
+    """Return the target of an order; ``environ`` is the supervisor's own environment."""
+    return Here(environ.get("PATH", os.defpath)) if vmid is None else Lxc(vmid, environ)
