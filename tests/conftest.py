@@ -15,7 +15,7 @@ import pytest
 
 from tests.spec.plugin import pytest_collection_modifyitems, pytest_configure, pytest_runtest_makereport
 
-__all__ = ["anyio_backend", "postgres_url", "pytest_collection_modifyitems", "pytest_configure", "pytest_runtest_makereport"]
+__all__ = ["pytest_collection_modifyitems", "pytest_configure", "pytest_runtest_makereport"]
 
 #: Seconds the server has to answer after its start.
 POSTGRES_START = 30

@@ -1,6 +1,7 @@
 """The specification's rows as committed here, and the record of which ones a test run has proved."""
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,4 +49,7 @@ def merge_record(passed: dict[str, list[str]], seen: set[str], file: Path = RECO
     """Add the tests that passed, and drop those that ran and did not."""
     kept = {test: rows for test, rows in read_record(file).items() if test not in seen}
     file.parent.mkdir(exist_ok=True)
-    file.write_text(json.dumps(kept | passed, indent=1, sort_keys=True) + "\n")
+    # Replaced whole: another run may be reading.
+    new = file.with_suffix(f".{os.getpid()}")
+    new.write_text(json.dumps(kept | passed, indent=1, sort_keys=True) + "\n")
+    new.replace(file)
