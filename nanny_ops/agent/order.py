@@ -1,8 +1,9 @@
 """An order as the agent holds it, and what it came to."""
 
-from dataclasses import dataclass, field, replace
+import asyncio
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Protocol
 
 from nanny_ops.protocol.operation import GOOD, Kind, Outcome
 from nanny_ops.protocol.patch import PackageChange
@@ -14,6 +15,8 @@ class State(StrEnum):
     RECEIVED = "received"
     #: The control plane knows that it is here and still wants it.
     ACKED = "acked"
+    #: About to begin: its job may or may not be there.
+    BEGINNING = "beginning"
     #: Its job was begun; it is never begun again.
     STARTED = "started"
     FINISHED = "finished"
@@ -60,19 +63,31 @@ class Order:
     finding: Finding | None = None
     reason: str = ""
 
-    def at(self, state: State) -> "Order":
-        """Return this order in another state."""
-        return replace(self, state=state)
-
 
 class Refused(Exception):
     """The order will not be carried out; the outcome says why."""
 
     def __init__(self, outcome: Outcome, reason: str) -> None:
-        """Take the word and the sentence that are reported."""
+        """Take the word and the sentence that will be reported."""
         self.finding = Finding(outcome=outcome, reason=reason)
         super().__init__(reason)
 
 
 class Withdrawn(Exception):
     """The order is no longer wanted and has not begun; nothing is reported."""
+
+
+class Desk(Protocol):
+    """What an operation needs to know and tell while it carries out one order."""
+
+    #: Set once a person has cancelled the order.
+    cancelled: asyncio.Event
+
+    async def begin(self) -> None:
+        """Tell that the order begins now. Raises Withdrawn when nobody wants it any more."""
+
+    async def still_wanted(self) -> bool:
+        """Ask once whether the running order is still wanted; yes when nobody answers."""
+
+    def started(self) -> None:
+        """Write down that the order has begun and must never begin again."""

@@ -3,6 +3,7 @@
 Orders and results are never dropped before the control plane has them. Readings are bounded, the oldest go first.
 """
 
+import errno
 import logging
 import sqlite3
 import time
@@ -36,6 +37,7 @@ CREATE TABLE IF NOT EXISTS readings (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, path TEXT NOT NULL, subject TEXT UNIQUE, body BLOB NOT NULL
 ) STRICT;
 """
+_ACCEPT = "INSERT INTO orders (id, kind, record, state, changed_at) VALUES (?,?,?,?,?) ON CONFLICT DO NOTHING"
 _ORDER = "id, kind, record, state, finding, reason"
 
 
@@ -78,13 +80,8 @@ class Spool:
         """Keep an order; False when it is known already. Raises DiskFull, SpoolError."""
         row = (order.id, order.kind, msgspec.json.encode(order.record), order.state, self._clock())
         with self._write() as db:
-            return (
-                db.execute(
-                    "INSERT INTO orders (id, kind, record, state, changed_at) VALUES (?,?,?,?,?) ON CONFLICT DO NOTHING",
-                    row,
-                ).rowcount
-                == 1
-            )
+            done = db.execute(_ACCEPT, row)
+            return done.rowcount == 1
 
     def find(self, order_id: str) -> Order | None:
         """Return one order, or None."""
@@ -153,10 +150,12 @@ class Spool:
         with self._write() as db:
             db.execute("DELETE FROM readings WHERE seq=?", (seq,))
 
-    def superseded(self, subject: str) -> None:
-        """Forget what is kept about a subject, because something newer has arrived."""
+    def superseded(self, subjects: list[str]) -> None:
+        """Forget what is kept about these subjects, because something newer has arrived."""
+        if not self.oldest(1):
+            return
         with self._write() as db:
-            db.execute("DELETE FROM readings WHERE subject=?", (subject,))
+            db.executemany("DELETE FROM readings WHERE subject=?", [(one,) for one in subjects])
 
     def _open(self) -> sqlite3.Connection:
         try:
@@ -164,9 +163,9 @@ class Spool:
         except sqlite3.DatabaseError as wrong:
             if wrong.sqlite_errorcode & 0xFF not in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
                 raise
-            aside = self._move_aside()
-            log.error("event=spool_damaged moved_to=%s reason=%r", aside, str(wrong))
-            return _connect(self.path)
+            reason = str(wrong)
+        log.error("event=spool_damaged moved_to=%s reason=%r", self._move_aside(), reason)
+        return _connect(self.path)
 
     def _move_aside(self) -> Path:
         aside = self.path.with_name(f"{self.path.name}.damaged-{int(self._clock())}")
@@ -203,15 +202,19 @@ def _connect(path: Path) -> sqlite3.Connection:
         db.execute("PRAGMA synchronous=FULL")
         db.execute("PRAGMA cache_size=-512")
         db.execute("PRAGMA journal_size_limit=4194304")
-        if db.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
-            damaged = sqlite3.DatabaseError("quick_check found damage")
-            damaged.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
-            raise damaged
+        _check(db)
         db.executescript(_TABLES)
     except BaseException:
         db.close()
         raise
     return db
+
+
+def _check(db: sqlite3.Connection) -> None:
+    if db.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
+        damaged = sqlite3.DatabaseError("quick_check found damage")
+        damaged.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+        raise damaged
 
 
 @contextmanager
@@ -226,6 +229,8 @@ def _named(path: Path) -> Iterator[None]:
             raise SpoolError(f"{path} is read-only.") from wrong
         raise SpoolError(f"{path} cannot be used: {wrong}.") from wrong
     except OSError as wrong:
+        if wrong.errno == errno.ENOSPC:
+            raise DiskFull(f"No space is left for {path}.") from wrong
         raise SpoolError(f"{path} cannot be used: {wrong.strerror}.") from wrong
 
 
@@ -251,7 +256,7 @@ def peek(path: Path) -> Counts | None:
             readings = db.execute("SELECT count(*) FROM readings").fetchone()[0]
         finally:
             db.close()
-    working = sum(by_state.get(state, 0) for state in (State.RECEIVED, State.ACKED, State.STARTED))
+    working = sum(by_state.get(state, 0) for state in (State.RECEIVED, State.ACKED, State.BEGINNING, State.STARTED))
     return Counts(
         open_orders=working,
         undelivered_results=by_state.get(State.FINISHED, 0),

@@ -1,0 +1,233 @@
+"""The daemon: wiring, one session per identity, and a quiet end."""
+
+import asyncio
+import logging
+import random
+import signal
+import ssl
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import nanny_ops
+from nanny_ops.agent import lock, policy, spool
+from nanny_ops.agent.client import Answer, ApiClient
+from nanny_ops.agent.collectors import COLLECTORS, Collector
+from nanny_ops.agent.courier import PACE, Courier
+from nanny_ops.agent.enrollment import PATH as AUTH_PATH
+from nanny_ops.agent.enrollment import Tokens, TokenStore
+from nanny_ops.agent.equipment import Equipment
+from nanny_ops.agent.hands import Hands
+from nanny_ops.agent.link import Link
+from nanny_ops.agent.scheduler import Scheduler, Tick
+from nanny_ops.agent.settings import Settings
+from nanny_ops.agent.spool import Spool
+from nanny_ops.agent.tls import make_context
+from nanny_ops.agent.worker import Worker
+from nanny_ops.errors import NannyError, NotRegistered, SettingsError, TokenFileBroken
+from nanny_ops.machine.verbs import DescribeHost, HostFacts, ProxmoxAccess
+from nanny_ops.protocol.clock import now as utc_now
+from nanny_ops.protocol.enrollment import TokenFile
+
+log = logging.getLogger(__name__)
+#: Seconds between two looks at the token file while a person is waited for.
+WATCH = 5.0
+DAY = 86_400
+#: The API of the node the agent runs on, and the authority that every cluster makes for itself.
+LOCAL_PVE, LOCAL_CA = "https://127.0.0.1:8006", "pve-root-ca.pem"
+#: Spreads waits over a fleet; nothing secret depends on it.
+_spread = random.Random()  # noqa: S311
+
+
+@dataclass(frozen=True, kw_only=True)
+class World:
+    """What the daemon takes from outside: replaced as a whole in tests."""
+
+    hands: Hands
+    now: Callable[[], datetime] = utc_now
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    random: Callable[[], float] = _spread.random
+    transport: Any = None
+
+
+def make_client(settings: Settings, world: World) -> ApiClient:
+    """Return a client for the control plane that carries no identity yet. Raises SettingsError."""
+    try:
+        context = make_context(settings.ca_file, settings.pin_sha256) if settings.url.startswith("https:") else None
+    except (OSError, ssl.SSLError) as wrong:
+        raise SettingsError(f"NANNY_AGENT_CA_FILE cannot be used: {wrong}") from wrong
+    return ApiClient(
+        settings.url,
+        context=context,
+        transport=world.transport,
+        sleep=world.sleep,
+        random=world.random,
+        agent=f"nanny-agent/{nanny_ops.__version__}",
+    )
+
+
+def anonymous(client: ApiClient) -> Callable[[object], Awaitable[Answer]]:
+    """Return how to ask the control plane for an identity."""
+
+    async def post(body: object) -> Answer:
+        return await client.request("POST", AUTH_PATH, body=body, auth=False)
+
+    return post
+
+
+def proxmox_access(settings: Settings, facts: HostFacts) -> ProxmoxAccess | None:
+    """Return how to reach Proxmox VE; on a node the node itself is the default, without a token nothing is read."""
+    url = settings.pve_url or (LOCAL_PVE if facts.proxmox else "")
+    if not settings.pve_token or not url:
+        if facts.proxmox:
+            log.warning("event=proxmox_unread reason='NANNY_AGENT_PVE_TOKEN_FILE is not set'")
+        return None
+    own_ca = settings.pmxcfs_root / LOCAL_CA
+    given = settings.pve_ca_file or settings.pve_fingerprint or settings.pve_url
+    ca_file = settings.pve_ca_file or ("" if given or not own_ca.exists() else str(own_ca))
+    return ProxmoxAccess(url=url, token=settings.pve_token, ca_file=ca_file, fingerprint=settings.pve_fingerprint)
+
+
+async def serve(settings: Settings, world: World, stop: asyncio.Event) -> None:
+    """Be the agent until ``stop`` is set. Raises NotRegistered, AlreadyRunning, SettingsError, SpoolError."""
+    store = TokenStore(settings.token_path)
+    with lock.hold(settings.state_dir):
+        store.load()
+        kept = Spool(settings.state_dir / spool.NAME, cap=settings.spool_metrics_cap)
+        try:
+            facts = await world.hands.do(DescribeHost())
+            while not stop.is_set():
+                await _one_identity(settings, world, kept, facts, stop)
+        finally:
+            kept.close()
+
+
+async def _one_identity(settings: Settings, world: World, kept: Spool, facts: HostFacts, stop: asyncio.Event) -> None:
+    store = TokenStore(settings.token_path)
+    identity = store.load()
+    session = _Session(settings, world, kept, facts, store)
+    refused = await session.run(stop)
+    if refused:
+        log.error(
+            "event=identity_refused agent_id=%s action='run nanny-agent register --force; nothing is sent until then'",
+            identity.agent_id,
+        )
+        await _another_identity(store, identity.agent_id, world, stop)
+
+
+async def _another_identity(store: TokenStore, agent_id: str, world: World, stop: asyncio.Event) -> None:
+    """Wait without a word until a person has registered this machine again."""
+    while not stop.is_set():
+        found = _peek(store)
+        if found is not None and found.agent_id != agent_id:
+            log.info("event=identity_replaced agent_id=%s", found.agent_id)
+            return
+        await _first(stop.wait(), world.sleep(WATCH))
+
+
+def _peek(store: TokenStore) -> TokenFile | None:
+    try:
+        return store.load()
+    except (NotRegistered, TokenFileBroken):
+        return None
+
+
+class _Session:
+    """Everything that lives as long as one identity is good."""
+
+    def __init__(self, settings: Settings, world: World, kept: Spool, facts: HostFacts, store: TokenStore) -> None:
+        self._client = make_client(settings, world)
+        tokens = Tokens(store, anonymous(self._client), world.now)
+        self._client.tokens = tokens
+        equipment = Equipment(
+            client=self._client,
+            hands=world.hands,
+            agent_id=tokens.agent_id,
+            now=world.now,
+            sleep=world.sleep,
+            policy=policy.load(settings.policy_file),
+            proxmox=proxmox_access(settings, facts),
+        )
+        self._worker = Worker(equipment, kept)
+        self._courier = Courier(self._client, kept)
+        self._link = Link(
+            self._client,
+            self._worker.submit,
+            tokens.agent_id,
+            sleep=world.sleep,
+            random=world.random,
+            caught_up=self._worker.resume,
+        )
+        self._scheduler = Scheduler(self._ticks(settings, equipment))
+        log.info("event=started agent_id=%s url=%s version=%s", tokens.agent_id, settings.url, nanny_ops.__version__)
+
+    def _ticks(self, settings: Settings, equipment: Equipment) -> list[Tick]:
+        ticks = [
+            Tick(name=one.name, seconds=getattr(settings, one.interval), run=self._reading(one(equipment)))
+            for one in COLLECTORS
+        ]
+        return [
+            *ticks,
+            Tick(name="drain", seconds=PACE, run=self._courier.drain, at_once=False),
+            Tick(name="pull", seconds=settings.pull_interval, run=self._link.pull, at_once=False),
+            Tick(name="resume", seconds=settings.pull_interval, run=self._resume, at_once=False),
+            Tick(name="prune", seconds=DAY, run=self._worker.prune),
+        ]
+
+    def _reading(self, collector: Collector) -> Callable[[], Awaitable[None]]:
+        async def tick() -> None:
+            try:
+                readings = await collector.collect()
+            except NannyError as wrong:
+                log.warning("event=reading_failed collector=%s reason=%r", collector.name, wrong.message)
+                return
+            if readings:
+                self._courier.put(readings)
+
+        return tick
+
+    async def _resume(self) -> None:
+        self._worker.resume()
+
+    async def run(self, stop: asyncio.Event) -> bool:
+        """Work until stopped; True when the control plane refused the identity for good."""
+        loops = [asyncio.create_task(self._link.run()), asyncio.create_task(self._courier.run())]
+        try:
+            self._scheduler.start()
+            self._worker.resume()
+            await _first(stop.wait(), self._client.refused.wait(), *loops)
+        finally:
+            self._scheduler.stop()
+            await _cancel(loops)
+            await self._worker.close()
+            await self._client.close()
+        return self._client.refused.is_set() and not stop.is_set()
+
+
+async def _first(*waits: Awaitable[object]) -> None:
+    """Wait for the first to end, let go of the others, and raise what it raised."""
+    tasks = [asyncio.ensure_future(one) for one in waits]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        await _cancel(tasks)
+    for task in done:
+        task.result()
+
+
+async def _cancel(tasks: Sequence[asyncio.Future[Any]]) -> None:
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks)
+
+
+async def run_until_signal(settings: Settings, world: World) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await serve(settings, world, stop)
+    log.info("event=stopped")

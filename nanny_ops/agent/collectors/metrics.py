@@ -1,0 +1,36 @@
+"""One reading of the host's CPU, memory, disks and network."""
+
+from typing import ClassVar
+
+import msgspec
+
+import nanny_ops
+from nanny_ops.agent.equipment import Equipment
+from nanny_ops.agent.spool import Reading
+from nanny_ops.errors import MachineError
+from nanny_ops.machine.verbs import ReadMetrics
+from nanny_ops.protocol.clock import stamp
+from nanny_ops.protocol.metrics import SystemMetrics
+
+PATH = "/api/agent"
+
+
+class Metrics:
+    """Reads the host."""
+
+    name: ClassVar[str] = "metrics"
+    interval: ClassVar[str] = "metrics_interval"
+
+    def __init__(self, equipment: Equipment) -> None:
+        """Take what is needed to read."""
+        self._hands, self._now, self._agent_id = equipment.hands, equipment.now, equipment.agent_id
+
+    async def collect(self) -> list[Reading]:
+        """Return one reading. Raises MachineError."""
+        values = (await self._hands.do(ReadMetrics())).values
+        ours = {"agent_id": self._agent_id, "timestamp": stamp(self._now()), "version": nanny_ops.__version__}
+        try:
+            reading = msgspec.convert({**values, **ours}, SystemMetrics)
+        except msgspec.ValidationError as wrong:
+            raise MachineError(f"The reading of this host is incomplete: {wrong}") from wrong
+        return [Reading(path=PATH, body=msgspec.json.encode(reading))]

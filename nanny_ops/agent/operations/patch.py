@@ -1,0 +1,217 @@
+"""A patch order: fetch the script, verify it, have it run once, follow it, hand back what it said."""
+
+import hashlib
+import hmac
+import logging
+import shlex
+from dataclasses import asdict
+from pathlib import Path
+from typing import ClassVar
+from urllib.parse import quote
+
+import msgspec
+
+from nanny_ops.agent.client import Part
+from nanny_ops.agent.equipment import Equipment
+from nanny_ops.agent.order import Desk, Finding, Order, Refused, State
+from nanny_ops.agent.output import OutputFeed
+from nanny_ops.agent.policy import HOST
+from nanny_ops.errors import DiskFull, ForeignHost, MachineError, Rejected, TooLarge, ValidationFailed
+from nanny_ops.machine.verbs import CancelJob, ForgetJob, JobPhase, JobState, LookJob, ScriptJob, StartScript
+from nanny_ops.protocol.clock import stamp
+from nanny_ops.protocol.operation import Kind, Outcome, Status, parse_vmid
+from nanny_ops.protocol.patch import LONGEST_TIMEOUT, OUTPUT_CAP, PatchRecord, ResultMetadata, ScriptDigest, script_argv
+
+log = logging.getLogger(__name__)
+#: Seconds between two looks at a job, and looks between two questions whether it is still wanted.
+POLL, ASK_EVERY = 1.0, 30
+#: Seconds beyond a script's own timeout after which the agent no longer believes in its supervisor.
+GRACE = 900
+#: Looks after which a job that has not begun is given up, to be begun again.
+PATIENCE = 30
+#: Bytes of each output that are sent after the whole was too large for the control plane.
+SHORT = 256 * 1024
+REASON_CAP, PACKAGES_CAP = 4096, 50_000
+
+_OVER = frozenset({JobPhase.DONE, JobPhase.LOST, JobPhase.ABSENT})
+
+
+class Patch:
+    """Carries out patch orders."""
+
+    kind: ClassVar[Kind] = "patch"
+    acknowledged: ClassVar[bool] = True
+
+    def __init__(self, equipment: Equipment) -> None:
+        """Take what is needed to work."""
+        self._client, self._hands, self._policy = equipment.client, equipment.hands, equipment.policy
+        self._now, self._sleep = equipment.now, equipment.sleep
+
+    def target(self, order: Order) -> str:
+        """Return what the order is aimed at; two orders never run on one target at a time. Raises Refused."""
+        vmid = _vmid(_record(order))
+        return HOST if vmid is None else str(vmid)
+
+    async def carry_out(self, order: Order, desk: Desk) -> Finding:
+        """Run the script once, or find the run again. Raises Refused, Withdrawn, Unreachable, MachineError."""
+        state = await self._hands.do(LookJob(job_id=order.id))
+        if state.phase in {JobPhase.ABSENT, JobPhase.READY}:
+            _never_begun(order, state)
+            job = await self._prepare(order)
+            await desk.begin()
+            state = await self._start(job)
+        if order.state is not State.STARTED:
+            desk.started()
+        return await self._follow(_record(order), state, desk)
+
+    async def _prepare(self, order: Order) -> ScriptJob:
+        record = _record(order)
+        argv, target = _argv(record), self.target(order)
+        script = await self._script(record)
+        sha256 = hashlib.sha256(script).hexdigest()
+        forbidden = self._policy.refuses(mode=record.mode, target=target, sha256=sha256)
+        if forbidden:
+            raise Refused(Outcome.REFUSED, forbidden)
+        return ScriptJob(
+            job_id=order.id,
+            vmid=_vmid(record),
+            script=script,
+            sha256=sha256,
+            argv=argv,
+            timeout_seconds=min(max(1, record.timeout_seconds), LONGEST_TIMEOUT),
+            dry_run=record.mode == "dry-run",
+            output_cap=OUTPUT_CAP,
+        )
+
+    async def _script(self, record: PatchRecord) -> bytes:
+        try:
+            script = (await self._client.request("GET", record.script_url)).body
+            answer = await self._client.request("GET", f"/api/patches/{quote(record.script_id, safe='')}/sha256")
+            promised = answer.read(ScriptDigest).sha256.strip().lower()
+        except ForeignHost as wrong:
+            raise Refused(Outcome.REFUSED, wrong.message) from wrong
+        except (Rejected, TooLarge) as wrong:
+            unknown = wrong.details.get("status") in {404, 410}
+            raise Refused(Outcome.SCRIPT_UNKNOWN if unknown else Outcome.REFUSED, wrong.message) from wrong
+        found = hashlib.sha256(script).hexdigest()
+        if not hmac.compare_digest(found.encode(), promised.encode()):
+            sentence = f"The script's SHA-256 is {found}, the control plane promised {promised[:64]}; it was not run."
+            raise Refused(Outcome.CHECKSUM_MISMATCH, sentence)
+        return script
+
+    async def _start(self, job: ScriptJob) -> JobState:
+        try:
+            return await self._hands.do(StartScript(job=job))
+        except MachineError as wrong:
+            state = await self._hands.do(LookJob(job_id=job.job_id))
+            if state.phase is not JobPhase.ABSENT:
+                return state
+            outcome = Outcome.DISK_FULL if isinstance(wrong, DiskFull) else Outcome.AGENT_ERROR
+            raise Refused(outcome, wrong.message) from wrong
+
+    async def _follow(self, record: PatchRecord, state: JobState, desk: Desk) -> Finding:
+        feed, told_to_stop = OutputFeed(self._client, record.id), False
+        for look in range(int((record.timeout_seconds + GRACE) / POLL)):
+            if state.phase in _OVER:
+                return _finding(state)
+            if state.phase is JobPhase.READY and look > PATIENCE:
+                raise MachineError("The job was prepared and did not begin.")
+            if not told_to_stop and await self._unwanted(desk, look):
+                told_to_stop = True
+                log.info("event=cancel operation=%s", record.id)
+                await self._hands.do(CancelJob(job_id=record.id))
+            await feed.push(state.stdout_path, state.stderr_path)
+            await self._sleep(POLL)
+            state = await self._hands.do(LookJob(job_id=record.id))
+        return Finding(outcome=Outcome.UNKNOWN, reason="The script did not end in time and could not be ended.")
+
+    async def _unwanted(self, desk: Desk, look: int) -> bool:
+        if desk.cancelled.is_set():
+            return True
+        return look % ASK_EVERY == ASK_EVERY - 1 and not await desk.still_wanted()
+
+    async def deliver(self, order: Order, finding: Finding) -> None:
+        """Upload the result; outputs that are too large are sent in part. Raises Rejected, Unreachable."""
+        try:
+            await self._upload(order, finding, cap=0)
+        except Rejected as wrong:
+            if wrong.details.get("status") != 413:
+                raise
+            await self._upload(order, finding, cap=SHORT)
+
+    async def _upload(self, order: Order, finding: Finding, *, cap: int) -> None:
+        metadata = msgspec.json.encode(self._metadata(order, finding, cut=bool(cap)))
+        parts = [Part("metadata", metadata, "application/json")]
+        for name, path in (("stdout", finding.stdout_path), ("stderr", finding.stderr_path)):
+            parts.append(Part(name, Path(path) if path else b"", "text/plain", f"{name}.txt", cap))
+        await self._client.request("POST", f"/api/patches/{quote(order.id, safe='')}/results", parts=parts)
+
+    def _metadata(self, order: Order, finding: Finding, *, cut: bool) -> ResultMetadata:
+        return ResultMetadata(
+            operation_id=order.id,
+            success=finding.success,
+            duration=finding.duration,
+            lxc_id=str(order.record.get("lxc_id") or order.record.get("vmid") or "")[:64],
+            timestamp=finding.finished_at or stamp(self._now()),
+            package_list=finding.packages[:PACKAGES_CAP],
+            outcome=finding.outcome,
+            reason=finding.reason[:REASON_CAP],
+            exit_code=finding.exit_code,
+            started_at=finding.started_at,
+            stdout_truncated=finding.stdout_truncated or cut,
+            stderr_truncated=finding.stderr_truncated or cut,
+        )
+
+    async def tidy(self, order_id: str) -> None:
+        """Remove what the run left behind. Raises MachineError."""
+        await self._hands.do(ForgetJob(job_id=order_id))
+
+
+def _record(order: Order) -> PatchRecord:
+    try:
+        return msgspec.convert(order.record, PatchRecord)
+    except msgspec.ValidationError as wrong:
+        raise Refused(Outcome.REFUSED, f"The order cannot be understood: {wrong}") from wrong
+
+
+def _vmid(record: PatchRecord) -> int | None:
+    try:
+        by_lxc, by_vmid = parse_vmid(record.lxc_id), parse_vmid(record.vmid)
+    except ValidationFailed as wrong:
+        raise Refused(Outcome.REFUSED, wrong.message) from wrong
+    if by_lxc is not None and by_vmid is not None and by_lxc != by_vmid:
+        raise Refused(Outcome.REFUSED, f"The order names two guests, {record.lxc_id} and {record.vmid}.")
+    return by_lxc if by_lxc is not None else by_vmid
+
+
+def _argv(record: PatchRecord) -> list[str]:
+    try:
+        argv = script_argv(record, shlex.split(record.script_args))
+    except ValueError as wrong:
+        raise Refused(Outcome.REFUSED, f"The script's arguments cannot be split into words: {wrong}.") from wrong
+    if any("\0" in word for word in argv):
+        raise Refused(Outcome.REFUSED, "The script's arguments hold a NUL character.")
+    return argv
+
+
+def _never_begun(order: Order, state: JobState) -> None:
+    begun_here = order.state is State.STARTED and state.phase is JobPhase.ABSENT
+    begun_before = order.record.get("status") == Status.RUNNING and state.phase is JobPhase.ABSENT
+    if begun_here or begun_before:
+        raise Refused(Outcome.UNKNOWN, "The script was begun, and nothing is left that tells how it ended.")
+
+
+def _finding(state: JobState) -> Finding:
+    result = state.result
+    if state.phase is not JobPhase.DONE or result is None:
+        return Finding(
+            outcome=Outcome.UNKNOWN,
+            reason="The script was begun and then lost, as by a restart of the machine; it was not run again.",
+            stdout_path=state.stdout_path,
+            stderr_path=state.stderr_path,
+        )
+    values = asdict(result)
+    values["duration"] = values.pop("duration_ms")
+    values["packages"] = result.packages
+    values["outcome"] = Outcome(result.outcome) if result.outcome in set(Outcome) else Outcome.AGENT_ERROR
+    return Finding(**values, stdout_path=state.stdout_path, stderr_path=state.stderr_path)
