@@ -48,7 +48,15 @@ def control_plane() -> Iterator[Plane]:
         password = secrets.token_urlsafe(24)
         environ = {"NANNY_DATA_DIR": home, "NANNY_RATE_LIMITS": "off", "NANNY_LOG_LEVEL": "warning"}
         add = [BIN / "nanny-ops", "user", "add", "--email", EMAIL, "--role", "admin", "--password-stdin"]
-        subprocess.run(add, input=password + "\n", text=True, env=os.environ | environ, check=True, timeout=START)
+        subprocess.run(
+            add,
+            input=password + "\n",
+            text=True,
+            env=os.environ | environ,
+            stdout=subprocess.DEVNULL,
+            check=True,
+            timeout=START,
+        )
         port = free_port()
         with process([str(BIN / "nanny-ops"), "serve", "--port", str(port)], environ, Path(home) / "log") as pid:
             url = f"http://127.0.0.1:{port}"
