@@ -22,6 +22,9 @@ class Guest(Protocol):
     def enter(self) -> None:
         """Let this process see the guest's file system as its own, as far as the guest can do that."""
 
+    def leave(self, outside: int) -> None:
+        """Undo :meth:`enter`; ``outside`` is an open descriptor of this host's root directory."""
+
     def resolve(self, path: str) -> str:
         """Return where a path of the guest lies, seen from a process that has entered."""
 
@@ -56,7 +59,8 @@ def push(guest: Guest, source: str, target: str, *, perms: str = "", user: str =
     if perms:
         os.fchmod(writing, int(perms, 8))
     if owner is not None or owning_group is not None:
-        os.fchown(writing, -1 if owner is None else owner, -1 if owning_group is None else owning_group)
+        with suppress(PermissionError):  # all files of a simulated guest belong to one user
+            os.fchown(writing, -1 if owner is None else owner, -1 if owning_group is None else owning_group)
     os.close(writing)
     os.close(reading)
 
@@ -70,9 +74,7 @@ def pull(guest: Guest, source: str, target: str) -> None:
         reading = os.open(guest.resolve(source), os.O_RDONLY)
     except OSError as wrong:
         raise CopyFailed(f"failed to open {source}: {os.strerror(wrong.errno or 0)}") from wrong
-    os.fchdir(outside)
-    with suppress(PermissionError):  # only root changed its root, and only root can and need change it back
-        os.chroot(".")
+    guest.leave(outside)
     os.fchdir(here)
     writing = _create(target, target)
     _pour(reading, writing)

@@ -58,7 +58,7 @@ def debian_image(cache: Path, *, suite: str = SUITE, mirror: str = "") -> Path:
     recipe = hashlib.sha256(f"{suite}\n{INIT}\n{DEAD_WEIGHT}\n2".encode()).hexdigest()[:12]
     image = cache / f"debian-{suite}-{recipe}"
     cache.mkdir(parents=True, exist_ok=True)
-    with _only_one(cache / f"{image.name}.lock"):
+    with only_one(cache / f"{image.name}.lock"):
         if not image.is_dir():
             _build(image, suite, mirror or configured_mirror(Path("/etc/apt"), suite))
     return image
@@ -128,7 +128,8 @@ def _must(argv: list[str], deadline: float) -> None:
 
 
 @contextmanager
-def _only_one(lock: Path) -> Iterator[None]:
+def only_one(lock: Path) -> Iterator[None]:
+    """Hold a lock file, so that two labs do not make the same image at once."""
     with lock.open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         yield

@@ -104,6 +104,11 @@ class Container:
         os.chroot(f"/proc/{pid}/root")
         os.chdir("/")
 
+    def leave(self, outside: int) -> None:
+        """Return to this host's root, of which ``outside`` is an open descriptor."""
+        os.fchdir(outside)
+        os.chroot(".")
+
     def resolve(self, path: str) -> str:
         """Return the path; after :meth:`enter` it means the container's."""
         return path

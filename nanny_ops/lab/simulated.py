@@ -22,8 +22,9 @@ NOBODY = 65534
 #: Tools of this host that a simulated guest may run by name; apt, dpkg, systemctl and the like are not among them.
 TOOLS = (
     "awk basename bash cat chmod chown cmp cp cut date dash dirname echo env false find flock getent grep head "
-    "hostname id ln ls mawk md5sum mkdir mktemp mv nohup nproc od pgrep pkill ps printf pwd readlink rm rmdir sed seq setsid sh "
-    "sha256sum sha512sum sleep sort stat tail tar tee test timeout touch tr true uname uniq wc which xargs"
+    "hostname id ln ls mawk md5sum mkdir mkfifo mktemp mv nohup nproc od pgrep pkill ps printf pwd readlink rm rmdir "
+    "sed seq setsid sh sha256sum sha512sum sleep sort stat tail tar tee test timeout touch tr true uname uniq wc "
+    "which xargs"
 )
 _ABSOLUTE = re.compile(rf"(?<![\w./-])/({'|'.join(OWN)})(?=[/\s;:,\"')&|<>]|$)")
 OS_RELEASE = """PRETTY_NAME="Debian GNU/Linux 12 (bookworm) [simulated guest]"
@@ -111,7 +112,17 @@ class SimulatedGuest:
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def enter(self) -> None:
-        """Do nothing: paths are rewritten instead, by :meth:`resolve`."""
+        """Become nobody, if this process is root's; paths are rewritten by :meth:`resolve`."""
+        if os.getuid() == 0:
+            os.setegid(NOBODY)
+            os.seteuid(NOBODY)
+
+    def leave(self, outside: int) -> None:
+        """Become root again, if this process is root's, in the directory of the descriptor ``outside``."""
+        os.fchdir(outside)
+        if os.getuid() == 0:
+            os.seteuid(0)
+            os.setegid(0)
 
     def resolve(self, path: str) -> str:
         """Return where a path of the guest lies on this host. Raises MachineError if it would lead out."""
@@ -140,6 +151,8 @@ class SimulatedGuest:
 
     def rewrite(self, word: str) -> str:
         """Return an argument with the absolute paths of the guest's own directories made to point there."""
+        if word.startswith("PATH="):
+            return f"PATH={self.directory / 'bin'}"
         return _ABSOLUTE.sub(lambda match: f"{self.rootfs}/{match[1]}", word)
 
     def _since(self) -> float | None:

@@ -95,6 +95,7 @@ class Server:
         for task in list(self._open):
             task.cancel()
         await asyncio.gather(*self._open, return_exceptions=True)
+        await asyncio.sleep(0)  # let the transports' own callbacks run before the loop ends
 
     async def _serve(self, listener: _Listener, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -104,6 +105,8 @@ class Server:
             await self._converse(listener.answer, reader, writer)
         except (OSError, h11.RemoteProtocolError, TimeoutError):
             pass  # the peer went away or talked nonsense; there is nobody left to tell
+        except asyncio.CancelledError:
+            writer.transport.abort()  # the lab closes; asyncio's own callback cannot bear a cancelled connection
         finally:
             self._open.discard(task)
             writer.close()
