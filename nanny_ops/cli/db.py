@@ -8,7 +8,7 @@ from nanny_ops.control.app import open_database, prepare
 from nanny_ops.control.settings import load
 from nanny_ops.control.store import schema
 
-app = typer.Typer(no_args_is_help=True, help="The control plane's database.")
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="The control plane's database.")
 
 
 @app.callback()

@@ -15,10 +15,12 @@ from nanny_ops.control.app import configure_logging, create_app
 from nanny_ops.control.settings import Settings, load
 from nanny_ops.errors import SettingsError
 
+app = typer.Typer(add_completion=False)
 #: Seconds that running requests get at the end; streams are closed at once and come back elsewhere.
 GRACE = 20
 
 
+@app.command()
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on; 0 lets the system choose.")] = None,
@@ -48,7 +50,8 @@ def refuse_open_bind(settings: Settings) -> None:
         return
     raise SettingsError(
         f"Will not listen on {settings.host} in plain text: passwords and tokens would travel readable. "
-        "Give --tls-cert and --tls-key, or --behind-proxy if a reverse proxy on this machine ends TLS, or listen on 127.0.0.1."
+        "Give --tls-cert and --tls-key, or --behind-proxy if a reverse proxy on this machine ends TLS, "
+        "or listen on 127.0.0.1."
     )
 
 

@@ -15,7 +15,7 @@ from nanny_ops.control.store.database import Tx
 from nanny_ops.errors import ValidationFailed
 from nanny_ops.protocol.clock import now
 
-app = typer.Typer(no_args_is_help=True, help="People who may sign in.")
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="People who may sign in.")
 T = TypeVar("T")
 Email = Annotated[str, typer.Option("--email", help="E-mail address, which is the name to sign in with.")]
 

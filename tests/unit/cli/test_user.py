@@ -1,0 +1,41 @@
+"""``nanny-ops user`` on an empty data directory, and its refusals."""
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from nanny_ops.cli.user import app
+from nanny_ops.errors import Conflict, ValidationFailed
+
+RUN = CliRunner()
+PASSWORD = "a long pass phrase\n"
+
+
+def add(directory: Path, email: str, role: str = "operator", password: str = PASSWORD) -> object:
+    arguments = ["add", "--email", email, "--role", role, "--password-stdin"]
+    return RUN.invoke(app, arguments, input=password, env={"NANNY_DATA_DIR": str(directory)}, catch_exceptions=True)
+
+
+def test_the_first_person_is_made_before_the_first_serve(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    assert "may sign in as admin" in add(data, "Admin@example.com", "admin").output
+    assert data.stat().st_mode & 0o777 == 0o700
+    listed = RUN.invoke(app, ["list"], env={"NANNY_DATA_DIR": str(data)})
+    assert listed.output.split("\t")[:2] == ["admin@example.com", "admin"]
+    closed = RUN.invoke(app, ["disable", "--email", "admin@example.com"], env={"NANNY_DATA_DIR": str(data)})
+    assert "no longer" in closed.output
+    assert "disabled" in RUN.invoke(app, ["list"], env={"NANNY_DATA_DIR": str(data)}).output
+
+
+@pytest.mark.parametrize(
+    ("role", "password", "wrong"),
+    [("root", PASSWORD, ValidationFailed), ("viewer", "short\n", ValidationFailed), ("viewer", "", ValidationFailed)],
+)
+def test_bad_input_is_refused(tmp_path: Path, role: str, password: str, wrong: type[Exception]) -> None:
+    assert isinstance(add(tmp_path, "a@example.com", role, password).exception, wrong)
+
+
+def test_an_account_is_made_once(tmp_path: Path) -> None:
+    add(tmp_path, "a@example.com")
+    assert isinstance(add(tmp_path, "a@example.com").exception, Conflict)
