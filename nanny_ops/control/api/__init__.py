@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from nanny_ops.control.api import enrollment, health, operation, realtime, user
+from nanny_ops.control.api import agent, enrollment, health, metrics, operation, realtime, user
 
 #: Every router; a house test compares this tuple with the folder.
 ROUTERS: tuple[APIRouter, ...] = (
@@ -11,4 +11,6 @@ ROUTERS: tuple[APIRouter, ...] = (
     enrollment.router,
     realtime.router,
     operation.router,
+    metrics.router,
+    agent.router,
 )

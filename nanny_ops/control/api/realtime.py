@@ -18,7 +18,7 @@ STREAM: dict[int | str, dict[str, Any]] = {
 }
 
 
-@router.get("", response_class=StreamResponse, responses=STREAM)
+@router.get("", status_code=200, response_class=StreamResponse, responses=STREAM)
 async def open_stream(
     request: Request,
     control: Control,

@@ -1,7 +1,7 @@
 """What every edge needs, made once by the app, and how an edge learns who is asking."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, Literal, cast
 
@@ -12,6 +12,7 @@ from nanny_ops.control.bus import Bus
 from nanny_ops.control.services.counts import Counts
 from nanny_ops.control.services.keyring import Claims
 from nanny_ops.control.services.limit import Limits
+from nanny_ops.control.services.metrics import Readings
 from nanny_ops.control.services.principal import HostAgent, Person, Principal
 from nanny_ops.control.services.session import Sessions
 from nanny_ops.control.settings import Settings
@@ -33,6 +34,7 @@ class State:
     streams: Streams
     limits: Limits
     counts: Counts
+    readings: Readings = field(default_factory=Readings)
     clock: Callable[[], datetime] = now
     phase: Phase = "starting"
 

@@ -4,10 +4,13 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, func, insert, select, update
+from sqlalchemy import Row, bindparam, func, insert, select, update
 
 from nanny_ops.control.store.database import Tx
 from nanny_ops.control.store.tables import agents
+
+#: Notes that an agent was heard of: parameters ``agent`` and ``seen`` (microseconds), for ``Database.append``.
+SEEN = update(agents).where(agents.c.id == bindparam("agent")).values(last_seen=bindparam("seen"))
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,47 @@
+"""Agents: how one is, which there are, and the end of one's trust."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Response
+
+from nanny_ops.control.api.state import AsAnyone, AsPerson, Control
+from nanny_ops.control.services import agent as service
+from nanny_ops.control.store import agent as store
+from nanny_ops.protocol.enrollment import AgentStatus
+
+router = APIRouter(tags=["agents"])
+UNKNOWN: dict[int | str, dict[str, Any]] = {
+    403: {"description": "Another agent, or a role that does not allow it"},
+    404: {"description": "No such agent in your teams"},
+}
+
+
+@router.get("/api/agent/{agent_id}", responses=UNKNOWN)
+async def status(agent_id: str, who: AsAnyone, control: Control) -> AgentStatus:
+    """Show how an agent is, to itself or to people of its team."""
+    found = await control.database.read(lambda tx: service.seen_by(tx, who, agent_id))
+    return service.status(found, control.clock())
+
+
+@router.get("/api/agents")
+async def every(
+    who: AsPerson,
+    control: Control,
+    response: Response,
+    limit: Annotated[int, Query(ge=1, le=500)] = 50,
+    offset: Annotated[int, Query(ge=0, le=2**31)] = 0,
+) -> dict[str, Any]:
+    """List the agents of your teams by name, revoked ones too."""
+    found, total = await control.database.read(lambda tx: store.page(tx, who.teams, limit, offset))
+    response.headers["X-Total-Count"] = str(total)
+    items = [service.rendered(agent, control.clock()) for agent in found]
+    return {"items": items, "total": total, "limit": limit, "offset": offset}
+
+
+@router.post("/api/agents/{agent_id}/revoke", responses=UNKNOWN)
+async def revoke(agent_id: str, who: AsPerson, control: Control) -> dict[str, Any]:
+    """End the trust in an agent: from now on each of its tokens gets 403, and its streams are closed."""
+    found = await control.database.write(lambda tx: service.revoke(tx, who, agent_id, control.clock()))
+    control.sessions.forget(agent_id)
+    control.streams.close_subject(agent_id)
+    return service.rendered(found, control.clock())

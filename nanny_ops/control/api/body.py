@@ -1,0 +1,104 @@
+"""JSON bodies that are kept as they came: read with a cap, checked against a wire record, nothing thrown away."""
+
+from typing import Any, Generic, TypeVar, cast
+
+from fastapi import Request
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass as checked
+from pydantic_core import from_json
+
+from nanny_ops.control.api.problem import from_validation
+from nanny_ops.errors import BadRequest, TooLarge, UnknownAction, ValidationFailed
+
+T = TypeVar("T")
+#: Bytes of one report.
+CAP = 1024 * 1024
+
+
+class Record(Generic[T]):
+    """One wire record as an endpoint takes it. ``strict`` refuses what would first have to be converted."""
+
+    def __init__(self, kind: type[T], example: dict[str, Any], *, strict: bool = False) -> None:
+        """Prepare the validator once."""
+        finite = cast("type[T]", checked(kind, config=ConfigDict(allow_inf_nan=False), frozen=True, kw_only=True))
+        self._adapter: TypeAdapter[T] = TypeAdapter(finite)
+        self._strict = strict
+        self._example = example
+
+    def parse(self, raw: bytes) -> T:
+        """Check a body. Raises BadRequest, or ValidationFailed that names the field."""
+        try:
+            found = self._adapter.validate_json(raw, strict=self._strict)
+        except ValidationError as wrong:
+            refuse_actions(raw)
+            raise from_validation(list(wrong.errors(include_url=False, include_context=False))) from None
+        if b'"action"' in raw:
+            refuse_actions(raw)
+        return found
+
+    def parse_open(self, raw: bytes) -> tuple[T, dict[str, Any]]:
+        """Check a body and return the whole of it too, with the keys that the record does not know.
+
+        Raises BadRequest or ValidationFailed.
+        """
+        known = self.parse(raw)
+        for name, value in vars(known).items():
+            if isinstance(value, str) and "\0" in value:
+                raise ValidationFailed(f"{name}: Text must not hold a NUL character", field=name)
+        whole = cast("dict[str, Any]", from_json(raw))
+        if not _is_finite(whole):
+            raise BadRequest("A number in the body is too large.")
+        return known, whole
+
+    def documented(self) -> dict[str, Any]:
+        """Return the OpenAPI description of the body."""
+        schema = self._adapter.json_schema()
+        plain = _inlined({key: value for key, value in schema.items() if key != "$defs"}, schema.get("$defs", {}))
+        content = {"application/json": {"schema": plain, "example": self._example}}
+        return {"requestBody": {"required": True, "content": content}}
+
+
+async def read(request: Request, cap: int = CAP) -> bytes:
+    """Return the body. Raises TooLarge beyond ``cap`` bytes, without reading on."""
+    announced = request.headers.get("content-length")
+    if announced is not None:
+        if int(announced) > cap:
+            raise TooLarge(f"A report may have {cap} bytes.", limit=cap)
+        return await request.body()
+    parts: list[bytes] = []
+    size = 0
+    async for part in request.stream():
+        size += len(part)
+        if size > cap:
+            raise TooLarge(f"A report may have {cap} bytes.", limit=cap)
+        parts.append(part)
+    return b"".join(parts)
+
+
+def refuse_actions(raw: bytes) -> None:
+    """Raise UnknownAction for a body with an ``action``: that is another dialect of these addresses."""
+    try:
+        whole = from_json(raw)
+    except ValueError:
+        return
+    if isinstance(whole, dict) and "action" in whole:
+        raise UnknownAction("This address takes reports without an 'action'; actions are sent to POST /api/auth.")
+
+
+def _is_finite(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(_is_finite(item) for item in value.values())
+    if isinstance(value, list):
+        return all(_is_finite(item) for item in value)
+    return not isinstance(value, float) or abs(value) != float("inf")
+
+
+def _inlined(schema: Any, definitions: dict[str, Any]) -> Any:
+    """Put definitions in the place of references, which would point outside an OpenAPI document's components."""
+    if isinstance(schema, list):
+        return [_inlined(item, definitions) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if "$ref" in schema:
+        return _inlined(definitions[schema["$ref"].rpartition("/")[2]], definitions)
+    return {key: _inlined(value, definitions) for key, value in schema.items()}

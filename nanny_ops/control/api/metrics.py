@@ -1,0 +1,105 @@
+"""Readings of hosts: taken in from agents, shown to people."""
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.routing import APIRoute
+
+from nanny_ops.control.api.body import Record, read
+from nanny_ops.control.api.state import AsPerson, Control, host_agent, state_of
+from nanny_ops.control.services import agent as agents
+from nanny_ops.control.services import metrics as service
+from nanny_ops.errors import NotFound
+from nanny_ops.protocol.metrics import SystemMetrics
+
+router = APIRouter(tags=["metrics"])
+READING = Record(
+    SystemMetrics,
+    {
+        "agent_id": "agent-550e8400-e29b-41d4-a716-446655440000",
+        "timestamp": "2026-01-31T02:00:00Z",
+        "hostname": "pve1",
+        "platform": "debian",
+        "platform_family": "debian",
+        "platform_version": "12.8",
+        "kernel_version": "6.8.12-4-pve",
+        "cpu_usage": 12.5,
+        "cpu_cores": 16,
+        "memory_usage": 31234.5,
+        "memory_total": 68719476736,
+        "memory_used": 32751652864,
+        "memory_free": 4294967296,
+        "memory_available": 35433480192,
+        "disk_usage": 71.4,
+        "disk_total": 536870912000,
+        "disk_used": 363998478336,
+        "disk_free": 146028888064,
+    },
+    strict=True,
+)
+TAKEN = b'{"success":true,"message":"Metrics ingested successfully"}'
+REFUSALS: dict[int | str, dict[str, Any]] = {
+    200: {"description": "Written", "content": {"application/json": {"example": {"success": True, "message": ""}}}},
+    400: {"description": "The body is not JSON, or a field has a wrong value; details name it"},
+    401: {"description": "No valid token"},
+    403: {"description": "A person's token, another agent's reading, or a revoked agent"},
+    413: {"description": "More than 1 MiB"},
+}
+UNKNOWN: dict[int | str, dict[str, Any]] = {404: {"description": "No such agent in your teams, or no reading"}}
+Instant = Annotated[str | None, Query(max_length=64, description="ISO 8601", examples=["2026-01-31T02:00:00Z"])]
+
+
+class Direct(APIRoute):
+    """Calls its endpoint with the request and nothing else: the frame's own machinery would cost more than the work."""
+
+    def get_route_handler(self) -> Callable[[Request], Any]:
+        """Return the endpoint itself."""
+        return self.endpoint
+
+
+direct = APIRouter(route_class=Direct)
+
+
+@direct.post("/api/agent", responses=REFUSALS, response_class=Response, openapi_extra=READING.documented())
+async def ingest(request: Request) -> Response:
+    """Take in one reading of a host; it is written when the answer comes, and the same instant is written once."""
+    control = state_of(request)
+    agent = await host_agent(request)
+    raw = await read(request)
+    await control.readings.take(control.database, agent, READING.parse(raw), raw, control.clock())
+    return Response(TAKEN, media_type="application/json")
+
+
+@router.get("/api/agent/{agent_id}/metrics", responses=UNKNOWN)
+async def history(
+    agent_id: str,
+    who: AsPerson,
+    control: Control,
+    since: Instant = None,
+    until: Instant = None,
+    limit: Annotated[int, Query(ge=1, le=500)] = 50,
+    offset: Annotated[int, Query(ge=0, le=2**31)] = 0,
+) -> Response:
+    """List an agent's readings, newest first, from ``since`` to before ``until``."""
+    between = service.between(since, until)
+    found, total = await control.database.read(
+        lambda tx: service.page(tx, agents.seen_by(tx, who, agent_id), between, limit, offset)
+    )
+    head = f'{{"total":{total},"limit":{limit},"offset":{offset},"items":['.encode()
+    body = head + b",".join(map(service.rendered, found)) + b"]}"
+    return Response(body, media_type="application/json", headers={"X-Total-Count": str(total)})
+
+
+@router.get("/api/agent/{agent_id}/metrics/latest", responses=UNKNOWN)
+async def latest(agent_id: str, who: AsPerson, control: Control) -> Response:
+    """Show an agent's newest reading."""
+    found, _ = await control.database.read(
+        lambda tx: service.page(tx, agents.seen_by(tx, who, agent_id), (None, None), 1, 0)
+    )
+    if not found:
+        raise NotFound("This agent has sent no readings that are still kept.")
+    return Response(service.rendered(found[0]), media_type="application/json")
+
+
+router.include_router(direct)
