@@ -45,7 +45,7 @@ def up(
     plan = LabPlan(nodes, guests, real, version, seed)
     try:
         with (
-            tempfile.TemporaryDirectory(prefix="nanny-lab-") as directory,
+            tempfile.TemporaryDirectory(prefix=leftover.SCRATCH, ignore_cleanup_errors=True) as directory,
             Lab(plan, Path(directory), cache, mirror) as lab,
         ):
             print(json.dumps(lab.announcement()) if as_json else _for_a_person(lab), flush=True)

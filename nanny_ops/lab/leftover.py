@@ -7,6 +7,9 @@ from pathlib import Path
 
 from nanny_ops.lab.lxc import containers_in
 
+#: What the name of a lab's throw-away base directory begins with.
+SCRATCH = "nanny-lab-"
+
 
 @dataclass(frozen=True)
 class LabRecord:
@@ -60,6 +63,8 @@ def clear(directory: Path) -> None:
     if simulated.is_symlink():
         shutil.rmtree(simulated.resolve(), ignore_errors=True)
     shutil.rmtree(directory, ignore_errors=True)
+    if directory.parent.name.startswith(SCRATCH) and directory.parent.is_dir() and not any(directory.parent.iterdir()):
+        directory.parent.rmdir()
 
 
 def start_ticks(pid: int) -> int:

@@ -1,0 +1,95 @@
+"""The simulated guest: what it stores, and that its paths stay inside."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from nanny_ops.errors import MachineError
+from nanny_ops.lab import demo_guest
+from nanny_ops.lab.simulated import Package, SimulatedGuest
+from nanny_ops.machine.run import Done, run
+
+
+@pytest.fixture
+def guest() -> Iterator[SimulatedGuest]:
+    home = Path(tempfile.mkdtemp(prefix="nanny-test-"))
+    made = SimulatedGuest(home / "104", 104)
+    demo_guest.make_simulated(made, "app1")
+    yield made
+    shutil.rmtree(home)
+
+
+def stand_in(guest: SimulatedGuest, *words: str) -> Done:
+    path = str(guest.directory / "bin")
+    return run([f"{path}/{words[0]}", *words[1:]], timeout=20, env={"PATH": path})
+
+
+def test_it_says_that_it_is_simulated(guest: SimulatedGuest) -> None:
+    assert "simulated" in (guest.rootfs / "etc/os-release").read_text()
+
+
+def test_power_is_remembered_across_processes(guest: SimulatedGuest) -> None:
+    assert guest.pid() is None
+    guest.start()
+    assert SimulatedGuest(guest.directory, 104).pid() == 1
+    assert guest.shutdown(1)
+    assert SimulatedGuest(guest.directory, 104).pid() is None
+
+
+def test_own_paths_are_rewritten_and_others_left(guest: SimulatedGuest) -> None:
+    root = guest.rootfs
+    assert guest.rewrite("/var/tmp/x") == f"{root}/var/tmp/x"
+    assert guest.rewrite("--log=/var/log/a") == f"--log={root}/var/log/a"
+    assert guest.rewrite("rm -rf /run/x && ls /tmp") == f"rm -rf {root}/run/x && ls {root}/tmp"
+    assert guest.rewrite("/usr/bin/env") == "/usr/bin/env"
+    assert guest.rewrite("/variable") == "/variable"
+    assert guest.rewrite("PATH=/usr/bin:/bin") == f"PATH={guest.directory}/bin"
+
+
+def test_a_path_that_leads_out_is_refused(guest: SimulatedGuest) -> None:
+    (guest.rootfs / "etc/out").symlink_to("/etc")
+    with pytest.raises(MachineError, match="leads out"):
+        guest.resolve("/etc/out/passwd")
+    with pytest.raises(MachineError, match="leads out"):
+        guest.resolve("/../../../x")
+
+
+def test_pending_is_the_same_as_in_a_real_guest(guest: SimulatedGuest) -> None:
+    lines = stand_in(guest, "apt-get", "-s", "dist-upgrade").stdout.decode().splitlines()
+    inst = [line for line in lines if line.startswith("Inst ")]
+    assert len(inst) == 4
+    assert "Inst nanny-demo-tls [3.0.1-1] (3.0.1-1+deb12u1 Debian-Security:12/stable-security [all])" in inst
+    assert guest.packages()[0].installed == "1.0-1"
+
+
+def test_only_what_is_named_is_upgraded(guest: SimulatedGuest) -> None:
+    done = stand_in(
+        guest, "apt-get", "-y", "-o", "Dpkg::Use-Pty=0", "install", "--only-upgrade", "nanny-demo-web=1.1-1"
+    )
+    assert done.exit_code == 0
+    assert {p.name for p in guest.packages() if p.installed == p.candidate} == {"nanny-demo-web"}
+    shown = stand_in(guest, "dpkg-query", "-W", "-f=${Package} ${Version}\\n", "nanny-demo-web")
+    assert shown.stdout == b"nanny-demo-web 1.1-1\n"
+
+
+def test_a_held_package_stays(guest: SimulatedGuest) -> None:
+    assert stand_in(guest, "apt-mark", "hold", "nanny-demo-web").exit_code == 0
+    stand_in(guest, "apt-get", "-y", "dist-upgrade")
+    assert {p.name for p in guest.packages() if p.installed != p.candidate} == {"nanny-demo-web"}
+
+
+def test_unknown_things_fail_as_with_the_real_programs(guest: SimulatedGuest) -> None:
+    assert stand_in(guest, "apt-get", "install", "no-such").exit_code == 100
+    assert stand_in(guest, "dpkg-query", "-W", "no-such").exit_code == 1
+    assert stand_in(guest, "apt-get", "source", "x").exit_code == 100
+
+
+def test_the_table_can_be_replaced(guest: SimulatedGuest) -> None:
+    guest.write_packages([Package("only", "1", "2", security=True)])
+    assert guest.packages() == [Package("only", "1", "2", security=True)]
+    policy = stand_in(guest, "apt-cache", "policy", "only").stdout.decode()
+    assert "Installed: 1\n  Candidate: 2" in policy
+    assert "only/stable-security 2 all [upgradable from: 1]" in stand_in(guest, "apt", "list").stdout.decode()
