@@ -27,8 +27,9 @@ def make(state: State) -> AsyncIOScheduler:
 
 
 async def _expire(state: State) -> None:
-    while await state.database.write(lambda tx: operation.sweep(tx, state.clock())) == operation.SWEEP:
-        continue
+    while expired := await state.database.write(lambda tx: operation.sweep(tx, state.clock())):
+        for ended in expired:
+            operation.tell_end(state.counts, ended)
 
 
 async def _retain(state: State) -> None:

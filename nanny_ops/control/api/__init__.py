@@ -2,7 +2,20 @@
 
 from fastapi import APIRouter
 
-from nanny_ops.control.api import agent, enrollment, health, metrics, operation, realtime, user
+from nanny_ops.control.api import (
+    agent,
+    enrollment,
+    health,
+    investigation,
+    metrics,
+    operation,
+    output,
+    patch,
+    realtime,
+    result,
+    script,
+    user,
+)
 
 #: Every router; a house test compares this tuple with the folder.
 ROUTERS: tuple[APIRouter, ...] = (
@@ -11,6 +24,14 @@ ROUTERS: tuple[APIRouter, ...] = (
     enrollment.router,
     realtime.router,
     operation.router,
+    patch.router,
+    script.router,
+    result.router,
+    output.router,
+    investigation.router,
     metrics.router,
     agent.router,
 )
+
+#: Endpoints of hot paths, called before any router; each is documented by one of them.
+DIRECT = {("POST", "/api/agent"): metrics.ingest_directly}

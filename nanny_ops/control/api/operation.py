@@ -34,3 +34,10 @@ async def acknowledge(operation_id: str, body: Ack, agent: AsAgent, control: Con
         lambda tx: service.acknowledge(tx, agent, operation_id, body, control.clock())
     )
     return asdict(answer)
+
+
+@router.post("/api/operations/{operation_id}/renew", responses=ANSWERS)
+async def renew(operation_id: str, agent: AsAgent, control: Control) -> dict[str, Any]:
+    """Tell that a running operation is still worked on; ``proceed`` says whether it should go on."""
+    answer = await control.database.write(lambda tx: service.renew(tx, agent, operation_id, control.clock()))
+    return asdict(answer)

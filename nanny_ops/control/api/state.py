@@ -17,6 +17,7 @@ from nanny_ops.control.services.principal import HostAgent, Person, Principal
 from nanny_ops.control.services.session import Sessions
 from nanny_ops.control.settings import Settings
 from nanny_ops.control.store.database import Database
+from nanny_ops.control.store.output import Outputs
 from nanny_ops.errors import Forbidden, TokenMalformed, TokenMissing
 from nanny_ops.protocol.clock import now
 
@@ -50,6 +51,11 @@ class State:
 def state_of(request: Request) -> State:
     """Return the app's state."""
     return cast("State", request.app.state.control)
+
+
+def outputs_of(state: State) -> Outputs:
+    """Return where outputs lie."""
+    return Outputs(state.settings.data_dir)
 
 
 def peer_of(request: Request) -> str:

@@ -1,9 +1,12 @@
 """The life of an order: created, delivered, running, ended. Each step is an event to its agent in the same commit."""
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
+import structlog
+
+from nanny_ops.control.services.counts import Counts
 from nanny_ops.control.services.principal import HostAgent
 from nanny_ops.control.services.record import TOPICS, record
 from nanny_ops.control.store import event as events
@@ -15,6 +18,11 @@ from nanny_ops.protocol.clock import micros
 from nanny_ops.protocol.operation import ENDED, MOVES, Ack, AckAnswer, Outcome, Status
 from nanny_ops.protocol.realtime import Action
 
+log = structlog.get_logger()
+#: Seconds that a running operation's lease lasts; its agent renews it meanwhile.
+LEASE = 120
+#: How long after its longest run an operation's end may still be reported before it counts as expired.
+REPORT_GRACE = timedelta(hours=1)
 #: Operations expired in one sweep: bounds the writer's time.
 SWEEP = 200
 
@@ -40,7 +48,9 @@ def move(tx: Tx, operation: Operation, to: Status, now: datetime, **values: Any)
 
 
 def announce(tx: Tx, operation: Operation, action: Action, at: int) -> None:
-    """Log an event that carries the operation's present record."""
+    """Log an event that carries the operation's present record; an agent is not sent what it asked for itself."""
+    if is_own(operation):
+        return
     payload = {"action": action, "record": record(operation)}
     topic = TOPICS[operation.kind]
     events.log(
@@ -50,7 +60,14 @@ def announce(tx: Tx, operation: Operation, action: Action, at: int) -> None:
 
 def open_for(tx: Tx, agent: HostAgent) -> list[dict[str, Any]]:
     """Return what an agent still has to do, oldest first, as topic and record."""
-    return [{"topic": TOPICS[item.kind], "record": record(item)} for item in store.open_of(tx, agent.id)]
+    return [
+        {"topic": TOPICS[item.kind], "record": record(item)} for item in store.open_of(tx, agent.id) if not is_own(item)
+    ]
+
+
+def is_own(operation: Operation) -> bool:
+    """Tell whether the agent made this operation itself and so works on it already: sent back, it would run twice."""
+    return operation.created_by == operation.agent_id
 
 
 def owned(tx: Tx, agent: HostAgent, operation_id: str) -> Operation:
@@ -71,9 +88,34 @@ def acknowledge(tx: Tx, agent: HostAgent, operation_id: str, ack: Ack, now: date
         return AckAnswer(id=operation.id, status=status, proceed=False)
     to = Status(ack.state)
     if to in MOVES[status]:
-        when = {"delivered_at" if to is Status.DELIVERED else "started_at": micros(now)}
-        operation = move(tx, operation, to, now, **when)
+        operation = move(tx, operation, to, now, **_begun(operation, to, now))
     return AckAnswer(id=operation.id, status=Status(operation.status), proceed=True)
+
+
+def renew(tx: Tx, agent: HostAgent, operation_id: str, now: datetime) -> AckAnswer:
+    """Extend the lease of a running operation; answer whether the agent should go on."""
+    operation = owned(tx, agent, operation_id)
+    status = Status(operation.status)
+    if status is Status.RUNNING:
+        store.change(tx, operation.id, lease_until=micros(now + timedelta(seconds=LEASE)))
+    return AckAnswer(id=operation.id, status=status, proceed=status not in ENDED)
+
+
+def tell_end(counts: Counts, operation: Operation) -> None:
+    """Write an operation's end to the log and the counters: once, after the commit that ended it."""
+    outcome = operation.outcome or "none"
+    counts.operations.labels(operation.kind, outcome).inc()
+    began = operation.started_at or operation.created_at
+    log.info(
+        "operation ended",
+        id=operation.id,
+        agent=operation.agent_id,
+        kind=operation.kind,
+        target=operation.target,
+        status=operation.status,
+        outcome=outcome,
+        seconds=round(((operation.finished_at or began) - began) / 1_000_000, 1),
+    )
 
 
 def cancel(tx: Tx, operation: Operation, reason: str, now: datetime) -> Operation:
@@ -83,12 +125,17 @@ def cancel(tx: Tx, operation: Operation, reason: str, now: datetime) -> Operatio
     return move(tx, operation, Status.CANCELLED, now, outcome=Outcome.CANCELLED.value, reason=reason)
 
 
-def sweep(tx: Tx, now: datetime) -> int:
-    """Expire what nobody has finished in time; return how many."""
-    due = store.overdue(tx, micros(now), SWEEP)
-    for operation in due:
-        _expire(tx, operation, now)
-    return len(due)
+def sweep(tx: Tx, now: datetime) -> list[Operation]:
+    """Expire what nobody has finished in time, some at once; return what was expired."""
+    return [_expire(tx, operation, now) for operation in store.overdue(tx, micros(now), SWEEP)]
+
+
+def _begun(operation: Operation, to: Status, now: datetime) -> dict[str, int]:
+    if to is Status.DELIVERED:
+        return {"delivered_at": micros(now)}
+    # From here on the expiry says by when the end must be reported: to expire a run would end it half way.
+    longest = timedelta(seconds=operation.request.get("timeout_seconds", 0)) + REPORT_GRACE
+    return {"started_at": micros(now), "expires_at": max(operation.expires_at, micros(now + longest))}
 
 
 def _expired_if_due(tx: Tx, operation: Operation, now: datetime) -> Operation:

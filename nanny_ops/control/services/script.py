@@ -1,12 +1,21 @@
 """Scripts: those that ship with the product, and those that operators add."""
 
 import hashlib
+import re
+from collections.abc import Collection
 from datetime import datetime
 from importlib import resources
 
+from nanny_ops.control.services.principal import Person
 from nanny_ops.control.store import script as store
 from nanny_ops.control.store.database import Tx
-from nanny_ops.protocol.clock import micros
+from nanny_ops.control.store.script import Script
+from nanny_ops.errors import NoScriptForTarget, NotFound, ValidationFailed
+from nanny_ops.protocol.clock import from_micros, micros, stamp
+from nanny_ops.protocol.patch import ScriptUpload, ScriptVersion
+
+#: A name becomes part of an address.
+NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
 
 #: Which distribution families each shipped script serves (ID and ID_LIKE of os-release, and Proxmox's ostype).
 FAMILIES: dict[str, tuple[str, ...]] = {"apt": ("debian", "ubuntu", "devuan", "linuxmint", "raspbian", "proxmox")}
@@ -26,7 +35,7 @@ def ship(tx: Tx, now: datetime) -> None:
         if identifier(name, checksum) not in known:
             store.add(
                 tx,
-                store.Script(
+                Script(
                     id=identifier(name, checksum),
                     team_id=None,
                     name=name,
@@ -38,3 +47,79 @@ def ship(tx: Tx, now: datetime) -> None:
                     created_at=micros(now),
                 ),
             )
+
+
+def add(tx: Tx, person: Person, upload: ScriptUpload, now: datetime) -> tuple[Script, bool]:
+    """Keep a script; return its version, and whether it is a new one. Raises Forbidden, ValidationFailed."""
+    team_id = person.team_for("operator")
+    content = _checked(upload)
+    checksum = hashlib.sha256(content).hexdigest()
+    script_id = identifier(upload.name, checksum)
+    known = store.get(tx, script_id, [team_id])
+    if known is None and store.exists(tx, script_id):  # another team's: its script is none of this team's business
+        script_id = identifier(upload.name, hashlib.sha256(team_id.encode() + content).hexdigest())
+        known = store.get(tx, script_id, [team_id])
+    if known is not None:
+        return known, False
+    script = Script(
+        id=script_id,
+        team_id=team_id,
+        name=upload.name,
+        description=upload.description.replace("\0", ""),
+        content=content,
+        sha256=checksum,
+        shipped=False,
+        families=[],
+        created_at=micros(now),
+        created_by=person.id,
+    )
+    store.add(tx, script)
+    return script, True
+
+
+def named(tx: Tx, script_id: str, teams: Collection[str]) -> Script:
+    """Return a version that these teams may use. Raises NotFound."""
+    script = store.get(tx, script_id, teams)
+    if script is None:
+        raise NotFound(f"There is no script '{script_id}'.")
+    return script
+
+
+def for_families(tx: Tx, families: Collection[str]) -> Script:
+    """Return the newest shipped version that serves one of these families. Raises NoScriptForTarget."""
+    wanted = {word for family in families for word in family.lower().split()}
+    for script in store.shipped(tx):
+        if wanted.intersection(script.families):
+            return script
+    told = ", ".join(sorted(wanted)) or "an unknown system"
+    raise NoScriptForTarget(f"No shipped script serves {told}; name one with script_id.")
+
+
+def rendered(script: Script) -> ScriptVersion:
+    """Return a version as people see it in a list."""
+    return ScriptVersion(
+        id=script.id,
+        name=script.name,
+        description=script.description,
+        sha256=script.sha256,
+        shipped=script.shipped,
+        families=script.families,
+        created_by=script.created_by,
+        created_at=stamp(from_micros(script.created_at)),
+    )
+
+
+def _checked(upload: ScriptUpload) -> bytes:
+    if not NAME.fullmatch(upload.name):
+        raise ValidationFailed("name: use lower-case letters, digits, '.', '_' and '-' only.", field="name")
+    first = upload.content.split("\n", 1)[0]
+    if not first.startswith("#!") or not first[2:].strip():
+        raise ValidationFailed("content: a script begins with '#!' and its interpreter.", field="content")
+    if first.endswith("\r"):
+        raise ValidationFailed("content: the lines end as Windows ends them; Linux would not run it.", field="content")
+    if "\0" in upload.content:
+        raise ValidationFailed("content: there is a NUL character in it; scripts are text.", field="content")
+    try:
+        return upload.content.encode()
+    except UnicodeEncodeError:
+        raise ValidationFailed("content: there are characters in it that are not Unicode.", field="content") from None

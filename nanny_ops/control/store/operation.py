@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Row, func, insert, select, update
+from sqlalchemy import Row, func, insert, select, text, update
 
 from nanny_ops.control.store.database import Tx
 from nanny_ops.control.store.tables import operations
@@ -36,6 +36,8 @@ class Operation:
     finished_at: int | None = None
     lease_token: int = 0
     lease_until: int | None = None
+    request_key: str | None = None
+    request_digest: str | None = None
 
 
 def add(tx: Tx, operation: Operation) -> None:
@@ -67,13 +69,26 @@ def open_of(tx: Tx, agent_id: str) -> list[Operation]:
     return [Operation(**row._mapping) for row in rows]
 
 
+def by_request_key(tx: Tx, key: str, since: int) -> Operation | None:
+    """Find the newest operation that was asked for with this key since an instant; holds others with the key back."""
+    if tx.connection.dialect.name == "postgresql":
+        tx.connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))"), {"key": key})
+    chosen = (operations.c.request_key == key) & (operations.c.created_at >= since)
+    newest = select(operations).where(chosen).order_by(operations.c.created_at.desc()).limit(1)
+    return _operation(tx.connection.execute(newest).first())
+
+
 def page(
     tx: Tx, kind: str, teams: Collection[str], limit: int, offset: int, **filters: Any
 ) -> tuple[list[Operation], int]:
-    """Return a page, newest first, and how many there are; filters are columns that must equal a value."""
+    """Return a page, newest first, and how many there are.
+
+    Filters are columns, or ``mode`` of what was asked, that must equal a value.
+    """
     chosen = (operations.c.kind == kind) & operations.c.team_id.in_(teams)
     for name, value in filters.items():
-        chosen &= operations.c[name] == value
+        column = operations.c.request["mode"].as_string() if name == "mode" else operations.c[name]
+        chosen &= column == value
     newest = select(operations).where(chosen).order_by(operations.c.created_at.desc(), operations.c.id)
     rows = tx.connection.execute(newest.limit(limit).offset(offset))
     total = tx.connection.execute(select(func.count()).select_from(operations).where(chosen)).scalar_one()

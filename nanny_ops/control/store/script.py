@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, insert, or_, select
+from sqlalchemy import Row, func, insert, or_, select
 
 from nanny_ops.control.store.database import Tx
 from nanny_ops.control.store.tables import scripts
@@ -37,11 +37,18 @@ def get(tx: Tx, script_id: str, teams: Collection[str]) -> Script | None:
     return _script(tx.connection.execute(select(scripts).where((scripts.c.id == script_id) & visible)).first())
 
 
-def every(tx: Tx, teams: Collection[str]) -> list[Script]:
-    """Return all visible versions, newest first."""
+def exists(tx: Tx, script_id: str) -> bool:
+    """Tell whether an id is taken, by whomever."""
+    return tx.connection.execute(select(scripts.c.id).where(scripts.c.id == script_id)).first() is not None
+
+
+def page(tx: Tx, teams: Collection[str], limit: int, offset: int) -> tuple[list[Script], int]:
+    """Return a page of the visible versions, newest first, and how many there are."""
     visible = or_(scripts.c.team_id.is_(None), scripts.c.team_id.in_(teams))
-    rows = tx.connection.execute(select(scripts).where(visible).order_by(scripts.c.created_at.desc(), scripts.c.id))
-    return [Script(**row._mapping) for row in rows]
+    newest = select(scripts).where(visible).order_by(scripts.c.created_at.desc(), scripts.c.id)
+    rows = tx.connection.execute(newest.limit(limit).offset(offset))
+    total = tx.connection.execute(select(func.count()).select_from(scripts).where(visible)).scalar_one()
+    return [Script(**row._mapping) for row in rows], total
 
 
 def shipped(tx: Tx) -> list[Script]:

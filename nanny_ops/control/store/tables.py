@@ -242,6 +242,10 @@ operations = Table(
     Column("finished_at", Instant),
     Column("lease_token", Integer, nullable=False),
     Column("lease_until", Instant),
+    # Who repeats a request with the same Idempotency-Key gets the first one's operation.
+    Column("request_key", String(64)),
+    Column("request_digest", String(64)),
+    Index("ix_operations_request_key", "request_key"),
     Index("ix_operations_agent_id_status", "agent_id", "status"),
     Index("ix_operations_team_id_kind_created_at", "team_id", "kind", "created_at"),
     Index("ix_operations_status_expires_at", "status", "expires_at"),

@@ -102,8 +102,9 @@ def test_what_is_cancelled_is_not_begun(database: Database, placed: Operation, n
 def test_the_sweep_expires_what_is_due_and_nothing_else(database: Database, placed: Operation, now: datetime) -> None:
     later = replace(order(now, "patch-2"), expires_at=micros(now + timedelta(days=1)))
     database.write_now(lambda tx: service.create(tx, later))
-    assert database.write_now(lambda tx: service.sweep(tx, now)) == 0
-    assert database.write_now(lambda tx: service.sweep(tx, now + timedelta(hours=1))) == 1
+    assert database.write_now(lambda tx: service.sweep(tx, now)) == []
+    swept = database.write_now(lambda tx: service.sweep(tx, now + timedelta(hours=1)))
+    assert [operation.id for operation in swept] == [placed.id]
     expired = database.read_now(lambda tx: store.find(tx, placed.id))
     assert expired is not None
     assert (expired.status, expired.outcome) == ("expired", "expired")

@@ -236,12 +236,15 @@ def upgrade() -> None:
         sa.Column("finished_at", sa.BigInteger(), nullable=True),
         sa.Column("lease_token", sa.Integer(), nullable=False),
         sa.Column("lease_until", sa.BigInteger(), nullable=True),
+        sa.Column("request_key", sa.String(length=64), nullable=True),
+        sa.Column("request_digest", sa.String(length=64), nullable=True),
         sa.ForeignKeyConstraint(["agent_id"], ["agents.id"], name=op.f("fk_operations_agent_id")),
         sa.ForeignKeyConstraint(["team_id"], ["teams.id"], name=op.f("fk_operations_team_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_operations")),
     )
     with op.batch_alter_table("operations", schema=None) as batch_op:
         batch_op.create_index("ix_operations_agent_id_status", ["agent_id", "status"], unique=False)
+        batch_op.create_index("ix_operations_request_key", ["request_key"], unique=False)
         batch_op.create_index("ix_operations_status_expires_at", ["status", "expires_at"], unique=False)
         batch_op.create_index("ix_operations_team_id_kind_created_at", ["team_id", "kind", "created_at"], unique=False)
 
@@ -313,6 +316,7 @@ def downgrade() -> None:
     with op.batch_alter_table("operations", schema=None) as batch_op:
         batch_op.drop_index("ix_operations_team_id_kind_created_at")
         batch_op.drop_index("ix_operations_status_expires_at")
+        batch_op.drop_index("ix_operations_request_key")
         batch_op.drop_index("ix_operations_agent_id_status")
 
     op.drop_table("operations")

@@ -1,0 +1,93 @@
+"""Patch orders for people: place, list, look at, cancel."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar
+
+from fastapi import APIRouter, Body, Header, Query, Response
+
+from nanny_ops.control.api.page import Listed, Paging
+from nanny_ops.control.api.state import AsPerson, Control
+from nanny_ops.control.services import operation as operations
+from nanny_ops.control.services import patch as service
+from nanny_ops.control.store import operation as store
+from nanny_ops.protocol.operation import Outcome, Status, parse_vmid
+from nanny_ops.protocol.patch import Mode, PatchOperation, PatchRequest
+
+router = APIRouter(prefix="/api/patches", tags=["patches"])
+EXAMPLES: dict[str, Any] = {
+    "dry run in a container": {"value": {"agent_id": "agent-123", "mode": "dry-run", "lxc_id": "lxc-100"}},
+    "apply on the host": {"value": {"agent_id": "agent-123", "mode": "apply", "exclude": ["postgresql-16"]}},
+}
+PLACED: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The operation that the same Idempotency-Key made before", "model": PatchOperation},
+    400: {"description": "No shipped script fits the target"},
+    403: {"description": "The role does not allow it"},
+    404: {"description": "No such agent or script"},
+    409: {"description": "The agent is revoked, the guest is gone, or the key was used for another request"},
+}
+MISSING: dict[int | str, dict[str, Any]] = {
+    403: {"description": "The role does not allow it"},
+    404: {"description": "No such operation"},
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order(PatchRequest):
+    """What an operator orders; a misspelt field is refused, since leaving out an exclusion would upgrade too much."""
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+
+
+@router.post("", status_code=201, responses=PLACED)
+async def place(
+    body: Annotated[Order, Body(openapi_examples=EXAMPLES)],
+    person: AsPerson,
+    control: Control,
+    response: Response,
+    idempotency_key: Annotated[str, Header(max_length=255)] = "",
+) -> PatchOperation:
+    """Order a dry run or an apply on a host or in a container; needs the role operator."""
+    operation, new = await control.database.write(
+        lambda tx: service.place(tx, person, body, idempotency_key, control.clock())
+    )
+    response.status_code = 201 if new else 200
+    response.headers["Location"] = f"/api/patches/{operation.id}"
+    return service.rendered(operation)
+
+
+@router.get("")
+async def show(
+    person: AsPerson,
+    control: Control,
+    paging: Paging,
+    agent_id: Annotated[str | None, Query(max_length=64)] = None,
+    status: Status | None = None,
+    outcome: Outcome | None = None,
+    vmid: Annotated[str | None, Query(max_length=64)] = None,
+    mode: Mode | None = None,
+) -> Listed[PatchOperation]:
+    """List orders, newest first; filters must all hold."""
+    words = {"agent_id": agent_id, "status": status and status.value, "outcome": outcome and outcome.value}
+    filters = {**words, "vmid": parse_vmid(vmid), "mode": mode}
+    given = {name: value for name, value in filters.items() if value is not None}
+    found, total = await control.database.read(
+        lambda tx: store.page(tx, "patch", person.teams, paging.limit, paging.offset, **given)
+    )
+    return paging.of([service.rendered(operation) for operation in found], total)
+
+
+@router.get("/{operation_id}", responses=MISSING)
+async def get(operation_id: str, person: AsPerson, control: Control) -> PatchOperation:
+    """Show an order with its package list."""
+    return await control.database.read(lambda tx: service.detail(tx, service.visible(tx, person, operation_id)))
+
+
+@router.post("/{operation_id}/cancel", responses={**MISSING, 409: {"description": "It has ended otherwise"}})
+async def cancel(operation_id: str, person: AsPerson, control: Control) -> PatchOperation:
+    """Take an order back; a script that runs is ended by the agent. Needs the role operator."""
+    operation, new = await control.database.write(
+        lambda tx: service.withdraw(tx, person, operation_id, control.clock())
+    )
+    if new:
+        operations.tell_end(control.counts, operation)
+    return service.rendered(operation)

@@ -1,0 +1,205 @@
+"""Patch orders: whether one may be placed, and how it looks to people."""
+
+import hashlib
+import json
+import re
+import shlex
+import uuid
+from dataclasses import asdict, replace
+from datetime import datetime, timedelta
+
+from nanny_ops.control.services import operation as operations
+from nanny_ops.control.services import script as scripts
+from nanny_ops.control.services.principal import Person
+from nanny_ops.control.store import agent as agents
+from nanny_ops.control.store import operation as store
+from nanny_ops.control.store import patch as patches
+from nanny_ops.control.store.agent import Agent
+from nanny_ops.control.store.database import Tx
+from nanny_ops.control.store.operation import Operation
+from nanny_ops.errors import Conflict, NotFound, ValidationFailed
+from nanny_ops.protocol.clock import from_micros, micros, parse_stamp, stamp, stamp_micros
+from nanny_ops.protocol.operation import parse_vmid
+from nanny_ops.protocol.patch import DEFAULT_EXPIRY, PackageChange, PastEnd, PatchOperation, PatchRequest
+
+PACKAGE_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9+._:-]*")
+VM_LATER = "this is a virtual machine, and only containers and hosts can be patched in this release."
+LONGEST_EXPIRY = timedelta(days=30)
+#: How long a repeated request with the same Idempotency-Key gets the first one's operation.
+KEY_LIFETIME = timedelta(days=1)
+
+
+def place(tx: Tx, person: Person, request: PatchRequest, key: str, now: datetime) -> tuple[Operation, bool]:
+    """Order a patch and tell its agent; return the operation, and whether it is a new one.
+
+    The same ``key`` with the same request gives the same operation for a day. Raises NotFound, Forbidden, Conflict,
+    ValidationFailed, NoScriptForTarget.
+    """
+    agent = agents.get(tx, request.agent_id, person.teams)
+    if agent is None:
+        raise NotFound(f"There is no agent '{request.agent_id}'.")
+    person.require(agent.team_id, "operator")
+    hashed, digest = _key(person, key), _digest(request)
+    if hashed and (earlier := store.by_request_key(tx, hashed, micros(now - KEY_LIFETIME))) is not None:
+        if earlier.request_digest != digest:
+            raise Conflict("This Idempotency-Key was used for another request.")
+        return earlier, False
+    operation = _operation(tx, person, agent, request, now)
+    return operations.create(tx, replace(operation, request_key=hashed or None, request_digest=digest)), True
+
+
+def withdraw(tx: Tx, person: Person, operation_id: str, now: datetime) -> tuple[Operation, bool]:
+    """Cancel an order; return it, and whether this ended it. Idempotent.
+
+    Raises NotFound, Forbidden, and Conflict when it has ended otherwise.
+    """
+    operation = visible(tx, person, operation_id)
+    person.require(operation.team_id, "operator")
+    cancelled = operations.cancel(tx, operation, f"Cancelled by {person.email}.", now)
+    return cancelled, cancelled is not operation
+
+
+def visible(tx: Tx, person: Person, operation_id: str) -> Operation:
+    """Return an operation of one of the person's teams. Raises NotFound."""
+    operation = store.get(tx, operation_id, "patch", person.teams)
+    if operation is None:
+        raise NotFound(f"There is no patch operation '{operation_id}'.")
+    return operation
+
+
+def readable(tx: Tx, person: Person, operation_id: str) -> Operation:
+    """Return an operation whose output the person may read: operators, and who ordered it. Raises also Forbidden."""
+    operation = visible(tx, person, operation_id)
+    if operation.created_by != person.id:
+        person.require(operation.team_id, "operator")
+    return operation
+
+
+def detail(tx: Tx, operation: Operation) -> PatchOperation:
+    """Return an operation as people see it, with its package list."""
+    return rendered(operation, patches.changes_of(tx, operation.id) if operation.result is not None else None)
+
+
+def rendered(operation: Operation, packages: list[PackageChange] | None = None) -> PatchOperation:
+    """Return an operation as people see it."""
+    asked, result = operation.request, operation.result or {}
+    return PatchOperation(
+        id=operation.id,
+        agent_id=operation.agent_id,
+        mode=asked["mode"],
+        status=operation.status,
+        outcome=operation.outcome,
+        reason=operation.reason,
+        target=operation.target,
+        lxc_id=f"lxc-{operation.vmid}" if operation.vmid else "",
+        vmid=str(operation.vmid or ""),
+        script_id=operation.script_id or "",
+        script_url=f"/api/patches/{operation.script_id}/script",
+        script_args=asked["script_args"],
+        exclude=asked["exclude"],
+        only=asked["only"],
+        security_only=asked["security_only"],
+        timeout_seconds=asked["timeout_seconds"],
+        created_by=operation.created_by,
+        created_at=stamp(from_micros(operation.created_at)),
+        updated_at=stamp(from_micros(operation.updated_at)),
+        expires_at=stamp(from_micros(operation.expires_at)),
+        delivered_at=stamp_micros(operation.delivered_at),
+        started_at=stamp_micros(operation.started_at),
+        finished_at=stamp_micros(operation.finished_at),
+        duration=result.get("duration"),
+        exit_code=result.get("exit_code"),
+        stdout_truncated=result.get("stdout_truncated", False),
+        stderr_truncated=result.get("stderr_truncated", False),
+        package_count=result.get("package_count"),
+        package_list=packages,
+        history=[PastEnd(**past) for past in result.get("history", [])],
+    )
+
+
+def _operation(tx: Tx, person: Person, agent: Agent, request: PatchRequest, now: datetime) -> Operation:
+    if agent.status == "revoked":
+        raise Conflict("This agent was revoked; it takes no orders.")
+    _check_words(request)
+    vmid = _target(request)
+    families = _families(tx, agent, vmid)
+    if request.script_id:
+        script = scripts.named(tx, request.script_id, [agent.team_id])
+    else:
+        script = scripts.for_families(tx, families)
+    asked = asdict(request)
+    kept = ("mode", "script_args", "exclude", "only", "security_only", "timeout_seconds")
+    return Operation(
+        id=f"patch-{uuid.uuid4()}",
+        team_id=agent.team_id,
+        agent_id=agent.id,
+        kind="patch",
+        status="pending",
+        target="host" if vmid is None else f"lxc:{vmid}",
+        vmid=vmid,
+        script_id=script.id,
+        request={name: asked[name] for name in kept},
+        created_by=person.id,
+        created_at=micros(now),
+        updated_at=micros(now),
+        expires_at=micros(_expiry(request, now)),
+    )
+
+
+def _check_words(request: PatchRequest) -> None:
+    for field, names in (("exclude", request.exclude), ("only", request.only)):
+        for name in names:
+            if not PACKAGE_NAME.fullmatch(name):
+                raise ValidationFailed(f"{field}: {name!r} is not the name of a package.", field=field)
+    if both := sorted(set(request.exclude) & set(request.only)):
+        raise ValidationFailed(f"only: '{both[0]}' is excluded at the same time.", field="only")
+    if "\0" in request.script_args:
+        raise ValidationFailed("script_args: there is a NUL character in it.", field="script_args")
+    try:
+        shlex.split(request.script_args)
+    except ValueError as wrong:
+        raise ValidationFailed(f"script_args: cannot be split into words: {wrong}.", field="script_args") from None
+
+
+def _target(request: PatchRequest) -> int | None:
+    for field, text in (("lxc_id", request.lxc_id), ("vmid", str(request.vmid))):
+        if text.strip().startswith(("qemu", "vm")):
+            raise ValidationFailed(f"{field}: {VM_LATER}", field=field)
+    by_lxc, by_vmid = parse_vmid(request.lxc_id), parse_vmid(request.vmid)
+    if by_lxc is not None and by_vmid is not None and by_lxc != by_vmid:
+        raise ValidationFailed(
+            f"vmid: {by_vmid} is another guest than lxc_id {by_lxc}; give one of both.", field="vmid"
+        )
+    return by_vmid if by_lxc is None else by_lxc
+
+
+def _families(tx: Tx, agent: Agent, vmid: int | None) -> list[str]:
+    """Return what the target runs. A guest that nobody has reported yet is taken to run what its host runs."""
+    host = [agent.platform, agent.platform_family]
+    if vmid is None:
+        return host
+    guest = patches.guest(tx, agent.cluster_pk or agent.id, vmid)
+    if guest is None:  # the inventory may be late; the agent says so when there is no such guest
+        return host
+    if guest.gone_at is not None:
+        raise Conflict(f"Guest {vmid} ({guest.name}) is gone.", vmid=vmid)
+    if guest.kind != "lxc":
+        raise ValidationFailed(f"vmid: {VM_LATER}", field="vmid")
+    return [guest.ostype] if guest.ostype else host
+
+
+def _expiry(request: PatchRequest, now: datetime) -> datetime:
+    if not request.expires_at:
+        return now + timedelta(seconds=DEFAULT_EXPIRY)
+    expiry = parse_stamp(request.expires_at)
+    if not now < expiry <= now + LONGEST_EXPIRY:
+        raise ValidationFailed("expires_at: must lie ahead, by 30 days at most.", field="expires_at")
+    return expiry
+
+
+def _key(person: Person, key: str) -> str:
+    return hashlib.sha256(f"{person.id}|{key}".encode()).hexdigest() if key else ""
+
+
+def _digest(request: PatchRequest) -> str:
+    return hashlib.sha256(json.dumps(asdict(request), sort_keys=True).encode()).hexdigest()

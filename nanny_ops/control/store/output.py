@@ -1,0 +1,140 @@
+"""What scripts printed: files in the data directory, apart from the database because of their size.
+
+``results/<operation>/<receipt>/{stdout,stderr}`` holds a delivered result, named by its own checksum, so that the
+same result is the same directory. ``results/<operation>/{stdout,stderr}.part`` grow while a script runs.
+"""
+
+import hashlib
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+from nanny_ops.errors import Conflict, Unavailable
+
+Stream = Literal["stdout", "stderr"]
+STREAMS: tuple[Stream, ...] = ("stdout", "stderr")
+#: Bytes of one stream that are kept while a script runs; the result brings all of it.
+LIVE_CAP = 4 * 1024 * 1024
+#: Seconds after which an agent tries again when the disk of the control plane is full.
+DISK_RETRY = 60
+
+
+class Incoming:
+    """A result that is being received, in a directory of its own; it counts once :meth:`keep` has returned."""
+
+    def __init__(self, home: Path) -> None:
+        """Make the directory."""
+        self._home = home
+        self._temporary = home / f".incoming-{secrets.token_hex(8)}"
+        self._files: dict[Stream, BinaryIO] = {}
+        self._sums = {stream: hashlib.sha256() for stream in STREAMS}
+        with _storage():
+            self._temporary.mkdir(mode=0o700, parents=True)
+
+    def write(self, stream: Stream, data: bytes) -> None:
+        """Append to one stream. Raises Unavailable when the disk is full."""
+        with _storage():
+            if stream not in self._files:
+                self._files[stream] = (self._temporary / stream).open("ab")
+            self._files[stream].write(data)
+        self._sums[stream].update(data)
+
+    def keep(self, metadata: bytes) -> str:
+        """Bring everything to disk under its final name and return the receipt. Raises Unavailable."""
+        sums = [self._sums[stream].digest() for stream in STREAMS]
+        receipt = hashlib.sha256(b"".join([*sums, hashlib.sha256(metadata).digest()])).hexdigest()
+        with _storage():
+            for stream in STREAMS:
+                self.write(stream, b"")
+                self._files[stream].flush()
+                os.fsync(self._files[stream].fileno())
+            self._close()
+            _sync(self._temporary)
+            if not (self._home / receipt).is_dir():
+                self._temporary.rename(self._home / receipt)
+            _sync(self._home)
+            _sync(self._home.parent)
+        return receipt
+
+    def discard(self) -> None:
+        """Remove what was not kept; call it in every case."""
+        with suppress(Unavailable):  # bytes that cannot reach a full disk are thrown away here anyway
+            self._close()
+        shutil.rmtree(self._temporary, ignore_errors=True)
+
+    def _close(self) -> None:
+        files, self._files = self._files, {}
+        for file in files.values():
+            with _storage():
+                file.close()
+
+
+class Outputs:
+    """The outputs of all operations."""
+
+    def __init__(self, data_dir: Path) -> None:
+        """Look below the data directory; nothing is made yet."""
+        self._root = data_dir / "results"
+
+    def receive(self, operation_id: str) -> Incoming:
+        """Begin to receive a result. Raises Unavailable."""
+        return Incoming(self._root / operation_id)
+
+    def drop(self, operation_id: str, receipt: str) -> None:
+        """Remove a received result that does not count."""
+        shutil.rmtree(self._root / operation_id / receipt, ignore_errors=True)
+
+    def settle(self, operation_id: str) -> None:
+        """Remove what grew while the script ran; the result has it all."""
+        for stream in STREAMS:
+            self._part(operation_id, stream).unlink(missing_ok=True)
+
+    def append(self, operation_id: str, stream: Stream, offset: int, data: bytes) -> int:
+        """Put a piece of a running script's output at its place and return the bytes held.
+
+        A piece that is there already changes nothing; another one at the same place replaces what was behind it.
+        Raises Conflict for a piece that leaves a gap, with the offset to go on from, and Unavailable.
+        """
+        part = self._part(operation_id, stream)
+        with _storage():
+            part.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with part.open("a+b") as file:
+                size = file.seek(0, os.SEEK_END)
+                if size < offset < LIVE_CAP:
+                    raise Conflict(f"There is a gap; go on at byte {size}.", expected=size)
+                file.seek(offset)
+                data = data[: max(0, LIVE_CAP - offset)]
+                if file.read(len(data)) != data:
+                    file.truncate(offset)
+                    file.write(data)
+                    size = offset + len(data)
+        return size
+
+    def find(self, operation_id: str, receipt: str | None, stream: Stream) -> Path | None:
+        """Return the file of a delivered result, or the one that grows, or None while there is neither."""
+        part = self._part(operation_id, stream)
+        file = part if receipt is None else self._root / operation_id / receipt / stream
+        return file if file.is_file() else None
+
+    def _part(self, operation_id: str, stream: Stream) -> Path:
+        return self._root / operation_id / f"{stream}.part"
+
+
+@contextmanager
+def _storage() -> Iterator[None]:
+    try:
+        yield
+    except OSError as wrong:
+        raise Unavailable(f"The output cannot be stored: {wrong.strerror}.", retry_after=DISK_RETRY) from wrong
+
+
+def _sync(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
