@@ -100,6 +100,72 @@ class ResultMetadata:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PastEnd:
+    """An end that an operation had before a late result told its true one; ``at`` as on the wire."""
+
+    status: str
+    outcome: str | None
+    reason: str
+    at: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PatchOperation:
+    """An order as people see it: what was asked, where it stands, what it came to; ``duration`` in milliseconds.
+
+    In a list ``package_list`` is None; ``package_count`` tells its length in either, None before there is a result.
+    """
+
+    id: str
+    agent_id: str
+    mode: Mode
+    status: str
+    outcome: str | None
+    reason: str
+    #: ``host`` or ``lxc:<vmid>``.
+    target: str
+    lxc_id: str
+    vmid: str
+    script_id: str
+    script_url: str
+    script_args: str
+    exclude: list[str]
+    only: list[str]
+    security_only: bool
+    timeout_seconds: int
+    created_by: str
+    created_at: str
+    updated_at: str
+    expires_at: str
+    delivered_at: str | None
+    started_at: str | None
+    finished_at: str | None
+    duration: int | None
+    exit_code: int | None
+    stdout_truncated: bool
+    stderr_truncated: bool
+    package_count: int | None
+    package_list: list[PackageChange] | None
+    history: list[PastEnd]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScriptVersion:
+    """One immutable version of a script, without its content."""
+
+    id: str
+    name: str
+    description: str
+    sha256: str
+    #: True for one that came with the product.
+    shipped: bool
+    #: Distribution families for which it is chosen by itself; none for an added script.
+    families: list[str]
+    created_by: str | None
+    created_at: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class ScriptUpload:
     """A script that an operator adds; it runs by its ``#!``."""
 

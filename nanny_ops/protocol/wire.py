@@ -18,7 +18,15 @@ from nanny_ops.protocol.investigation import (
 )
 from nanny_ops.protocol.metrics import Accepted, SystemMetrics
 from nanny_ops.protocol.operation import Ack, AckAnswer, OpenOperations, OutputChunk
-from nanny_ops.protocol.patch import PatchRecord, PatchRequest, ResultMetadata, ScriptDigest, ScriptUpload
+from nanny_ops.protocol.patch import (
+    PatchOperation,
+    PatchRecord,
+    PatchRequest,
+    ResultMetadata,
+    ScriptDigest,
+    ScriptUpload,
+    ScriptVersion,
+)
 from nanny_ops.protocol.proxmox import ClusterReport, LxcReport, NodeReport, QemuReport
 from nanny_ops.protocol.realtime import Connected, RecordEvent, Subscribe
 
@@ -44,6 +52,8 @@ ANSWERS = (
     AckAnswer,
     OpenOperations,
     ScriptDigest,
+    PatchOperation,
+    ScriptVersion,
     Investigation,
 )
 
