@@ -64,9 +64,11 @@ class Counts:
 class Spool:
     """One SQLite file; every call is one transaction that is on disk when it returns."""
 
-    def __init__(self, path: Path, *, cap: int, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, path: Path, *, cap: int, remember: int = REMEMBER_COUNT, clock: Callable[[], float] = time.time
+    ) -> None:
         """Open the file, or move a damaged one aside and begin anew. Raises DiskFull, SpoolError."""
-        self.path, self._cap, self._clock = path, cap, clock
+        self.path, self._cap, self._remember, self._clock = path, cap, remember, clock
         with _named(path):
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             path.touch(mode=0o600)
@@ -121,7 +123,7 @@ class Spool:
         ended = sorted(ENDED)
         with self._write() as db:
             old = self._clock() - REMEMBER_SECONDS
-            return [row[0] for row in db.execute(query, (*ended, old, *ended, REMEMBER_COUNT)).fetchall()]
+            return [row[0] for row in db.execute(query, (*ended, old, *ended, self._remember)).fetchall()]
 
     def keep(self, readings: list[Reading]) -> None:
         """Keep reports for later and drop the oldest beyond the cap. Raises DiskFull, SpoolError."""

@@ -38,7 +38,6 @@ from nanny_ops.errors import (
     TokenFileBroken,
     Unreachable,
 )
-from nanny_ops.machine.perform import perform
 from nanny_ops.machine.verbs import DescribeHost, HostFacts
 from nanny_ops.protocol.enrollment import AgentStatus, DeviceAuthStart, Register, TokenFile
 
@@ -111,6 +110,8 @@ def _run(arguments: list[str], environ: Mapping[str, str]) -> int:
     flags = {name: value for name, value in vars(options).items() if name in names and value is not None}
     settings = load(flags, environ)
     _log_to_stderr(settings.log_level if options.command == "run" else "warning")
+    from nanny_ops.machine.perform import perform  # here, so that usage and version ask nothing of the machine
+
     hands = InProcess(perform, jobs_dir=settings.state_dir / "jobs")
     try:
         return COMMANDS[options.command][0](settings, World(hands=hands), options)
