@@ -1,9 +1,9 @@
 """Jobs that survive their agent: one directory each, whose files and lock tell where the job stands.
 
 ``order.json`` and ``script`` arrive together by one rename. A supervisor, a process of its own, holds a lock on
-``lock`` all its life; ``started`` is made by its holder just before the script runs, ``result.json`` by one rename before the
-lock is let go. ``cancel`` is a wish of the agent. Hence: a result means DONE, a held lock means RUNNING, a ``started``
-without either means LOST, and anything else was never begun and may safely be begun again.
+``lock`` all its life; ``started`` is made by its holder just before the script runs, ``result.json`` by one rename
+before the lock is let go. ``cancel`` is a wish of the agent. Hence: a result means DONE, a held lock means RUNNING, a
+``started`` without either means LOST, and anything else was never begun and may safely be begun again.
 """
 
 import contextlib

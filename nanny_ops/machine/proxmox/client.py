@@ -1,0 +1,150 @@
+"""The Proxmox VE API by token: the one file that imports proxmoxer."""
+
+import re
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import requests
+from proxmoxer import ProxmoxAPI, ResourceException
+from requests.adapters import HTTPAdapter
+
+from nanny_ops.errors import ProxmoxError, ProxmoxForbidden, ProxmoxGone, ProxmoxUnauthorized, ProxmoxUnreachable
+from nanny_ops.machine.verbs import ProxmoxAccess
+
+_TOKEN = re.compile(r"(?P<user>[^!=\s]+@[^!=\s]+)!(?P<name>[^=\s]+)=(?P<secret>\S+)")
+_MISSING = re.compile(r"Permission check failed \((?P<path>/[^,]*), (?P<privilege>[^)]+)\)")
+_GONE = re.compile(r"Configuration file '\S+' does not exist")
+_HEX = re.compile(r"[0-9a-f]{64}")
+#: First of the statuses with which Proxmox VE says that another node or its own daemon did not answer.
+_PROXY_FAILED = 595
+
+
+class Client:
+    """One conversation with one Proxmox VE API; close it, or use it in a ``with``."""
+
+    def __init__(self, access: ProxmoxAccess) -> None:
+        """Prepare the conversation; nothing is sent. Raises ProxmoxError for access that cannot work."""
+        self.token_id, self._place = "", ""
+        self._api = self._connect(access)
+
+    def __enter__(self) -> Self:
+        """Return the client."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, wrong: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the connections."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._session.close()
+
+    def get(self, path: str, /, **parameters: Any) -> Any:
+        """Return the data of ``GET /path``. Raises the named ProxmoxErrors."""
+        try:
+            data = self._api(path).get(**parameters)
+        except ResourceException as wrong:
+            raise translate(wrong.status_code, str(wrong.content), path, self.token_id, self._place) from None
+        except requests.RequestException as wrong:
+            raise ProxmoxUnreachable(self._transport(wrong)) from None
+        if isinstance(data, dict) and isinstance(data.get("errors"), bytes):
+            raise ProxmoxUnreachable(f"What answers at {self._place} is not the Proxmox VE API.")
+        return data
+
+    def _connect(self, access: ProxmoxAccess) -> ProxmoxAPI:
+        found = _TOKEN.fullmatch(access.token)
+        if found is None:
+            raise ProxmoxUnauthorized("The API token must have the form user@realm!name=secret.")
+        url = urlsplit(access.url)
+        if url.scheme != "https" or not url.hostname:
+            raise ProxmoxUnreachable(f"'{access.url}' is no address of an API; write https://node:8006.")
+        self.token_id = f"{found['user']}!{found['name']}"
+        host = f"[{url.hostname}]" if ":" in url.hostname else url.hostname
+        self._place = f"{host}:{url.port or 8006}"
+        api = ProxmoxAPI(
+            host,
+            port=url.port or 8006,
+            user=found["user"],
+            token_name=found["name"],
+            token_value=found["secret"],
+            verify_ssl=_verification(access),
+            timeout=access.timeout_seconds,
+        )
+        self._session: requests.Session = api._store["session"]
+        # Otherwise REQUESTS_CA_BUNDLE, a proxy or .netrc of the environment would overrule what was configured.
+        self._session.trust_env = False
+        self._session.max_redirects = 0
+        self._session.mount("https://", _Adapter(_fingerprint(access)))
+        return api
+
+    def _transport(self, wrong: requests.RequestException) -> str:
+        if isinstance(wrong, requests.exceptions.SSLError):
+            return (
+                f"The certificate of {self._place} is not trusted; give the cluster's CA (/etc/pve/pve-root-ca.pem) "
+                "as ca_file, or the certificate's SHA-256 fingerprint."
+            )
+        if isinstance(wrong, requests.exceptions.Timeout):
+            return f"{self._place} did not answer in time; is pveproxy running there?"
+        if isinstance(wrong, requests.exceptions.TooManyRedirects):
+            return f"What answers at {self._place} sends elsewhere; give the address of the API itself."
+        return f"{self._place} cannot be reached; check the address, the port (8006) and that pveproxy runs."
+
+
+class _Adapter(HTTPAdapter):
+    """A transport that trusts one certificate by its fingerprint, where one is given."""
+
+    def __init__(self, fingerprint: str) -> None:
+        self._fingerprint = fingerprint
+        super().__init__()
+
+    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **more: Any) -> None:
+        pinned = {"assert_fingerprint": self._fingerprint} if self._fingerprint else {}
+        super().init_poolmanager(connections, maxsize, block, **{**more, **pinned})
+
+
+def translate(status: int, reason: str, path: str, token_id: str, place: str) -> ProxmoxError:
+    """Return the named error for an answer of the API, with a sentence that says what to do about it."""
+    if status == requests.codes.unauthorized:
+        return ProxmoxUnauthorized(
+            f"{place} does not accept the API token {token_id}; check that it exists, has not expired and that its "
+            "secret is right."
+        )
+    if status == requests.codes.forbidden:
+        return _forbidden(reason, path, token_id)
+    if _GONE.search(reason):
+        return ProxmoxGone(f"{path}: there is no such guest on that node.")
+    if status >= _PROXY_FAILED:
+        return ProxmoxUnreachable(f"{path}: the node behind {place} did not answer ({reason[:200]}); is it up?")
+    return ProxmoxError(f"{path}: Proxmox VE answered {status} {reason[:300]}".strip())
+
+
+def _forbidden(reason: str, path: str, token_id: str) -> ProxmoxForbidden:
+    found = _MISSING.search(reason)
+    if found is None:
+        return ProxmoxForbidden(f"The API token {token_id} may not read {path}: {reason[:300]}")
+    return ProxmoxForbidden(
+        f"The API token {token_id} lacks {found['privilege']} on {found['path']}; grant it, for instance with "
+        f"'pveum acl modify / --tokens {token_id} --roles PVEAuditor'.",
+        privilege=found["privilege"],
+        path=found["path"],
+    )
+
+
+def _fingerprint(access: ProxmoxAccess) -> str:
+    plain = access.fingerprint.replace(":", "").lower()
+    if plain and not _HEX.fullmatch(plain):
+        raise ProxmoxUnreachable("The fingerprint must be a SHA-256 in hex: 64 digits, colons allowed.")
+    return plain
+
+
+def _verification(access: ProxmoxAccess) -> str | bool:
+    """Return what requests calls ``verify``; a pinned certificate needs no CA, its fingerprint is compared instead."""
+    if _fingerprint(access):
+        return False
+    if access.ca_file and not Path(access.ca_file).is_file():
+        raise ProxmoxUnreachable(f"The CA file {access.ca_file} does not exist.")
+    return access.ca_file or True
