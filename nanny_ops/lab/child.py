@@ -58,13 +58,13 @@ class Child:
         if code:
             raise MachineError(f"{self.name} failed; it said:\n{self.said()[-2000:]}")
 
-    def end(self) -> None:
-        """End it, by force when it does not want to."""
+    def end(self, grace: float = GRACE) -> None:
+        """End it, by force when it has not ended ``grace`` seconds after the request."""
         if not self.running:
             return
         self._process.terminate()
         try:
-            self._process.wait(GRACE)
+            self._process.wait(grace)
         except subprocess.TimeoutExpired:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)

@@ -52,7 +52,11 @@ def is_agent_plane(request: Request) -> bool:
     """Tell whether the asker reads flat errors."""
     if isinstance(getattr(request.state, "principal", None), HostAgent):
         return True
-    path = request.url.path
+    return plane_of(request.url.path)
+
+
+def plane_of(path: str) -> bool:
+    """Tell whether an address belongs to the agent plane, where nothing else is known of the asker."""
     if path.startswith(OPERATOR_PLANE):
         return False
     return path.startswith(AGENT_PLANE) or (path.startswith("/api/") and path.endswith(AGENT_ENDINGS))

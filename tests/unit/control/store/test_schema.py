@@ -11,10 +11,3 @@ def test_migrated_tables_equal_the_declared_ones(database: Database) -> None:
 
 def test_upgrading_again_changes_nothing(database: Database) -> None:
     assert schema.current(database) == schema.upgrade(database) == schema.current(database)
-
-
-def test_every_table_of_things_has_a_team() -> None:
-    from nanny_ops.control.store.tables import metadata
-
-    without = {name for name, table in metadata.tables.items() if "team_id" not in table.c}
-    assert without == {"teams", "users", "revoked_tokens"}

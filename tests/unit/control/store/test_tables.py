@@ -1,0 +1,12 @@
+"""What every table must have."""
+
+from nanny_ops.control.store.tables import metadata
+
+
+def test_everything_but_people_and_tokens_belongs_to_a_team() -> None:
+    without = {name for name, table in metadata.tables.items() if "team_id" not in table.c}
+    assert without == {"teams", "users", "revoked_tokens"}
+
+
+def test_every_table_has_a_key() -> None:
+    assert all(table.primary_key.columns for table in metadata.tables.values())

@@ -1,0 +1,42 @@
+"""The ticker expires what is due, and survives a database that does not answer."""
+
+from datetime import timedelta
+from pathlib import Path
+
+from nanny_ops.control import scheduler
+from nanny_ops.control.app import make_state, prepare
+from nanny_ops.control.services import operation as operations
+from nanny_ops.control.settings import Settings
+from nanny_ops.control.store import agent as agents
+from nanny_ops.control.store import operation as store
+from nanny_ops.control.store import team as teams
+from nanny_ops.protocol.clock import micros, now
+
+
+async def test_an_overdue_order_expires_at_the_next_tick(tmp_path: Path) -> None:
+    state = make_state(Settings(data_dir=tmp_path))
+    prepare(state.database)
+    state.database.start()
+    at = micros(now() - timedelta(hours=1))
+    row = agents.Agent("agent-1", teams.DEFAULT, "pve1", "", "", "", "", "", "linux", [], "active", at)
+    order = store.Operation(
+        "patch-1", teams.DEFAULT, "agent-1", "patch", "pending", "host", {"mode": "apply", "timeout_seconds": 1},
+        "user-1", at, at, at,
+    )  # fmt: skip
+    await state.database.write(lambda tx: agents.add(tx, row))
+    await state.database.write(lambda tx: operations.create(tx, order))
+    ticker = scheduler.make(state)
+    expire = ticker.get_jobs()[0].func
+    await expire()
+    found = await state.database.read(lambda tx: store.find(tx, "patch-1"))
+    assert found is not None
+    assert found.status == "expired"
+    state.database.close()
+
+
+async def test_a_tick_without_database_is_a_warning_not_a_crash(tmp_path: Path) -> None:
+    state = make_state(Settings(data_dir=tmp_path))
+    state.database.start()  # never migrated: the table is not there
+    for job in scheduler.make(state).get_jobs():
+        await job.func()
+    state.database.close()
