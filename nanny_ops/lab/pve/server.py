@@ -55,30 +55,35 @@ class _Listener:
 class Server:
     """Several listeners on 127.0.0.1 in one thread; use :meth:`listen` after :meth:`start`."""
 
-    _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop, repr=False)
     _threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(THREADS, "lab-api"), repr=False)
     _servers: list[asyncio.Server] = field(default_factory=list)
     _open: set[asyncio.Task[None]] = field(default_factory=set)
-    _thread: threading.Thread | None = None
+    _running: "tuple[asyncio.AbstractEventLoop, threading.Thread] | None" = None
 
     def start(self) -> None:
         """Start the thread."""
-        self._thread = threading.Thread(target=self._loop.run_forever, name="lab-server", daemon=True)
-        self._thread.start()
+        loop = asyncio.new_event_loop()
+        thread = threading.Thread(target=loop.run_forever, name="lab-server", daemon=True)
+        self._running = loop, thread
+        thread.start()
 
     def listen(self, answer: Answer, context: ssl.SSLContext, port: int = 0) -> int:
         """Begin to answer on a port of 127.0.0.1 and return its number."""
+        if self._running is None:
+            raise RuntimeError("start the server first")
         opening = self._open_listener(_Listener(answer, context), port)
-        return asyncio.run_coroutine_threadsafe(opening, self._loop).result(PATIENCE)
+        return asyncio.run_coroutine_threadsafe(opening, self._running[0]).result(PATIENCE)
 
     def close(self) -> None:
-        """Stop listening, drop connections, end the threads."""
-        if self._thread is not None:
-            asyncio.run_coroutine_threadsafe(self._close(), self._loop).result(PATIENCE)
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join(PATIENCE)
+        """Stop listening, drop connections, end the threads; safe to call twice."""
+        if self._running is not None:
+            loop, thread = self._running
+            self._running = None
+            asyncio.run_coroutine_threadsafe(self._close(), loop).result(PATIENCE)
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join(PATIENCE)
+            loop.close()
         self._threads.shutdown(wait=True, cancel_futures=True)
-        self._loop.close()
 
     async def _open_listener(self, listener: _Listener, port: int) -> int:
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -119,7 +124,7 @@ class Server:
             request = await _next_request(connection, reader)
             if request is None:
                 return
-            reply = await self._loop.run_in_executor(self._threads, answer, request)
+            reply = await asyncio.get_running_loop().run_in_executor(self._threads, answer, request)
             await asyncio.sleep(reply.delay)
             writer.write(_encode(connection, reply))
             await writer.drain()
