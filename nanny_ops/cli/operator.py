@@ -10,12 +10,20 @@ from typer.core import TyperGroup
 from nanny_ops import __version__
 from nanny_ops.errors import NannyError, SettingsError
 
-#: Noun and module. Loading all of them costs over a second, and a client's machine has no control plane to load.
+#: Noun and module, and what to take from it where that is not ``app``.
+#: Loading all of them costs over a second, and a client's machine has no control plane to load.
 NOUNS: dict[str, str] = {
     "serve": "nanny_ops.cli.serve",
     "user": "nanny_ops.cli.user",
     "db": "nanny_ops.cli.db",
     "lab": "nanny_ops.cli.lab",
+    "login": "nanny_ops.cli.login",
+    "agent": "nanny_ops.cli.agent",
+    "patch": "nanny_ops.cli.patch",
+    "script": "nanny_ops.cli.script",
+    "cluster": "nanny_ops.cli.proxmox:cluster",
+    "node": "nanny_ops.cli.proxmox:node",
+    "guest": "nanny_ops.cli.proxmox:guest",
 }
 
 
@@ -31,13 +39,14 @@ class Nouns(TyperGroup):
         """Load a noun's module. Raises SettingsError where a needed library is not installed."""
         if cmd_name not in NOUNS:
             return super().get_command(ctx, cmd_name)
+        name, _, attribute = NOUNS[cmd_name].partition(":")
         try:
-            module = importlib.import_module(NOUNS[cmd_name])
+            module = importlib.import_module(name)
         except ModuleNotFoundError as wrong:
             raise SettingsError(
                 f"'{cmd_name}' needs the Python package '{wrong.name}'; install nanny-ops[control] or nanny-ops[lab]."
             ) from wrong
-        command: Any = typer.main.get_command(module.app)
+        command: Any = typer.main.get_command(getattr(module, attribute or "app"))
         command.name = cmd_name
         return command
 

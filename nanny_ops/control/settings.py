@@ -14,6 +14,8 @@ from nanny_ops.errors import SettingsError
 PREFIX = "NANNY_"
 #: Variables with this beginning belong to the agent.
 AGENT_PREFIX = "NANNY_AGENT_"
+#: Variables of people's commands: where the control plane is, and who they are there.
+PEOPLE = frozenset({"NANNY_URL", "NANNY_TOKEN"})
 DEFAULT_FILE = Path("/etc/nanny-ops/control.toml")
 
 
@@ -114,7 +116,7 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
     names = [PREFIX + name.upper() for name in Settings.model_fields]
     names += [name + "_FILE" for name in names] + ["NANNY_CONFIG"]
     for name, value in environ.items():
-        if not name.startswith(PREFIX) or name.startswith(AGENT_PREFIX) or name == "NANNY_CONFIG":
+        if not name.startswith(PREFIX) or name.startswith(AGENT_PREFIX) or name in PEOPLE | {"NANNY_CONFIG"}:
             continue
         _known(name, "Environment: ", names)
         key = name.removeprefix(PREFIX).lower()

@@ -1,0 +1,60 @@
+"""``nanny-ops agent``: which machines are enrolled, and the end of one's trust."""
+
+from typing import Annotated, Any
+
+import typer
+
+from nanny_ops.cli.client import Client
+from nanny_ops.cli.credential import connect
+from nanny_ops.cli.table import AsJson, Limit, show, show_one
+from nanny_ops.errors import Conflict, NotFound
+
+app = typer.Typer(no_args_is_help=True, help="Enrolled machines.")
+COLUMNS = {
+    "host": "hostname",
+    "agent": "agent_id",
+    "status": "status",
+    "health": "health_status",
+    "platform": "platform",
+    "version": "version",
+    "last seen": "last_seen",
+}
+Name = Annotated[str, typer.Argument(help="The agent's id, or its host name.")]
+
+
+@app.command("list")
+def list_agents(as_json: AsJson = False, limit: Limit = 500) -> None:
+    """List agents by host name."""
+    with connect() as client:
+        show(client.agents(limit), COLUMNS, as_json=as_json)
+
+
+@app.command("show")
+def show_agent(agent: Name, as_json: AsJson = False) -> None:
+    """Show how one agent is."""
+    with connect() as client:
+        show_one(find(client, agent), as_json=as_json)
+
+
+@app.command("revoke")
+def revoke(agent: Name) -> None:
+    """Refuse everything an agent asks from now on; it must be enrolled again to be trusted."""
+    with connect() as client:
+        revoked = client.revoke_agent(find(client, agent)["agent_id"])
+    typer.echo(f"{revoked['hostname']} ({revoked['agent_id']}) is revoked.")
+
+
+def find(client: Client, name: str) -> dict[str, Any]:
+    """Return the agent with this id, else the one that is not revoked and has this host name.
+
+    Raises NotFound, or Conflict where several have it.
+    """
+    known = client.agents(100_000)
+    if exact := [agent for agent in known if agent["agent_id"] == name]:
+        return exact[0]
+    found = [agent for agent in known if agent["hostname"] == name and agent["status"] != "revoked"]
+    if not found:
+        raise NotFound(f"There is no agent '{name}'; 'nanny-ops agent list' shows all.")
+    if len(found) > 1:
+        raise Conflict(f"{len(found)} agents have the host name '{name}'; give an id from 'nanny-ops agent list'.")
+    return found[0]

@@ -1,0 +1,248 @@
+"""The control plane's API for programs: one method per call, typed answers, named errors.
+
+Needs httpx and nothing else, so that others may import it too.
+"""
+
+import ipaddress
+import random
+import ssl
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields
+from types import TracebackType
+from typing import Any, Literal, TypeVar
+from urllib.parse import quote, urlsplit
+
+import httpx
+
+from nanny_ops.errors import (
+    BadRequest,
+    Conflict,
+    Forbidden,
+    Internal,
+    NannyError,
+    NotFound,
+    RateLimited,
+    SettingsError,
+    TooLarge,
+    Unauthorized,
+    Unavailable,
+    Unreachable,
+    ValidationFailed,
+)
+from nanny_ops.protocol.patch import PackageChange, PastEnd, PatchOperation, ScriptVersion
+
+T = TypeVar("T")
+#: Seconds for one try: to connect, and between two pieces of an answer.
+CONNECT, PIECE = 10.0, 30.0
+#: Tries of a request that may be repeated without harm, and the longest pause between two, in seconds.
+TRIES, LONGEST_PAUSE = 4, 8.0
+#: Rows asked for at once.
+PAGE = 200
+NAMED: dict[int, type[NannyError]] = {
+    400: BadRequest, 401: Unauthorized, 403: Forbidden, 404: NotFound, 409: Conflict, 413: TooLarge,
+    422: ValidationFailed, 429: RateLimited, 503: Unavailable,
+}  # fmt: skip
+
+
+class Client:
+    """Speaks for one person. Use it in a ``with`` statement, or call :meth:`close`."""
+
+    def __init__(
+        self,
+        url: str,
+        token: str = "",
+        *,
+        transport: httpx.BaseTransport | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        """Take the address and a token; ``transport`` replaces the network. Raises SettingsError for a bad address."""
+        self.url = _checked(url)
+        self._sleep, self._jitter = sleep, jitter
+        loopback = is_loopback(urlsplit(self.url).hostname or "")
+        verify: ssl.SSLContext | bool = ssl.create_default_context() if self.url.startswith("https:") else False
+        self._http = httpx.Client(
+            base_url=self.url,
+            transport=transport,
+            verify=verify,
+            timeout=httpx.Timeout(PIECE, connect=CONNECT),
+            trust_env=not loopback,
+            headers={"Authorization": f"Bearer {token}"} if token else {},
+        )
+
+    def __enter__(self) -> "Client":
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close all connections."""
+        self.close()
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._http.close()
+
+    def login(self, email: str, password: str) -> str:
+        """Sign in and return the token. Raises Unauthorized."""
+        answer = self._send("POST", "/api/auth/login", body={"email": email, "password": password})
+        token: str = answer.json()["access_token"]
+        self._http.headers["Authorization"] = f"Bearer {token}"
+        return token
+
+    def agents(self, limit: int = PAGE) -> list[dict[str, Any]]:
+        """List agents by name."""
+        return list(self._every("/api/agents", {}, limit))
+
+    def agent(self, agent_id: str) -> dict[str, Any]:
+        """Show how an agent is. Raises NotFound."""
+        return self._object("GET", f"/api/agent/{_segment(agent_id)}")
+
+    def revoke_agent(self, agent_id: str) -> dict[str, Any]:
+        """End the trust in an agent. Raises NotFound, Forbidden."""
+        return self._object("POST", f"/api/agents/{_segment(agent_id)}/revoke")
+
+    def inventory(self, noun: Literal["clusters", "nodes", "guests"], limit: int = PAGE) -> list[dict[str, Any]]:
+        """List what agents have reported of Proxmox VE."""
+        return list(self._every(f"/api/proxmox/{noun}", {}, limit))
+
+    def place_patch(self, order: Mapping[str, Any], *, key: str = "") -> PatchOperation:
+        """Order a dry run or an apply; fields as in PatchRequest. With a ``key`` it may be repeated without harm."""
+        headers = {"Idempotency-Key": key} if key else {}
+        answer = self._send("POST", "/api/patches", body=dict(order), headers=headers, repeatable=bool(key))
+        return _patch(answer.json())
+
+    def patches(self, limit: int = PAGE, **filters: str) -> list[PatchOperation]:
+        """List orders, newest first; filters are agent_id, status, outcome, vmid and mode."""
+        return [_patch(row) for row in self._every("/api/patches", filters, limit)]
+
+    def patch(self, operation_id: str) -> PatchOperation:
+        """Show an order with its package list. Raises NotFound."""
+        return _patch(self._object("GET", f"/api/patches/{_segment(operation_id)}"))
+
+    def cancel_patch(self, operation_id: str) -> PatchOperation:
+        """Take an order back. Raises NotFound, Forbidden, Conflict when it has ended otherwise."""
+        return _patch(self._object("POST", f"/api/patches/{_segment(operation_id)}/cancel"))
+
+    def output(self, operation_id: str, stream: Literal["stdout", "stderr"], offset: int = 0) -> bytes:
+        """Return what a script printed from a byte on; while it runs, what has come so far. Raises Forbidden."""
+        path = f"/api/patches/{_segment(operation_id)}/{stream}"
+        return self._send("GET", path, query={"offset": str(offset)}, repeatable=True).content
+
+    def add_script(self, name: str, content: str, description: str = "") -> ScriptVersion:
+        """Add a script, or find the version that is there already. Raises ValidationFailed, Forbidden."""
+        body = {"name": name, "content": content, "description": description}
+        return record(ScriptVersion, self._send("POST", "/api/scripts", body=body, repeatable=True).json())
+
+    def scripts(self, limit: int = PAGE) -> list[ScriptVersion]:
+        """List script versions, newest first."""
+        return [record(ScriptVersion, row) for row in self._every("/api/scripts", {}, limit)]
+
+    def script(self, script_id: str) -> ScriptVersion:
+        """Show one version. Raises NotFound."""
+        return record(ScriptVersion, self._object("GET", f"/api/scripts/{_segment(script_id)}"))
+
+    def script_content(self, script_id: str) -> bytes:
+        """Return a script as it was added. Raises NotFound."""
+        return self._send("GET", f"/api/patches/{_segment(script_id)}/script", repeatable=True).content
+
+    def _object(self, method: str, path: str) -> dict[str, Any]:
+        answer: dict[str, Any] = self._send(method, path, repeatable=True).json()
+        return answer
+
+    def _every(self, path: str, filters: Mapping[str, str], limit: int) -> Iterator[dict[str, Any]]:
+        given, offset = {name: value for name, value in filters.items() if value}, 0
+        while offset < limit:
+            query = {**given, "limit": str(min(PAGE, limit - offset)), "offset": str(offset)}
+            page = self._send("GET", path, query=query, repeatable=True).json()
+            yield from page["items"]
+            offset += len(page["items"])
+            if not page["items"] or offset >= page["total"]:
+                return
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: object = None,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        repeatable: bool = False,
+    ) -> httpx.Response:
+        """Send a request, again after a broken connection or 503 if it may be repeated. Raises named errors."""
+        tries = TRIES if repeatable else 1
+        for attempt in range(tries):
+            try:
+                answer = self._http.request(method, path, json=body, params=query, headers=headers)
+            except httpx.TransportError as wrong:
+                trouble: NannyError = Unreachable(
+                    f"{self.url} cannot be reached: {str(wrong) or type(wrong).__name__}."
+                )
+            else:
+                if answer.is_success:
+                    return answer
+                trouble = _error(answer)
+                if not isinstance(trouble, Unavailable):
+                    break
+            if attempt + 1 < tries:
+                self._sleep(min(LONGEST_PAUSE, 2.0**attempt) * (0.5 + self._jitter() / 2))
+        raise trouble
+
+
+def record(kind: type[T], values: Mapping[str, Any]) -> T:
+    """Make a wire record of an answer; keys that this release does not know are left out."""
+    known = {field.name for field in fields(kind)}  # type: ignore[arg-type]
+    return kind(**{name: value for name, value in values.items() if name in known})
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether an address leads back to this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _checked(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+    except ValueError:
+        host, parts = "", urlsplit("")
+    if parts.scheme not in {"http", "https"} or not host:
+        raise SettingsError(f"'{url}' is not an address; write it as https://nanny.example.com.")
+    if parts.scheme == "http" and not is_loopback(host):
+        raise SettingsError(f"Will not speak plain http to {host}: the token would travel readable; use https.")
+    return url.rstrip("/")
+
+
+def _patch(values: Mapping[str, Any]) -> PatchOperation:
+    packages = values["package_list"]
+    return record(
+        PatchOperation,
+        {
+            **values,
+            "package_list": None if packages is None else [record(PackageChange, row) for row in packages],
+            "history": [record(PastEnd, row) for row in values["history"]],
+        },
+    )
+
+
+def _error(answer: httpx.Response) -> NannyError:
+    try:
+        told = answer.json()
+    except ValueError:
+        told = {}
+    nested = told.get("error") if isinstance(told, dict) else None
+    message = nested.get("message") if isinstance(nested, dict) else told.get("error_description") if nested else None
+    kind = NAMED.get(answer.status_code, Internal)
+    return kind(str(message or f"The control plane answered {answer.status_code}."))
+
+
+def _segment(text: str) -> str:
+    return quote(text, safe="")

@@ -1,0 +1,72 @@
+"""``nanny-ops cluster|node|guest``: what agents have reported of Proxmox VE."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+import typer
+
+from nanny_ops.cli.credential import connect
+from nanny_ops.cli.table import AsJson, Limit, show, show_one
+from nanny_ops.errors import Conflict, NotFound
+
+Noun = Literal["clusters", "nodes", "guests"]
+cluster = typer.Typer(no_args_is_help=True, help="Proxmox VE clusters.")
+node = typer.Typer(no_args_is_help=True, help="Proxmox VE nodes.")
+guest = typer.Typer(no_args_is_help=True, help="Containers and virtual machines.")
+
+
+def _commands(app: typer.Typer, noun: Noun, columns: Mapping[str, str], names: tuple[str, ...]) -> None:
+    """Give a noun its commands ``list`` and ``show``; ``names`` are the keys by which one is called."""
+    one = noun.removesuffix("s")
+
+    @app.command("list", help=f"List every {one}.")
+    def list_all(as_json: AsJson = False, limit: Limit = 1000) -> None:
+        with connect() as client:
+            show(client.inventory(noun, limit), columns, as_json=as_json)
+
+    @app.command("show", help=f"Show one {one}.")
+    def show_one_of(
+        name: Annotated[str, typer.Argument(help=f"One of its {', '.join(names)}.")], as_json: AsJson = False
+    ) -> None:
+        with connect() as client:
+            known = client.inventory(noun, 100_000)
+        show_one(_pick(known, name, names, one), as_json=as_json)
+
+
+def _pick(known: list[dict[str, Any]], name: str, names: tuple[str, ...], one: str) -> dict[str, Any]:
+    for key in names:  # an id wins over a name that looks like one
+        found = [row for row in known if str(row.get(key)) == name]
+        if len(found) > 1:
+            raise Conflict(f"There are {len(found)} with the {key} '{name}'; give its id.")
+        if found:
+            return found[0]
+    raise NotFound(f"There is no {one} '{name}'.")
+
+
+_commands(
+    cluster,
+    "clusters",
+    {"cluster": "cluster_name", "id": "id", "nodes": "nodes", "quorate": "quorate", "updated": "updated_at"},
+    ("id", "cluster_id", "cluster_name"),
+)
+_commands(
+    node,
+    "nodes",
+    {"node": "name", "id": "id", "ip": "ip", "online": "online", "version": "pve_version", "updated": "updated_at"},
+    ("id", "name"),
+)
+_commands(
+    guest,
+    "guests",
+    {
+        "vmid": "vmid",
+        "kind": "kind",
+        "name": "name",
+        "node": "node",
+        "status": "status",
+        "ostype": "ostype",
+        "tags": "tags",
+        "gone": "gone_at",
+    },
+    ("id", "vmid", "name"),
+)

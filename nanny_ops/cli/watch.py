@@ -1,0 +1,63 @@
+"""Following an order to its end."""
+
+import time
+from collections.abc import Callable
+from typing import Literal
+
+from nanny_ops.cli.client import Client
+from nanny_ops.errors import Forbidden, NotFound, Unavailable
+from nanny_ops.protocol.clock import now, parse_stamp
+from nanny_ops.protocol.operation import ENDED, Status
+from nanny_ops.protocol.patch import PatchOperation
+
+#: Seconds between two looks.
+INTERVAL = 1.0
+#: Seconds beyond an order's expiry after which nobody waits for its end any more.
+PATIENCE = 120
+
+
+class Watch:
+    """Asks again and again; ``show`` gets new output, ``tell`` the order whenever its status has changed."""
+
+    def __init__(
+        self,
+        client: Client,
+        show: Callable[[bytes], None],
+        tell: Callable[[PatchOperation], None],
+        stream: Literal["stdout", "stderr"] = "stdout",
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """Begin at the start of the output."""
+        self._client, self._show, self._tell, self._sleep = client, show, tell, sleep
+        self._stream: Literal["stdout", "stderr"] = stream
+        self._offset, self._readable = 0, True
+
+    def to_end(self, operation: PatchOperation) -> PatchOperation:
+        """Wait and return the ended order with its packages. Raises Unavailable long after its expiry."""
+        self._tell(operation)
+        told = operation.status
+        while True:
+            operation = self._client.patch(operation.id)
+            self._output(operation.id)
+            if operation.status != told:
+                told = operation.status
+                self._tell(operation)
+            if Status(operation.status) in ENDED:
+                return operation
+            if (now() - parse_stamp(operation.expires_at)).total_seconds() > PATIENCE:
+                raise Unavailable(f"{operation.id} is still {operation.status}, long after its expiry.")
+            self._sleep(INTERVAL)
+
+    def _output(self, operation_id: str) -> None:
+        if not self._readable:
+            return
+        try:
+            piece = self._client.output(operation_id, self._stream, self._offset)
+        except Forbidden:  # viewers may follow an order, not read what it prints
+            self._readable = False
+            return
+        except NotFound:  # it ended before it printed anything
+            return
+        self._offset += len(piece)
+        if piece:
+            self._show(piece)
