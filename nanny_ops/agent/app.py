@@ -200,6 +200,7 @@ class _Session:
         finally:
             self._scheduler.stop()
             await _cancel(loops)
+            self._courier.close()
             await self._worker.close()
             await self._client.close()
         return self._client.refused.is_set() and not stop.is_set()

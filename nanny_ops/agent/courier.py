@@ -34,13 +34,14 @@ class Courier:
             self._keep(readings)
 
     async def run(self) -> None:
-        """Send batches until cancelled; what is still waiting then goes to the spool."""
-        try:
-            while True:
-                await self.send(await self._queue.get())
-        finally:
-            while not self._queue.empty():
-                self._keep(self._queue.get_nowait())
+        """Send batches until cancelled."""
+        while True:
+            await self.send(await self._queue.get())
+
+    def close(self) -> None:
+        """Put into the spool whatever is still waiting."""
+        while not self._queue.empty():
+            self._keep(self._queue.get_nowait())
 
     async def send(self, readings: list[Reading]) -> None:
         """Send one batch; from the first failure on the rest is kept."""

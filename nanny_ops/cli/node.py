@@ -38,6 +38,7 @@ from nanny_ops.errors import (
     TokenFileBroken,
     Unreachable,
 )
+from nanny_ops.machine.perform import perform
 from nanny_ops.machine.verbs import DescribeHost, HostFacts
 from nanny_ops.protocol.enrollment import AgentStatus, DeviceAuthStart, Register, TokenFile
 
@@ -110,8 +111,6 @@ def _run(arguments: list[str], environ: Mapping[str, str]) -> int:
     flags = {name: value for name, value in vars(options).items() if name in names and value is not None}
     settings = load(flags, environ)
     _log_to_stderr(settings.log_level if options.command == "run" else "warning")
-    from nanny_ops.machine.perform import perform  # here, so that usage and version ask nothing of the machine
-
     hands = InProcess(perform, jobs_dir=settings.state_dir / "jobs")
     try:
         return COMMANDS[options.command][0](settings, World(hands=hands), options)
@@ -241,14 +240,16 @@ def _status(settings: Settings, world: World, options: argparse.Namespace) -> in
     return code
 
 
-async def _ask(settings: Settings, world: World, tokens: TokenFile) -> dict[str, Any]:
+async def _ask(
+    settings: Settings, world: World, tokens: TokenFile, deadline: float = STATUS_DEADLINE
+) -> dict[str, Any]:
     client = make_client(settings, world)
     client.tokens = _Given(tokens.access_token)
     try:
-        async with asyncio.timeout(STATUS_DEADLINE):
+        async with asyncio.timeout(deadline):
             return await _health(client, tokens.agent_id)
     except TimeoutError:
-        return {"health": "unreachable", "reason": f"no answer within {STATUS_DEADLINE:.0f} s", "exit_code": 5}
+        return {"health": "unreachable", "reason": f"no answer within {deadline:.0f} s", "exit_code": 5}
     finally:
         await client.close()
 
