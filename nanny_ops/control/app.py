@@ -12,7 +12,7 @@ from fastapi import FastAPI
 
 from nanny_ops import __version__
 from nanny_ops.control import scheduler
-from nanny_ops.control.api import ROUTERS, problem
+from nanny_ops.control.api import DIRECT, ROUTERS, document, problem
 from nanny_ops.control.api.gate import Gate
 from nanny_ops.control.api.state import State
 from nanny_ops.control.api.streams import Streams
@@ -80,12 +80,15 @@ def create_app(settings: Settings) -> FastAPI:
         summary="Patch Proxmox VE clusters safely, and find out why a guest is ill.",
         lifespan=lifespan,
         redirect_slashes=False,
+        # Read from the environment at every request otherwise; /metrics says what this process does.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.control = state
     problem.install(app)
     for router in ROUTERS:
         app.include_router(router)
-    app.add_middleware(Gate, state=state)
+    document.install(app)
+    app.add_middleware(Gate, state=state, direct=DIRECT)
     return app
 
 

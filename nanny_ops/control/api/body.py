@@ -6,6 +6,7 @@ from fastapi import Request
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as checked
 from pydantic_core import from_json
+from starlette.types import Receive
 
 from nanny_ops.control.api.problem import from_validation
 from nanny_ops.errors import BadRequest, TooLarge, UnknownAction, ValidationFailed
@@ -58,21 +59,28 @@ class Record(Generic[T]):
         return {"requestBody": {"required": True, "content": content}}
 
 
-async def read(request: Request, cap: int = CAP) -> bytes:
-    """Return the body. Raises TooLarge beyond ``cap`` bytes, without reading on."""
-    announced = request.headers.get("content-length")
-    if announced is not None:
-        if int(announced) > cap:
+async def read(receive: Receive, announced: str | bytes | None, cap: int = CAP) -> bytes:
+    """Return a request's body, given its Content-Length if it has one.
+
+    Raises TooLarge beyond ``cap`` bytes, without reading on, and BadRequest when the sender went away.
+    """
+    if announced is not None and int(announced) > cap:
+        raise TooLarge(f"A report may have {cap} bytes.", limit=cap)
+    message = await receive()
+    body: bytes = message.get("body", b"")
+    while message.get("more_body", False):
+        message = await receive()
+        body += message.get("body", b"")
+        if len(body) > cap:
             raise TooLarge(f"A report may have {cap} bytes.", limit=cap)
-        return await request.body()
-    parts: list[bytes] = []
-    size = 0
-    async for part in request.stream():
-        size += len(part)
-        if size > cap:
-            raise TooLarge(f"A report may have {cap} bytes.", limit=cap)
-        parts.append(part)
-    return b"".join(parts)
+    if message["type"] == "http.disconnect":
+        raise BadRequest("The body ended early.")
+    return body
+
+
+async def read_of(request: Request) -> bytes:
+    """Do the same for a request object."""
+    return await read(request.receive, request.headers.get("content-length"))
 
 
 def refuse_actions(raw: bytes) -> None:

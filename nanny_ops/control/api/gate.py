@@ -3,58 +3,81 @@
 Plain ASGI: a wrapped request object per call would cost more than the rest of the ingest path together.
 """
 
+import os
 import time
-import uuid
+from collections.abc import Awaitable, Callable, Mapping
 
-from starlette.datastructures import MutableHeaders
+from prometheus_client import Counter
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from nanny_ops.control.api.problem import render
 from nanny_ops.control.api.state import State
-from nanny_ops.errors import Unavailable
+from nanny_ops.errors import NannyError, Unavailable
 
 #: Version of the operator API (section "API versioning" of its document).
 API_VERSION = "2.0.0"
 OPEN_WHILE_STARTING = ("/health", "/health/ready", "/metrics")
+#: An endpoint that is called here, with nothing in between; it is documented by a router like all others.
+Direct = Callable[[State, Scope, Receive, Send], Awaitable[None]]
+_VERSION_HEADER = (b"x-api-version", API_VERSION.encode())
+_STREAM = (b"content-type", b"text/event-stream; charset=utf-8")
 
 
 class Gate:
-    """Wraps the app."""
+    """Wraps the app. ``direct`` holds the endpoints of hot paths by method and path."""
 
-    def __init__(self, app: ASGIApp, state: State) -> None:
+    def __init__(self, app: ASGIApp, state: State, direct: Mapping[tuple[str, str], Direct]) -> None:
         """Let requests through to ``app`` while ``state`` is ready."""
         self._app = app
         self._state = state
+        self._direct = direct
+        self._answered: dict[tuple[str, int], Counter] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass one request, or refuse it with 503."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        call = _Call(self._state, scope, send)
+        call = _Call(self, scope, send)
         if self._state.phase != "ready" and scope["path"] not in OPEN_WHILE_STARTING:
-            request = Request(scope, receive)
-            await render(request, Unavailable(f"The control plane is {self._state.phase}."))(scope, receive, call.send)
-            return
-        await self._app(scope, receive, call.send)
+            wrong = Unavailable(f"The control plane is {self._state.phase}.")
+            await render(Request(scope, receive), wrong)(scope, receive, call.send)
+        elif (direct := self._direct.get((scope["method"], scope["path"]))) is not None:
+            await self._call(direct, scope, receive, call.send)
+        else:
+            await self._app(scope, receive, call.send)
+
+    def count(self, method: str, status: int, seconds: float | None) -> None:
+        """Count an answer, and how long it took unless it is a stream."""
+        answered = self._answered.get((method, status))
+        if answered is None:
+            answered = self._answered[method, status] = self._state.counts.requests.labels(method, str(status))
+        answered.inc()
+        if seconds is not None:
+            self._state.counts.seconds.observe(seconds)
+
+    async def _call(self, direct: Direct, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await direct(self._state, scope, receive, send)
+        except NannyError as wrong:
+            await render(Request(scope, receive), wrong)(scope, receive, send)
 
 
 class _Call:
-    __slots__ = ("_began", "_id", "_method", "_send", "_state")
+    __slots__ = ("_began", "_gate", "_id", "_method", "_send")
 
-    def __init__(self, state: State, scope: Scope, send: Send) -> None:
+    def __init__(self, gate: Gate, scope: Scope, send: Send) -> None:
         self._began = time.perf_counter()
-        self._state, self._send, self._method = state, send, scope["method"]
-        self._id = uuid.uuid4().hex
+        self._gate, self._send, self._method = gate, send, scope["method"]
+        self._id = os.urandom(16).hex()
         scope.setdefault("state", {})["request_id"] = self._id
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            headers = MutableHeaders(scope=message)
-            headers["X-Request-ID"] = self._id
-            headers["X-API-Version"] = API_VERSION
-            self._state.counts.requests.labels(self._method, str(message["status"])).inc()
-            if headers.get("content-type", "") != "text/event-stream; charset=utf-8":
-                self._state.counts.seconds.observe(time.perf_counter() - self._began)
+            headers = message["headers"]
+            streams = _STREAM in headers
+            headers += ((b"x-request-id", self._id.encode()), _VERSION_HEADER)
+            seconds = None if streams else time.perf_counter() - self._began
+            self._gate.count(self._method, message["status"], seconds)
         await self._send(message)
