@@ -2,6 +2,7 @@
 
 import ipaddress
 import os
+import resource
 import socket
 import sys
 from pathlib import Path
@@ -38,10 +39,17 @@ def serve(
     settings = load(os.environ, flags, config)
     refuse_open_bind(settings)
     configure_logging(settings)
+    allow_open_files()
     listener = bind(settings)
     settings = settings.model_copy(update={"port": listener.getsockname()[1]})
     sys.stderr.write(f"nanny-ops listens on {settings.host} port {settings.port}\n")
     Server(uvicorn_config(create_app(settings), settings)).run(sockets=[listener])
+
+
+def allow_open_files() -> None:
+    """Raise the soft limit of open files to the hard one: each agent holds a stream, and 1,024 is the usual default."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def refuse_open_bind(settings: Settings) -> None:

@@ -1,11 +1,12 @@
 """serve refuses what would send secrets readable, and says what is wrong with an address."""
 
+import resource
 import socket
 from pathlib import Path
 
 import pytest
 
-from nanny_ops.cli.serve import bind, refuse_open_bind
+from nanny_ops.cli.serve import allow_open_files, bind, refuse_open_bind
 from nanny_ops.control.settings import Settings
 from nanny_ops.errors import SettingsError
 
@@ -28,3 +29,13 @@ def test_a_taken_port_is_named() -> None:
         port = taken.getsockname()[1]
         with pytest.raises(SettingsError, match=f"port {port}"):
             bind(Settings(port=port))
+
+
+def test_a_thousand_streams_fit_under_the_limit_of_open_files() -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (256, before[1]))
+        allow_open_files()
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (before[1], before[1])
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
