@@ -39,8 +39,8 @@ fail() { # code, sentence
 }
 
 names() { # option, value: one valid package name a line
-    [ -n "$2" ] || fail 2 "$1 names no package."
     list=$(printf '%s\n' "$2" | tr ', ' '\n\n' | sed '/^$/d')
+    [ -n "$list" ] || fail 2 "$1 names no package."
     wrong=$(printf '%s\n' "$list" | grep -v -x '[a-z0-9][a-z0-9+.-]*\(:[a-z0-9-]*\)\{0,1\}')
     [ -z "$wrong" ] || fail 2 "$1: '$(printf '%s' "$wrong" | head -n 1)' is not a package name."
     printf '%s\n' "$list"
@@ -95,15 +95,19 @@ installed() {
             sub(":" native "$", "", $1); print $1 "\t" $2 }'
 }
 
-printf '%s\n' "$exclude" | sed "/^\$/d; s/:$native\$//; s/:all\$//" >"$work/exclude"
-printf '%s\n' "$only" | sed "/^\$/d; s/:$native\$//; s/:all\$//" >"$work/only"
+# One word a line: "name" means every architecture, "=name" or "=name:arch" that one only.
+meant() {
+    printf '%s\n' "$1" | sed "/^\$/d; s/:all\$//; /:/s/^/=/; s/:$native\$//"
+}
+meant "$exclude" >"$work/exclude"
+meant "$only" >"$work/only"
 installed >"$work/before" || fail 100 "dpkg-query failed."
 
 # An excluded package is pinned to the version it has, so that nothing can pull it along either.
 if [ -r "${preferences:=/etc/apt/preferences}" ]; then cat "$preferences"; fi >"$work/preferences"
 awk -F '\t' 'FILENAME == ARGV[1] { out[$1] = 1; next }
     { bare = $1; sub(/:.*/, "", bare) }
-    ($1 in out) || (bare in out) { printf "\nPackage: %s\nPin: version %s\nPin-Priority: 1001\n", $1, $2 }
+    ("=" $1 in out) || (bare in out) { printf "\nPackage: %s\nPin: version %s\nPin-Priority: 1001\n", $1, $2 }
 ' "$work/exclude" "$work/before" >>"$work/preferences"
 
 {
@@ -201,12 +205,13 @@ simulated "$work/all" | awk -F '\t' -v only="$only_given" -v security="$security
     FILENAME == ARGV[1] { wanted[$1] = 1; next }
     $2 == "" { next }
     { bare = $1; sub(/:.*/, "", bare) }
-    only == "true" && !($1 in wanted) && !(bare in wanted) { next }
+    only == "true" && !("=" $1 in wanted) && !(bare in wanted) { next }
     security == "true" && tolower($4) !~ /security/ { next }
     { print $1 "=" $3 }
 ' "$work/only" - >"$work/chosen"
 sed 's/=.*//' "$work/chosen" >"$work/names"
 while read -r name; do
+    name=${name#=}
     grep -q -x -e "$name" -e "$name:[a-z0-9-]*" "$work/names" || echo "$name: not upgradable here, nothing to do for it."
 done <"$work/only"
 

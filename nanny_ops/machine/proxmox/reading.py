@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from nanny_ops.errors import ProxmoxError, ProxmoxForbidden, ProxmoxGone, ProxmoxUnreachable
+from nanny_ops.errors import ProxmoxError, ProxmoxGone, ProxmoxUnreachable
 from nanny_ops.machine.proxmox import facts
 from nanny_ops.machine.verbs import ProxmoxReading
 
@@ -47,7 +47,9 @@ def _complete(api: Api, problems: list[str]) -> bool:
     """Say whether the list of guests is complete; an incomplete one would make living guests look gone."""
     try:
         complete = facts.sees_every_guest(api.get("access/permissions"))
-    except ProxmoxForbidden as wrong:
+    except ProxmoxUnreachable:
+        raise
+    except ProxmoxError as wrong:
         problems.append(wrong.message)
         return False
     if not complete:

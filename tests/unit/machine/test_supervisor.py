@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from nanny_ops.machine import job as jobs
-from nanny_ops.machine.supervisor import HALT_TRIES, Cancel, Supervisor
 from nanny_ops.machine.shebang import Interpreter
+from nanny_ops.machine.supervisor import HALT_TRIES, Cancel, Supervisor
 from nanny_ops.machine.target import Call, choose, folder
 from nanny_ops.machine.verbs import JobPhase, ScriptJob
 from tests.unit.machine.fake_pct import FakePct

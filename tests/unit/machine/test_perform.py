@@ -1,0 +1,78 @@
+"""Every verb reaches its hand, and the hands stay light."""
+
+import hashlib
+import sys
+from typing import get_args
+
+import pytest
+
+from nanny_ops.errors import ProxmoxUnreachable
+from nanny_ops.machine.perform import perform
+from nanny_ops.machine.run import run
+from nanny_ops.machine.verbs import (
+    CancelJob,
+    DescribeHost,
+    ForgetJob,
+    HostFacts,
+    JobPhase,
+    LookJob,
+    MetricsReading,
+    ProxmoxAccess,
+    ReadMetrics,
+    ReadProxmox,
+    ScriptJob,
+    StartScript,
+    Verb,
+)
+
+SCRIPT = b"#!/bin/sh\necho '[]'\n"
+ORDER = ScriptJob(
+    job_id="op-1",
+    vmid=None,
+    script=SCRIPT,
+    sha256=hashlib.sha256(SCRIPT).hexdigest(),
+    argv=[],
+    timeout_seconds=10,
+    dry_run=True,
+    output_cap=1000,
+)
+ACCESS = ProxmoxAccess(url="https://127.0.0.1:9", token="a@pve!t=secret", fingerprint="ab" * 32)
+
+
+def test_host_and_metrics(tmp_path):
+    assert isinstance(perform(DescribeHost(), jobs_dir=tmp_path), HostFacts)
+    assert isinstance(perform(ReadMetrics(), jobs_dir=tmp_path), MetricsReading)
+
+
+def test_a_job_from_beginning_to_end(tmp_path):
+    assert perform(LookJob(job_id="op-1"), jobs_dir=tmp_path).phase is JobPhase.ABSENT
+    state = perform(StartScript(job=ORDER), jobs_dir=tmp_path)
+    for _ in range(500):
+        if state.phase is JobPhase.DONE:
+            break
+        run(["sleep", "0.02"], timeout=5)
+        state = perform(LookJob(job_id="op-1"), jobs_dir=tmp_path)
+    assert state.result.outcome == "nothing_to_do"
+    assert perform(CancelJob(job_id="op-1"), jobs_dir=tmp_path).phase is JobPhase.DONE
+    assert perform(ForgetJob(job_id="op-1"), jobs_dir=tmp_path).phase is JobPhase.ABSENT
+
+
+def test_a_dead_proxmox_is_a_named_error(tmp_path):
+    with pytest.raises(ProxmoxUnreachable):
+        perform(ReadProxmox(access=ACCESS), jobs_dir=tmp_path)
+
+
+def test_no_verb_is_forgotten():
+    tried = {DescribeHost, ReadMetrics, ReadProxmox, StartScript, LookJob, CancelJob, ForgetJob}
+    assert set(get_args(Verb)) == tried
+
+
+def test_importing_it_stays_light():
+    code = (
+        "import nanny_ops.machine.perform, sys; print(open('/proc/self/status').read().split('VmRSS:')[1].split()[0]);"
+        "print(*{name.partition('.')[0] for name in sys.modules})"
+    )
+    size, modules = run([sys.executable, "-c", code], timeout=30).stdout.decode().splitlines()
+    assert int(size) < 40 * 1024, "KiB resident"
+    heavy = {"fastapi", "starlette", "uvicorn", "sqlalchemy", "pydantic", "structlog", "cryptography", "asyncio"}
+    assert not heavy & set(modules.split())

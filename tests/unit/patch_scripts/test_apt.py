@@ -1,0 +1,344 @@
+"""The apt script under dash and busybox ash, against executables that behave as apt's do."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+import nanny_ops
+from nanny_ops.machine.packages.result import parse
+from nanny_ops.machine.run import run
+
+SCRIPT = Path(nanny_ops.__file__).parent / "patch_scripts" / "apt.sh"
+
+_APT_GET = r"""#!/bin/sh
+S=%(state)s
+echo "$*" >>"$S/calls"
+env | grep -E '^(LC_ALL|DEBIAN_FRONTEND|NEEDRESTART_MODE|APT_LISTCHANGES_FRONTEND|UCF_FORCE_CONFFOLD)=' | sort >"$S/env"
+[ -z "$(cat)" ] || echo "stdin was not empty" >>"$S/calls"
+simulate=false command='' words=''
+while [ $# -gt 0 ]; do
+    case $1 in
+        -c)
+            cp "$2" "$S/conf"
+            cp "$(sed -n 's/^Dir::Etc::preferences "\(.*\)";/\1/p' "$2")" "$S/preferences"
+            shift ;;
+        -s) simulate=true ;;
+        -*) ;;
+        *) if [ -z "$command" ]; then command=$1; else words="$words $1"; fi ;;
+    esac
+    shift
+done
+case $command in
+    update)
+        if [ -s "$S/locks" ]; then
+            sed -i 1d "$S/locks"
+            echo "E: Could not get lock /var/lib/apt/lists/lock" >&2
+            exit 100
+        fi
+        [ -f "$S/no-net" ] && echo "W: Failed to fetch http://x/InRelease  Could not resolve 'x'" >&2
+        echo "Hit:1 http://x InRelease" ;;
+    upgrade) cat "$S/upgrade" ;;
+    install)
+        for word in $words; do
+            name=${word%%%%=*}
+            grep "^Inst $name " "$S/upgrade" >>"$S/picked" || exit 100
+        done
+        [ -f "$S/pulled" ] && cat "$S/pulled" >>"$S/picked"
+        if $simulate; then
+            cat "$S/picked"
+            rm "$S/picked"
+            [ ! -f "$S/no-plan" ] || exit 100
+            exit 0
+        fi
+        rm "$S/picked"
+        cp "$S/status-after" "$S/status"
+        : >"$S/auto"
+        [ ! -f "$S/install-code" ] || exit "$(cat "$S/install-code")" ;;
+esac
+"""
+_APT_MARK = r"""#!/bin/sh
+S=%(state)s
+echo "$*" >>"$S/marks"
+case $1 in showauto) cat "$S/auto" ;; auto) shift; printf '%%s\n' "$@" >"$S/marked" ;; esac
+"""
+_APT_CONFIG = """#!/bin/sh
+echo "native='amd64'"
+echo "preferences='%(state)s/admin-preferences'"
+"""
+_DPKG_QUERY = """#!/bin/sh
+cat %(state)s/status
+"""
+OK = "install ok installed"
+STATUS = f"""bash\t5.2-1\t{OK}
+libc6:amd64\t2.36-1\t{OK}
+libc6:i386\t2.36-1\t{OK}
+openssl\t3.0-1\t{OK}
+old\t1\tdeinstall ok config-files
+"""
+UPGRADE = """Reading package lists...
+Inst bash [5.2-1] (5.2-2 Debian:12.5/stable [amd64])
+Inst libc6 [2.36-1] (2.36-2 Debian:12.5/stable, Debian-Security:12/stable-security [amd64]) [libc6:i386 ]
+Inst libc6:i386 [2.36-1] (2.36-2 Debian:12.5/stable, Debian-Security:12/stable-security [i386]) []
+Inst openssl [3.0-1] (3.0-2 Debian-Security:12/stable-security [amd64])
+Inst brand-new (1.0 Debian:12.5/stable [all])
+Conf bash (5.2-2 Debian:12.5/stable [amd64])
+"""
+
+
+class Apt:
+    """A pretended Debian: what it has, and what was asked of its tools."""
+
+    def __init__(self, folder: Path, shell: list[str]) -> None:
+        self.state, self.bin, self.shell = folder / "state", folder / "bin", shell
+        self.state.mkdir()
+        self.bin.mkdir()
+        programs = {"apt-get": _APT_GET, "apt-mark": _APT_MARK, "apt-config": _APT_CONFIG, "dpkg-query": _DPKG_QUERY}
+        for name, text in programs.items():
+            (self.bin / name).write_text(text % {"state": self.state})
+            (self.bin / name).chmod(0o755)
+        for name, text in {"status": STATUS, "status-after": STATUS, "upgrade": UPGRADE, "auto": "libc6\n"}.items():
+            self.set(name, text)
+
+    def set(self, name: str, text: str) -> None:
+        (self.state / name).write_text(text)
+
+    def get(self, name: str) -> str:
+        return (self.state / name).read_text()
+
+    def run(self, *arguments: str, path: str | None = None):
+        before = set(Path("/var/tmp").glob("nanny-apt.*"))
+        environment = {"PATH": path or f"{self.bin}:/usr/bin:/bin", "NANNY_INDEX_PAUSE": "0"}
+        done = run([*self.shell, str(SCRIPT), *arguments], timeout=30, env=environment)
+        assert set(Path("/var/tmp").glob("nanny-apt.*")) <= before, "the private folder was left behind"
+        return done
+
+    @property
+    def installs(self) -> list[str]:
+        return [call for call in self.get("calls").splitlines() if " install " in call]
+
+
+def listed(done) -> list[dict]:
+    last = done.stdout.decode().splitlines()[-1]
+    parse(done.stdout)
+    return json.loads(last)
+
+
+def names(done) -> list[str]:
+    return [package["name"] for package in listed(done)]
+
+
+@pytest.fixture(params=["dash", "busybox"])
+def apt(request, tmp_path):
+    program = shutil.which(request.param)
+    assert program is not None, f"install {request.param}: containers have it"
+    return Apt(tmp_path, [program] if request.param == "dash" else [program, "ash"])
+
+
+@pytest.mark.rows("G0-PT-03")
+def test_a_dry_run_lists_and_installs_nothing(apt):
+    done = apt.run("--dry-run")
+    assert done.exit_code == 0, done.stderr
+    assert listed(done)[0] == {
+        "name": "bash",
+        "version": "5.2-2",
+        "old_version": "5.2-1",
+        "action": "upgrade",
+        "security": False,
+        "repository": "Debian:12.5/stable",
+    }
+    assert names(done) == ["bash", "libc6", "libc6:i386", "openssl"]
+    assert all(" -s " in f" {call} " for call in apt.installs)
+
+
+def test_a_dry_run_keeps_its_indexes_cache_and_log_to_itself(apt):
+    apt.run("--dry-run")
+    conf = apt.get("conf")
+    for key in ("Dir::State::lists", "Dir::Cache", "Dir::Log", "Dir::Etc::preferences"):
+        assert f'{key} "/var/tmp/nanny-apt.' in conf
+    assert "#clear APT::Update::Post-Invoke;" in conf
+
+
+def test_nothing_asks_and_nothing_waits_for_ever(apt):
+    apt.run()
+    assert apt.get("env").split() == [
+        "APT_LISTCHANGES_FRONTEND=none",
+        "DEBIAN_FRONTEND=noninteractive",
+        "LC_ALL=C",
+        "NEEDRESTART_MODE=l",
+        "UCF_FORCE_CONFFOLD=1",
+    ]
+    conf = apt.get("conf")
+    assert '"--force-confdef"; "--force-confold"' in conf
+    assert 'DPkg::Lock::Timeout "300"' in conf
+    assert "Dir::State::lists" not in conf
+    assert "stdin was not empty" not in apt.get("calls")
+
+
+@pytest.mark.parametrize(
+    "words", [["--exclude=openssl,bash"], ["--exclude", "openssl,bash"], ["--exclude=openssl", "--exclude=bash:amd64"]]
+)
+def test_exclusions_are_pins_in_a_private_file(apt, words):
+    apt.set("admin-preferences", "Package: x\nPin: version 1\nPin-Priority: 1\n")
+    apt.run("--dry-run", *words)
+    pins = apt.get("preferences")
+    assert pins.startswith("Package: x\n")
+    assert "Package: openssl\nPin: version 3.0-1\nPin-Priority: 1001\n" in pins
+    assert "Package: bash\nPin: version 5.2-1\n" in pins
+    assert "libc6" not in pins
+
+
+def test_an_exclusion_covers_every_architecture_unless_one_is_named(apt):
+    apt.run("--dry-run", "--exclude=libc6")
+    assert "Package: libc6\n" in apt.get("preferences")
+    assert "Package: libc6:i386\n" in apt.get("preferences")
+    apt.run("--dry-run", "--exclude=libc6:i386")
+    assert "Package: libc6\n" not in apt.get("preferences")
+
+
+def test_only(apt):
+    done = apt.run("--dry-run", "--only=openssl,nginx")
+    assert names(done) == ["openssl"]
+    assert b"nginx: not upgradable here" in done.stdout
+
+
+@pytest.mark.parametrize(("word", "expected"), [("libc6", ["libc6", "libc6:i386"]), ("libc6:amd64", ["libc6"])])
+def test_only_with_architectures(apt, word, expected):
+    assert names(apt.run("--dry-run", "--only", word)) == expected
+
+
+def test_only_of_nothing_upgradable_is_fine(apt):
+    done = apt.run("--dry-run", "--only=nginx")
+    assert (done.exit_code, listed(done)) == (0, [])
+
+
+def test_security_only(apt):
+    done = apt.run("--dry-run", "--security-only")
+    assert names(done) == ["libc6", "libc6:i386", "openssl"]
+    assert {package["security"] for package in listed(done)} == {True}
+
+
+@pytest.mark.rows("G0-PT-04")
+def test_apply_upgrades_exactly_what_was_planned_and_tells_what_changed(apt):
+    apt.set("status-after", STATUS.replace("5.2-1", "5.2-2"))
+    done = apt.run("--only=bash")
+    assert done.exit_code == 0, done.stderr
+    assert apt.installs[-1].endswith("--only-upgrade --no-remove install bash=5.2-2")
+    assert listed(done) == [
+        {
+            "name": "bash",
+            "version": "5.2-2",
+            "old_version": "5.2-1",
+            "action": "upgrade",
+            "security": False,
+            "repository": "Debian:12.5/stable",
+        }
+    ]
+
+
+def test_what_came_along_or_went_is_told_too(apt):
+    apt.set("status-after", STATUS.replace("openssl\t3.0-1", "openssl\t3.0-2") + f"brand-new\t1.0\t{OK}\n")
+    apt.set("pulled", "Inst brand-new (1.0 Debian:12.5/stable [all])\n")
+    found = {package["name"]: package["action"] for package in listed(apt.run("--only=openssl"))}
+    assert found == {"openssl": "upgrade", "brand-new": "install"}
+
+
+def test_a_failure_still_tells_what_did_change(apt):
+    apt.set("status-after", STATUS.replace("5.2-1", "5.2-2"))
+    apt.set("install-code", "100")
+    done = apt.run()
+    assert done.exit_code == 100
+    assert names(done) == ["bash"]
+    assert b"exit code 100" in done.stderr
+
+
+def test_automatic_packages_stay_automatic(apt):
+    apt.run()
+    assert apt.get("marked") == "libc6\n"
+
+
+def test_no_holds_are_placed(apt):
+    apt.run("--exclude=openssl")
+    assert {call.split()[0] for call in apt.get("marks").splitlines()} == {"showauto", "auto"}
+
+
+def test_a_plan_that_would_remove_is_refused(apt):
+    apt.set("no-plan", "")
+    done = apt.run()
+    assert done.exit_code == 100
+    assert listed(done) == []
+    assert all(" -s " in f" {call} " for call in apt.installs)
+
+
+def test_an_index_that_cannot_be_fetched_is_no_empty_list(apt):
+    apt.set("no-net", "")
+    done = apt.run("--dry-run")
+    assert done.exit_code == 100
+    assert b"could not be refreshed" in done.stderr
+    assert listed(done) == []
+
+
+def test_a_locked_index_is_waited_for_but_not_for_ever(apt):
+    apt.set("locks", "1\n2\n")
+    assert apt.run("--dry-run").exit_code == 0
+    apt.set("locks", "x\n" * 50)
+    assert apt.run("--dry-run").exit_code == 100
+    assert len(apt.get("locks").splitlines()) == 40
+
+
+def test_nothing_upgradable(apt):
+    apt.set("upgrade", "Reading package lists...\n")
+    done = apt.run()
+    assert (done.exit_code, done.stdout.splitlines()[-1]) == (0, b"[]")
+    assert apt.installs == []
+
+
+def test_awkward_words_are_escaped(apt):
+    apt.set("upgrade", 'Inst bash [5.2-1] (5.2-2 My "own" \\ repo:1/x [amd64])\n')
+    assert listed(apt.run("--dry-run"))[0]["repository"] == 'My "own" \\ repo:1/x'
+
+
+def test_a_package_from_nowhere_has_no_security_word(apt):
+    apt.set("upgrade", "Inst bash [5.2-1] (5.2-2 [amd64])\n")
+    assert listed(apt.run("--dry-run")) == [
+        {"name": "bash", "version": "5.2-2", "old_version": "5.2-1", "action": "upgrade"}
+    ]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--frobnicate"],
+        ["upgrade"],
+        ["--exclude"],
+        ["--only"],
+        ["--only="],
+        ["--only=,"],
+        ["--exclude=a;b"],
+        ["--exclude=$(touch /tmp/x)"],
+        ["--only=-y"],
+        ["--only=../x"],
+    ],
+)
+def test_wrong_arguments_are_told(apt, words):
+    done = apt.run("--dry-run", *words)
+    assert done.exit_code == 2
+    assert done.stdout == b"[]\n"
+    assert done.stderr.startswith(b"apt.sh: ")
+    assert not (apt.state / "calls").exists()
+
+
+def test_a_system_without_apt_is_told(apt, tmp_path):
+    for name in ("apt-get", "apt-mark", "apt-config"):
+        (apt.bin / name).unlink()
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for tool in ("tr", "sed", "grep", "head", "awk", "mktemp", "rm"):
+        (tools / tool).symlink_to(shutil.which(tool))
+    text = SCRIPT.read_text().replace(":/usr/sbin:/sbin:/usr/bin:/bin\n", "\n", 1)
+    (tmp_path / "apt.sh").write_text(text)
+    done = run([*apt.shell, str(tmp_path / "apt.sh"), "--dry-run"], timeout=10, env={"PATH": str(tools)})
+    assert done.exit_code == 3
+    assert done.stdout == b"[]\n"
+    assert b"apt-get is not installed" in done.stderr
