@@ -86,6 +86,7 @@ def guest_row(guest: Guest, reading: Reading, release: str) -> Row:
         row |= {"type": "lxc", "swap": 0, "maxswap": guest.swap * MIB}
         figure = None
     else:
+        del row["diskread"], row["diskwrite"]
         figure = 0
         row |= {"memhost": reading.memory} if release != "8.4" else {}
     if release != "8.4" and reading.running:
