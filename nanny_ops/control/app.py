@@ -61,7 +61,7 @@ def create_app(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         opening = asyncio.create_task(_open(state))
-        ticker = scheduler.make(state)
+        ticker = scheduler.make(scheduler.Ticker(state.database, state.settings, state.counts))
         opening.add_done_callback(lambda task: None if task.cancelled() or task.exception() else ticker.start())
         try:
             yield

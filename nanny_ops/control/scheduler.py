@@ -1,13 +1,16 @@
 """The ticker: expiries and retention. What is due is decided by services; APScheduler only knocks."""
 
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
-from nanny_ops.control.api.state import State
 from nanny_ops.control.services import operation, retention
+from nanny_ops.control.services.counts import Counts
+from nanny_ops.control.settings import Settings
+from nanny_ops.control.store.database import Database
 from nanny_ops.errors import NannyError
 from nanny_ops.protocol.clock import now
 
@@ -17,23 +20,33 @@ EXPIRY_INTERVAL = 5
 RETENTION_INTERVAL = 600
 
 
-def make(state: State) -> AsyncIOScheduler:
+@dataclass(frozen=True)
+class Ticker:
+    """What the ticks work on."""
+
+    database: Database
+    settings: Settings
+    counts: Counts
+    clock: Callable[[], datetime] = now
+
+
+def make(ticker: Ticker) -> AsyncIOScheduler:
     """Return the scheduler, not yet started."""
     scheduler = AsyncIOScheduler(job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None})
     first = now() + timedelta(seconds=1)
-    scheduler.add_job(_guarded(lambda: _expire(state)), "interval", seconds=EXPIRY_INTERVAL, next_run_time=first)
-    scheduler.add_job(_guarded(lambda: _retain(state)), "interval", seconds=RETENTION_INTERVAL, next_run_time=first)
+    scheduler.add_job(_guarded(lambda: _expire(ticker)), "interval", seconds=EXPIRY_INTERVAL, next_run_time=first)
+    scheduler.add_job(_guarded(lambda: _retain(ticker)), "interval", seconds=RETENTION_INTERVAL, next_run_time=first)
     return scheduler
 
 
-async def _expire(state: State) -> None:
-    while expired := await state.database.write(lambda tx: operation.sweep(tx, state.clock())):
+async def _expire(ticker: Ticker) -> None:
+    while expired := await ticker.database.write(lambda tx: operation.sweep(tx, ticker.clock())):
         for ended in expired:
-            operation.tell_end(state.counts, ended)
+            operation.tell_end(ticker.counts, ended)
 
 
-async def _retain(state: State) -> None:
-    await state.database.write(lambda tx: retention.forget_old(tx, state.settings, state.clock()))
+async def _retain(ticker: Ticker) -> None:
+    await ticker.database.write(lambda tx: retention.forget_old(tx, ticker.settings, ticker.clock()))
 
 
 def _guarded(tick: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:

@@ -25,7 +25,7 @@ async def test_an_overdue_order_expires_at_the_next_tick(tmp_path: Path) -> None
     )  # fmt: skip
     await state.database.write(lambda tx: agents.add(tx, row))
     await state.database.write(lambda tx: operations.create(tx, order))
-    ticker = scheduler.make(state)
+    ticker = scheduler.make(scheduler.Ticker(state.database, state.settings, state.counts))
     expire = ticker.get_jobs()[0].func
     await expire()
     found = await state.database.read(lambda tx: store.find(tx, "patch-1"))
@@ -37,6 +37,6 @@ async def test_an_overdue_order_expires_at_the_next_tick(tmp_path: Path) -> None
 async def test_a_tick_without_database_is_a_warning_not_a_crash(tmp_path: Path) -> None:
     state = make_state(Settings(data_dir=tmp_path))
     state.database.start()  # never migrated: the table is not there
-    for job in scheduler.make(state).get_jobs():
+    for job in scheduler.make(scheduler.Ticker(state.database, state.settings, state.counts)).get_jobs():
         await job.func()
     state.database.close()
