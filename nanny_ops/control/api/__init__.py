@@ -10,7 +10,9 @@ from nanny_ops.control.api import (
     metrics,
     operation,
     output,
+    package,
     patch,
+    proxmox,
     realtime,
     result,
     script,
@@ -31,6 +33,8 @@ ROUTERS: tuple[APIRouter, ...] = (
     investigation.router,
     metrics.router,
     agent.router,
+    proxmox.router,
+    package.router,
 )
 
 #: Endpoints of hot paths, called before any router; each is documented by one of them.

@@ -51,6 +51,12 @@ def find(tx: Tx, agent_id: str) -> Agent | None:
     return _agent(tx.connection.execute(select(agents).where(agents.c.id == agent_id)).first())
 
 
+def some(tx: Tx, ids: Collection[str]) -> dict[str, Agent]:
+    """Return agents by id, of any team: for the reporters of things that were found by team."""
+    rows = tx.connection.execute(select(agents).where(agents.c.id.in_(ids)))
+    return {row.id: Agent(**row._mapping) for row in rows}
+
+
 def page(tx: Tx, teams: Collection[str], limit: int, offset: int) -> tuple[list[Agent], int]:
     """Return a page of the teams' agents by name, and how many there are."""
     mine = agents.c.team_id.in_(teams)

@@ -1,0 +1,270 @@
+"""Clusters, nodes and guests as agents report them.
+
+A node or guest is known within a scope: its cluster, or, outside a cluster, the agent that reports it.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, Table, delete, func, insert, select, text, update
+
+from nanny_ops.control.store.database import Tx
+from nanny_ops.control.store.tables import agents, clusters, guests, nodes
+
+Condition = ColumnElement[bool]
+#: PostgreSQL advisory lock under which reports are written, so that two processes never make one row twice.
+REPORT_LOCK = 6_102_026
+#: Which column names a thing within its scope.
+KEYS: tuple[tuple[Table, str], ...] = ((nodes, "name"), (guests, "vmid"))
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """One cluster; ``id`` is ours, ``cluster_id`` what the agents call it."""
+
+    id: str
+    team_id: str
+    cluster_id: str
+    cluster_name: str
+    nodes: int
+    quorate: int
+    version: int
+    body: dict[str, Any]
+    reported_by: str
+    created_at: int
+    updated_at: int
+
+
+@dataclass(frozen=True)
+class Node:
+    """One node."""
+
+    id: str
+    team_id: str
+    scope: str
+    cluster_pk: str | None
+    name: str
+    ip: str
+    online: int
+    pve_version: str
+    body: dict[str, Any]
+    reported_by: str
+    created_at: int
+    updated_at: int
+
+
+@dataclass(frozen=True)
+class Guest:
+    """One container or virtual machine."""
+
+    id: str
+    team_id: str
+    scope: str
+    cluster_pk: str | None
+    vmid: int
+    kind: str
+    name: str
+    node: str
+    status: str
+    ostype: str
+    tags: str
+    body: dict[str, Any]
+    reported_by: str
+    created_at: int
+    updated_at: int
+    moved_at: int | None = None
+    gone_at: int | None = None
+
+
+def lock(tx: Tx) -> None:
+    """Let one process at a time write reports; within a process the writer does so anyway."""
+    if tx.connection.dialect.name == "postgresql":
+        tx.connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": REPORT_LOCK})
+
+
+def cluster_of(tx: Tx, agent_id: str) -> str | None:
+    """Return our id of the cluster that an agent belongs to."""
+    return tx.connection.execute(select(agents.c.cluster_pk).where(agents.c.id == agent_id)).scalar()
+
+
+def join(tx: Tx, agent_id: str, cluster_pk: str) -> None:
+    """Note that an agent belongs to a cluster."""
+    tx.connection.execute(update(agents).where(agents.c.id == agent_id).values(cluster_pk=cluster_pk))
+
+
+def known_cluster(tx: Tx, team_id: str, cluster_id: str, cluster_name: str) -> Cluster | None:
+    """Find a team's cluster by what agents call it."""
+    mine = clusters.c.team_id == team_id
+    named = (clusters.c.cluster_id == cluster_id) & (clusters.c.cluster_name == cluster_name)
+    row = tx.connection.execute(select(clusters).where(mine & named)).first()
+    return None if row is None else Cluster(**row._mapping)
+
+
+def known_node(tx: Tx, scope: str, name: str) -> Node | None:
+    """Find a node within its scope."""
+    row = tx.connection.execute(select(nodes).where((nodes.c.scope == scope) & (nodes.c.name == name))).first()
+    return None if row is None else Node(**row._mapping)
+
+
+def known_guest(tx: Tx, scope: str, vmid: int) -> Guest | None:
+    """Find a guest within its scope."""
+    row = tx.connection.execute(select(guests).where((guests.c.scope == scope) & (guests.c.vmid == vmid))).first()
+    return None if row is None else Guest(**row._mapping)
+
+
+def put(tx: Tx, thing: Cluster | Node | Guest, *, known: bool) -> None:
+    """Write a thing: a new row, or in place of the row with its id."""
+    table = {Cluster: clusters, Node: nodes, Guest: guests}[type(thing)]
+    if known:
+        tx.connection.execute(update(table).where(table.c.id == thing.id).values(**vars(thing)))
+    else:
+        tx.connection.execute(insert(table).values(**vars(thing)))
+
+
+def keep_only(tx: Tx, scope: str, vmids: Collection[int], now: int) -> None:
+    """Mark the guests of a scope that are not listed as gone; a listed one that was gone is back."""
+    mine = guests.c.scope == scope
+    rows = tx.connection.execute(select(guests.c.id, guests.c.vmid, guests.c.gone_at).where(mine)).all()
+    listed = set(vmids)
+    lost = [row.id for row in rows if row.gone_at is None and row.vmid not in listed]
+    back = [row.id for row in rows if row.gone_at is not None and row.vmid in listed]
+    for ids, gone_at in ((lost, now), (back, None)):
+        for start in range(0, len(ids), 500):
+            some = guests.c.id.in_(ids[start : start + 500])
+            tx.connection.execute(update(guests).where(some).values(gone_at=gone_at))
+
+
+def standalone_scopes(tx: Tx, team_id: str, node: str, besides: str) -> dict[str, str]:
+    """Return the other scopes outside clusters that hold a node of this name, each with the node's address."""
+    alone = (nodes.c.team_id == team_id) & nodes.c.cluster_pk.is_(None)
+    named = (nodes.c.name == node) & (nodes.c.scope != besides)
+    return {row.scope: row.ip for row in tx.connection.execute(select(nodes.c.scope, nodes.c.ip).where(alone & named))}
+
+
+def rescope(tx: Tx, old: str, new: str, cluster_pk: str | None) -> None:
+    """Bring the nodes and guests of one scope into another.
+
+    Of two rows for one thing the newer report wins, in the older row, so that a thing keeps its id.
+    """
+    for table, key in KEYS:
+        there = {row[key]: row for row in _rows(tx, table, new)}
+        for row in _rows(tx, table, old):
+            twin = there.get(row[key])
+            if twin is None:
+                _change(tx, table, row["id"], scope=new, cluster_pk=cluster_pk)
+                continue
+            first, second = sorted((row, twin), key=lambda one: (one["created_at"], one["id"]))
+            newest = max((row, twin), key=lambda one: one["updated_at"])
+            tx.connection.execute(delete(table).where(table.c.id == second["id"]))
+            kept = {"id": first["id"], "created_at": first["created_at"], "scope": new, "cluster_pk": cluster_pk}
+            _change(tx, table, first["id"], **{**newest, **kept})
+
+
+def cluster(tx: Tx, cluster_pk: str, teams: Collection[str]) -> Cluster | None:
+    """Find a cluster of these teams by our id."""
+    row = _one(tx, clusters, cluster_pk, teams)
+    return None if row is None else Cluster(**row._mapping)
+
+
+def node(tx: Tx, node_pk: str, teams: Collection[str]) -> Node | None:
+    """Find a node of these teams by our id."""
+    row = _one(tx, nodes, node_pk, teams)
+    return None if row is None else Node(**row._mapping)
+
+
+def guest(tx: Tx, guest_pk: str, teams: Collection[str]) -> Guest | None:
+    """Find a guest of these teams by our id."""
+    row = _one(tx, guests, guest_pk, teams)
+    return None if row is None else Guest(**row._mapping)
+
+
+def cluster_page(tx: Tx, teams: Collection[str], limit: int, offset: int, name: str = "") -> tuple[list[Cluster], int]:
+    """Return a page of clusters by name, and how many there are."""
+    chosen: Condition = clusters.c.team_id.in_(teams)
+    if name:
+        chosen &= clusters.c.cluster_name.icontains(name, autoescape=True)
+    rows, total = _page(tx, clusters, chosen, [clusters.c.cluster_name, clusters.c.id], limit, offset)
+    return [Cluster(**row._mapping) for row in rows], total
+
+
+def node_page(
+    tx: Tx, teams: Collection[str], limit: int, offset: int, *, cluster: str = "", name: str = ""
+) -> tuple[list[Node], int]:
+    """Return a page of nodes by name, and how many there are."""
+    chosen: Condition = nodes.c.team_id.in_(teams)
+    if cluster:
+        chosen &= _in_cluster(nodes, cluster)
+    if name:
+        chosen &= nodes.c.name.icontains(name, autoescape=True)
+    rows, total = _page(tx, nodes, chosen, [nodes.c.name, nodes.c.id], limit, offset)
+    return [Node(**row._mapping) for row in rows], total
+
+
+@dataclass(frozen=True, kw_only=True)
+class GuestFilter:
+    """Which guests are wanted; an empty field does not filter. ``gone`` None means both."""
+
+    cluster: str = ""
+    node: str = ""
+    kind: str = ""
+    status: str = ""
+    tag: str = ""
+    name: str = ""
+    vmid: int | None = None
+    gone: bool | None = False
+
+
+def guest_page(tx: Tx, teams: Collection[str], limit: int, offset: int, wanted: GuestFilter) -> tuple[list[Guest], int]:
+    """Return a page of guests by number, and how many there are."""
+    rows, total = _page(tx, guests, _chosen(teams, wanted), [guests.c.vmid, guests.c.id], limit, offset)
+    return [Guest(**row._mapping) for row in rows], total
+
+
+def cluster_names(tx: Tx, ids: Collection[str]) -> dict[str, str]:
+    """Return what clusters are called, by our id; at most a page of them."""
+    rows = tx.connection.execute(select(clusters.c.id, clusters.c.cluster_name).where(clusters.c.id.in_(ids)))
+    return {row.id: row.cluster_name for row in rows}
+
+
+def _chosen(teams: Collection[str], wanted: GuestFilter) -> Condition:
+    chosen: Condition = guests.c.team_id.in_(teams)
+    for name in ("node", "kind", "status", "vmid"):
+        if value := getattr(wanted, name):
+            chosen &= guests.c[name] == value
+    if wanted.cluster:
+        chosen &= _in_cluster(guests, wanted.cluster)
+    if wanted.name:
+        chosen &= guests.c.name.icontains(wanted.name, autoescape=True)
+    if wanted.tag:
+        # Proxmox takes comma, semicolon and blank between tags.
+        listed = "," + func.replace(func.replace(func.lower(guests.c.tags), ";", ","), " ", ",") + ","
+        chosen &= listed.contains(f",{wanted.tag.lower()},", autoescape=True)
+    if wanted.gone is not None:
+        chosen &= guests.c.gone_at.is_not(None) if wanted.gone else guests.c.gone_at.is_(None)
+    return chosen
+
+
+def _in_cluster(table: Table, named: str) -> Condition:
+    found = select(clusters.c.id).where(clusters.c.cluster_name == named)
+    return (table.c.cluster_pk == named) | table.c.cluster_pk.in_(found)
+
+
+def _page(
+    tx: Tx, table: Table, chosen: Condition, order: list[Any], limit: int, offset: int
+) -> tuple[list[Row[Any]], int]:
+    rows = tx.connection.execute(select(table).where(chosen).order_by(*order).limit(limit).offset(offset))
+    total = tx.connection.execute(select(func.count()).select_from(table).where(chosen)).scalar_one()
+    return list(rows), total
+
+
+def _one(tx: Tx, table: Table, key: str, teams: Collection[str]) -> Row[Any] | None:
+    return tx.connection.execute(select(table).where((table.c.id == key) & table.c.team_id.in_(teams))).first()
+
+
+def _rows(tx: Tx, table: Table, scope: str) -> list[dict[str, Any]]:
+    return [dict(row._mapping) for row in tx.connection.execute(select(table).where(table.c.scope == scope))]
+
+
+def _change(tx: Tx, table: Table, key: str, **values: Any) -> None:
+    tx.connection.execute(update(table).where(table.c.id == key).values(**values))
