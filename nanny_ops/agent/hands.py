@@ -35,12 +35,16 @@ class Hands(Protocol):
 
     @overload
     async def do(self, verb: DescribeHost) -> HostFacts: ...
+
     @overload
     async def do(self, verb: ReadMetrics) -> MetricsReading: ...
+
     @overload
     async def do(self, verb: ReadProxmox) -> ProxmoxReading: ...
+
     @overload
     async def do(self, verb: JobVerb) -> JobState: ...
+
     async def do(self, verb: Verb) -> Any:
         """Carry out one verb. Raises MachineError."""
 

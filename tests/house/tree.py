@@ -49,6 +49,8 @@ def _public(parent: ast.AST, prefix: str) -> Iterator[tuple[str, Definition]]:
         if isinstance(node, ast.If | ast.Try):
             yield from _public(node, prefix)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+            if any(isinstance(mark, ast.Name) and mark.id == "overload" for mark in node.decorator_list):
+                continue  # a signature of the function below it, where ruff forbids a docstring (D418)
             name = f"{prefix}.{node.name}"
             yield name, node
             if isinstance(node, ast.ClassDef):
