@@ -87,7 +87,7 @@ def _play(home: Path, *, once: bool, port: int) -> None:
             node = lab.cluster.guests[vmid].node
             for mode in ("dry-run", "apply"):
                 _order(stage, agents[node], vmid, mode)
-            _say(f"The container now has no updates left; the control plane knows it:  {stage.url}/docs shows the API")
+            _say("The container has no updates left, and the control plane knows every package that changed")
             if not once:
                 _stay(stage, agents, vmid, children)
 
@@ -193,7 +193,7 @@ def _show_fleet(stage: Stage) -> None:
 
 
 def _order(stage: Stage, agent: str, vmid: int, mode: str) -> None:
-    words = ["patch", "run", "--agent", agent, "--vmid", str(vmid), "--mode", mode, "--watch"]
+    words = ["patch", "run", "--agent", agent, "--guest", str(vmid), f"--{mode}", "--watch"]
     print(f"\n$ nanny-ops {' '.join(words)}", flush=True)
     code = show([str(stage.programs / "nanny-ops"), *words], stage.operator, 3 * PATIENCE)
     newest = _items(stage, "/api/patches")[0]
@@ -206,7 +206,7 @@ def _stay(stage: Stage, agents: dict[str, str], vmid: int, children: Nursery) ->
         f"""
 The demo stays up until Ctrl-C.
 
-  address   {stage.url}            (API: {stage.url}/docs)
+  address   {stage.url}            (API: {stage.url}/openapi.json)
   login     {EMAIL}
   password  {stage.password}
 
@@ -217,7 +217,7 @@ Try in another terminal:
   nanny-ops agent list
   nanny-ops guest list
   nanny-ops patch list
-  nanny-ops patch run --agent {next(iter(agents.values()))} --vmid {vmid} --mode dry-run --watch
+  nanny-ops patch run --agent {next(iter(agents.values()))} --guest {vmid} --dry-run --watch
   curl -s {stage.url}/health
 """,
         flush=True,

@@ -10,7 +10,7 @@ from typing import NoReturn
 
 from nanny_ops.errors import MachineError
 from nanny_ops.lab.guest import GUEST_PATH
-from nanny_ops.lab.image import copy_image
+from nanny_ops.lab.image import lay_image, lift_image
 from nanny_ops.machine.run import Done, run
 
 #: Program -> Debian package that holds it.
@@ -58,11 +58,12 @@ class Container:
         return self.path / self.name / "rootfs"
 
     def create(self, image: Path, hostname: str) -> None:
-        """Copy the image and write the configuration. Raises MachineError."""
-        copy_image(image, self.rootfs)
+        """Write the configuration and lay the image under the root. Raises MachineError."""
+        self.rootfs.parent.mkdir(parents=True)
+        (self.path / self.name / "config").write_text(self._config(hostname))  # first: clearing up goes by it
+        lay_image(image, self.rootfs)
         (self.rootfs / "etc/hostname").write_text(hostname + "\n")
         (self.rootfs / "etc/hosts").write_text(f"127.0.0.1 localhost\n127.0.1.1 {hostname}\n")
-        (self.path / self.name / "config").write_text(self._config(hostname))
 
     def start(self) -> None:
         """Start it and return when its init runs. Raises MachineError."""
@@ -123,6 +124,7 @@ class Container:
         if (self.path / self.name / "config").is_file():
             self.stop()
             self._wait_until_gone()
+        lift_image(self.rootfs)
         shutil.rmtree(self.path / self.name, ignore_errors=True)
 
     def _wait_until_gone(self) -> None:

@@ -21,7 +21,7 @@ OWN = ("etc", "opt", "root", "run", "srv", "tmp", "var")
 NOBODY = 65534
 #: Tools of this host that a simulated guest may run by name; apt, dpkg, systemctl and the like are not among them.
 TOOLS = (
-    "awk basename bash cat chmod chown cmp cp cut date dash dirname echo env false find flock getent grep head "
+    "awk basename bash cat chmod chown cmp comm cp cut date dash dirname echo env false find flock getent grep head "
     "hostname id ln ls mawk md5sum mkdir mkfifo mktemp mv nohup nproc od pgrep pkill ps printf pwd readlink rm rmdir "
     "sed seq setsid sh sha256sum sha512sum sleep sort stat tail tar tee test timeout touch tr true uname uniq wc "
     "which xargs"

@@ -1,5 +1,6 @@
 """The simulated guest: what it stores, and that its paths stay inside."""
 
+import json
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import nanny_ops
 from nanny_ops.errors import MachineError
 from nanny_ops.lab import demo_guest
 from nanny_ops.lab.simulated import Package, SimulatedGuest
@@ -79,6 +81,26 @@ def test_a_held_package_stays(guest: SimulatedGuest) -> None:
     assert stand_in(guest, "apt-mark", "hold", "nanny-demo-web").exit_code == 0
     stand_in(guest, "apt-get", "-y", "dist-upgrade")
     assert {p.name for p in guest.packages() if p.installed != p.candidate} == {"nanny-demo-web"}
+
+
+def test_a_package_pinned_by_a_configuration_stays(guest: SimulatedGuest, tmp_path: Path) -> None:
+    (tmp_path / "preferences").write_text("\nPackage: nanny-demo-lib\nPin: version 2.4-1\nPin-Priority: 1001\n")
+    (tmp_path / "apt.conf").write_text(f'Dir::Etc::preferences "{tmp_path}/preferences";\n')
+    stand_in(guest, "apt-get", "-y", "-c", str(tmp_path / "apt.conf"), "upgrade")
+    assert {p.name for p in guest.packages() if p.installed != p.candidate} == {"nanny-demo-lib"}
+
+
+def test_the_shipped_script_runs_against_the_stand_ins(guest: SimulatedGuest) -> None:
+    script = str(Path(nanny_ops.__file__).parent / "patch_scripts/apt.sh")
+    path = {"PATH": str(guest.directory / "bin")}
+    dry = run(["sh", script, "--dry-run", "--exclude=nanny-demo-web"], timeout=60, env=path)
+    assert dry.exit_code == 0, dry.stderr
+    planned = {entry["name"] for entry in json.loads(dry.stdout.splitlines()[-1])}
+    assert planned == {"nanny-demo-conf", "nanny-demo-lib", "nanny-demo-tls"}
+    assert all(package.installed != package.candidate for package in guest.packages())
+    applied = run(["sh", script, "--security-only"], timeout=60, env=path)
+    assert [entry["name"] for entry in json.loads(applied.stdout.splitlines()[-1])] == ["nanny-demo-tls"]
+    assert {p.name for p in guest.packages() if p.installed == p.candidate} == {"nanny-demo-tls"}
 
 
 def test_unknown_things_fail_as_with_the_real_programs(guest: SimulatedGuest) -> None:
