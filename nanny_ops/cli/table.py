@@ -52,6 +52,8 @@ def _cell(value: Any) -> str:
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return printable(", ".join(value))
     text = json.dumps(value) if isinstance(value, dict | list) else str(value)
     return printable(text)
 

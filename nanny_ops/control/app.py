@@ -80,6 +80,8 @@ def create_app(settings: Settings) -> FastAPI:
         summary="Patch Proxmox VE clusters safely, and find out why a guest is ill.",
         lifespan=lifespan,
         redirect_slashes=False,
+        docs_url=None,  # the built-in pages load scripts from foreign hosts, which no node's admin should run
+        redoc_url=None,
         # Read from the environment at every request otherwise; /metrics says what this process does.
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
