@@ -63,10 +63,10 @@ def test_what_one_container_writes_neither_the_image_nor_another_has(tmp_path: P
     need_real_containers()
     with Lab(LabPlan(nodes=1, guests=3, real=2), tmp_path) as lab:
         image = demo_guest.prepared_image(lab.cache)
-        (lab.guest(101).rootfs / "etc/motd").write_text("changed\n")
+        (lab.guest(101).rootfs / "etc/changed-here").write_text("changed\n")
         (lab.guest(101).rootfs / "usr/bin/apt").unlink()
-        assert not (lab.guest(102).rootfs / "etc/motd").exists()
-        assert not (image / "etc/motd").exists()
+        assert not (lab.guest(102).rootfs / "etc/changed-here").exists()
+        assert not (image / "etc/changed-here").exists()
         assert (lab.guest(102).rootfs / "usr/bin/apt").exists()
         assert (image / "usr/bin/apt").exists()
 
