@@ -1,0 +1,65 @@
+"""What is installed with an extra is enough for the process it is for: no import comes from another's extra."""
+
+import ast
+import re
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+#: Import name of a distribution, where they differ.
+IMPORTED_AS = {
+    "argon2-cffi": "argon2",
+    "prometheus-client": "prometheus_client",
+    "pyjwt": "jwt",
+    "python-multipart": "python_multipart",
+    "annotated-types": "annotated_types",
+}
+#: Distributions that come with another and are part of what it offers.
+BROUGHT = {"fastapi": {"starlette"}, "pydantic": {"pydantic_core"}}
+#: Which files each extra must be enough for.
+ENOUGH_FOR = {
+    "agent": ["agent", "machine", "protocol", "errors.py", "cli/node.py"],
+    "control": ["control", "protocol", "errors.py"],
+    "cli": [f"cli/{name}.py" for name in ("operator", "client", "patch", "agent", "script", "login", "table", "watch")],
+}
+
+
+@pytest.mark.parametrize("extra", sorted(ENOUGH_FOR))
+def test_an_extra_is_enough_for_its_process(extra: str) -> None:
+    allowed = offered(extra) | set(sys.stdlib_module_names) | {"nanny_ops"}
+    wanted = {(name, str(file.relative_to(ROOT))) for file in files(extra) for name in imports(file)}
+    assert {use for use in wanted if use[0] not in allowed} == set()
+
+
+@pytest.mark.parametrize("extra", sorted(ENOUGH_FOR))
+def test_an_extra_brings_nothing_that_is_not_used(extra: str) -> None:
+    used = {name for file in files(extra) for name in imports(file)}
+    # Loaded by name, by the library that is imported: a driver, a server's loop and parser, a form parser, templates.
+    by_name = {"psycopg", "uvloop", "httptools", "python_multipart", "uvicorn", "requests"}
+    assert offered(extra, deep=False) - used - by_name == set()
+
+
+def files(extra: str) -> Iterator[Path]:
+    for part in ENOUGH_FOR[extra]:
+        path = ROOT / "nanny_ops" / part
+        yield from [path] if path.is_file() else path.rglob("*.py")
+
+
+def imports(file: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            yield node.module.partition(".")[0]
+
+
+def offered(extra: str, *, deep: bool = True) -> set[str]:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = project["optional-dependencies"][extra] + (project["dependencies"] if deep else [])
+    names = {re.split(r"[\[<>=; ]", line, maxsplit=1)[0] for line in wanted}
+    brought = set().union(*(BROUGHT.get(name, set()) for name in names)) if deep else set()
+    return {IMPORTED_AS.get(name, name.replace("-", "_")) for name in names} | brought
