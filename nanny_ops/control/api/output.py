@@ -102,17 +102,17 @@ async def _show(operation_id: str, person: AsPerson, control: Control, stream: S
 def _window(offset: int, range_header: str | None) -> Window:
     """Return where to begin, the last byte if there is one, and whether a range was asked for (RFC 9110, 14)."""
     found = RANGE.fullmatch(range_header.replace(" ", "")) if range_header else None
-    if found is None:  # a range that is not understood is ignored, as the RFC says
+    first, last = (int(found.group(1)), int(found.group(2) or 10**18)) if found else (0, -1)
+    if last < first:  # a range that means nothing is ignored, as the RFC says
         return offset, None, False
-    last = int(found.group(2)) if found.group(2) else None
-    return int(found.group(1)), last, True
+    return first, last, True
 
 
 def _answer(file: Path, window: Window, headers: dict[str, str]) -> Response:
     size = file.stat().st_size
     start, last, partial = window
     headers["X-Output-Size"] = str(size)
-    if partial and (start >= size or (last is not None and last < start)):
+    if partial and start >= size:
         return Response(status_code=416, headers={**headers, "Content-Range": f"bytes */{size}"})
     start = min(start, size)
     end = size if last is None else min(size, last + 1)

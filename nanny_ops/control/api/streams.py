@@ -49,7 +49,9 @@ class Stream:
     def offer(self, seq: int, data: bytes) -> None:
         """Queue bytes; a listener that is too far behind is closed instead."""
         if len(self.waiting) >= BACKLOG:
+            self.waiting.clear()  # it comes back with the last id it saw; nothing is kept for it meanwhile
             self.close()
+        if self.closed:
             return
         self.waiting.append((seq, data))
         if self.live or not seq:

@@ -191,7 +191,10 @@ def _families(tx: Tx, agent: Agent, vmid: int | None) -> list[str]:
 def _expiry(request: PatchRequest, now: datetime) -> datetime:
     if not request.expires_at:
         return now + timedelta(seconds=DEFAULT_EXPIRY)
-    expiry = parse_stamp(request.expires_at)
+    try:
+        expiry = parse_stamp(request.expires_at)
+    except ValidationFailed as wrong:
+        raise ValidationFailed(f"expires_at: {wrong.message}", field="expires_at") from None
     if not now < expiry <= now + LONGEST_EXPIRY:
         raise ValidationFailed("expires_at: must lie ahead, by 30 days at most.", field="expires_at")
     return expiry
