@@ -24,6 +24,7 @@ BROUGHT = {"fastapi": {"starlette"}, "pydantic": {"pydantic_core"}}
 ENOUGH_FOR = {
     "agent": ["agent", "machine", "protocol", "errors.py", "cli/node.py"],
     "control": ["control", "protocol", "errors.py"],
+    "lab": ["lab"],
     "cli": [f"cli/{name}.py" for name in ("operator", "client", "patch", "agent", "script", "login", "table", "watch")],
 }
 
@@ -60,6 +61,14 @@ def imports(file: Path) -> Iterator[str]:
 def offered(extra: str, *, deep: bool = True) -> set[str]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     wanted = project["optional-dependencies"][extra] + (project["dependencies"] if deep else [])
+    wanted += [
+        line
+        for part in re.findall(r"nanny-ops\[(.*)\]", wanted[0])
+        for name in part.split(",")
+        for line in project["optional-dependencies"][name]
+        if deep
+    ]
     names = {re.split(r"[\[<>=; ]", line, maxsplit=1)[0] for line in wanted}
     brought = set().union(*(BROUGHT.get(name, set()) for name in names)) if deep else set()
+    names.discard("nanny-ops")
     return {IMPORTED_AS.get(name, name.replace("-", "_")) for name in names} | brought
