@@ -26,9 +26,13 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 
 @pytest.fixture(scope="module")
 def site(lab: Lab, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Site]:
-    """An installation of its own for each file of tests: a control plane and agents on the first two nodes."""
+    """An installation of its own for each file of tests: a control plane and agents on the first two nodes.
+
+    A file's ``AGENT_SETTINGS`` are told to its agents.
+    """
     home: Path = tmp_path_factory.mktemp(request.module.__name__.rpartition(".")[2])
-    made = Site(lab, home / "site", lab.nodes[:2])
+    settings = getattr(request.module, "AGENT_SETTINGS", {})
+    made = Site(lab, home / "site", lab.nodes[:2], agent_settings=settings)
     try:
         made.open()
         yield made

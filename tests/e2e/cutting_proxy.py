@@ -85,8 +85,11 @@ class CuttingProxy:
             self._cuts = list(sizes)
 
     def strike_in_upload(self, after: int, strike: Callable[[], None]) -> None:
-        """Call ``strike`` once, when ``after`` bytes of a result have passed, before any more passes."""
-        self._strike = (after, strike)
+        """Call ``strike`` once, when ``after`` bytes of the next result have passed, before any more passes."""
+        with self._lock:
+            for pair in self._pairs:  # a connection that has carried a result is used again for other requests
+                pair.uploaded = None
+            self._strike = (after, strike)
 
     def tamper(self, genuine: bytes, forged: bytes) -> None:
         """Replace a text in what the control plane says; both have one length, so that no header lies."""
