@@ -17,7 +17,7 @@ from nanny_ops.control.store.operation import Operation
 from nanny_ops.errors import NotFound, OperationMismatch, ValidationFailed
 from nanny_ops.protocol.clock import micros, parse_stamp, stamp_micros
 from nanny_ops.protocol.operation import GOOD, MOVES, Outcome, Status
-from nanny_ops.protocol.patch import ResultMetadata
+from nanny_ops.protocol.patch import PackageChange, ResultMetadata
 
 log = structlog.get_logger()
 #: Words that an agent may say and that go with the status of their name, where the operation still can go there.
@@ -62,9 +62,10 @@ def take(tx: Tx, agent: HostAgent, operation_id: str, metadata: ResultMetadata, 
         log.warning("second result", operation=operation.id, held=operation.outcome, refused=outcome)
         return Taken(operation, f"The operation has ended as {operation.status}; its first result stands.", False)
     ended = _end(tx, operation, to, metadata, receipt, now, outcome=outcome.value, reason=reason)
-    patches.add_changes(tx, ended, metadata.package_list)
+    changes = [_plain(change) for change in metadata.package_list]
+    patches.add_changes(tx, ended, changes)
     if to is Status.COMPLETED:  # the list of a run that failed says neither what is nor what is not there
-        package.remember(tx, ended, metadata.package_list, now)
+        package.remember(tx, ended, changes, now)
     return Taken(ended, "Patch results uploaded successfully", counts=True, new=True)
 
 
@@ -127,6 +128,17 @@ def _instant(text: str) -> int | None:
         return micros(parse_stamp(text)) if text else None
     except ValidationFailed:
         return None  # a result is worth more than the agent's idea of when it began
+
+
+def _plain(change: PackageChange) -> PackageChange:
+    return PackageChange(
+        name=_clean(change.name),
+        version=_clean(change.version),
+        old_version=_clean(change.old_version),
+        action=_clean(change.action),
+        security=change.security,
+        repository=_clean(change.repository),
+    )
 
 
 def _clean(text: str) -> str:

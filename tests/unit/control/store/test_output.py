@@ -1,0 +1,100 @@
+"""Outputs on disk: whole or not at all, and followed piece by piece."""
+
+import errno
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nanny_ops.control.store.output import LIVE_CAP, Outputs
+from nanny_ops.errors import Conflict, Unavailable
+
+
+def names(directory: Path) -> list[str]:
+    return sorted(path.name for path in directory.iterdir())
+
+
+def receive(outputs: Outputs, stdout: bytes, metadata: bytes = b"{}") -> str:
+    incoming = outputs.receive("op")
+    incoming.write("stdout", stdout)
+    receipt = incoming.keep(metadata)
+    incoming.discard()
+    return receipt
+
+
+def test_the_same_result_is_the_same_directory(tmp_path: Path) -> None:
+    outputs = Outputs(tmp_path)
+    first, again, other = receive(outputs, b"a"), receive(outputs, b"a"), receive(outputs, b"a", b"{1}")
+    assert first == again != other
+    assert names(tmp_path / "results" / "op") == sorted([first, other])
+    found = outputs.find("op", first, "stdout")
+    assert found is not None
+    assert found.read_bytes() == b"a"
+    assert names(found.parent) == ["stderr", "stdout"]
+    outputs.drop("op", other)
+    assert names(tmp_path / "results" / "op") == [first]
+
+
+def test_what_is_not_kept_leaves_nothing(tmp_path: Path) -> None:
+    incoming = Outputs(tmp_path).receive("op")
+    incoming.write("stderr", b"half")
+    incoming.discard()
+    assert names(tmp_path / "results" / "op") == []
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's /dev/full")
+def test_a_full_disk_is_said_and_leaves_nothing(tmp_path: Path) -> None:
+    incoming = Outputs(tmp_path).receive("op")
+    temporary = next((tmp_path / "results" / "op").iterdir())
+    (temporary / "stdout").symlink_to("/dev/full")
+    with pytest.raises(Unavailable, match="space") as caught:
+        incoming.write("stdout", b"x" * 1_000_000)  # more than is buffered
+    assert caught.value.headers["Retry-After"] == "60"
+    assert isinstance(caught.value.__cause__, OSError)
+    assert caught.value.__cause__.errno == errno.ENOSPC
+    incoming.discard()
+    assert names(tmp_path / "results" / "op") == []
+
+
+def test_a_place_that_is_no_directory_is_said(tmp_path: Path) -> None:
+    (tmp_path / "results").write_text("")
+    with pytest.raises(Unavailable):
+        Outputs(tmp_path).receive("op")
+    with pytest.raises(Unavailable):
+        Outputs(tmp_path).append("op", "stdout", 0, b"x")
+
+
+@given(st.lists(st.binary(min_size=1, max_size=8), min_size=1, max_size=8), st.data())
+def test_pieces_that_come_twice_count_once(
+    tmp_path_factory: pytest.TempPathFactory, pieces: list[bytes], data: st.DataObject
+) -> None:
+    outputs, offset = Outputs(tmp_path_factory.mktemp("out")), 0
+    for piece in pieces:
+        for _ in range(data.draw(st.integers(1, 3))):
+            assert outputs.append("op", "stdout", offset, piece) == offset + len(piece)
+        offset += len(piece)
+    file = outputs.find("op", None, "stdout")
+    assert file is not None
+    assert file.read_bytes() == b"".join(pieces)
+
+
+def test_a_gap_is_refused_and_another_piece_replaces(tmp_path: Path) -> None:
+    outputs = Outputs(tmp_path)
+    outputs.append("op", "stdout", 0, b"abcdef")
+    with pytest.raises(Conflict) as caught:
+        outputs.append("op", "stdout", 7, b"x")
+    assert caught.value.details["expected"] == 6
+    assert outputs.append("op", "stdout", 2, b"XY") == 4
+    file = outputs.find("op", None, "stdout")
+    assert file is not None
+    assert file.read_bytes() == b"abXY"
+    outputs.settle("op")
+    assert outputs.find("op", None, "stdout") is None
+
+
+def test_what_grows_is_bounded(tmp_path: Path) -> None:
+    outputs = Outputs(tmp_path)
+    assert outputs.append("op", "stdout", 0, b"x" * (LIVE_CAP - 1)) == LIVE_CAP - 1
+    assert outputs.append("op", "stdout", LIVE_CAP - 1, b"yz") == LIVE_CAP
+    assert outputs.append("op", "stdout", LIVE_CAP + 1, b"late") == LIVE_CAP
