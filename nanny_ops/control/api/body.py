@@ -35,6 +35,8 @@ class Record(Generic[T]):
             raise from_validation(list(wrong.errors(include_url=False, include_context=False))) from None
         if b'"action"' in raw:
             refuse_actions(raw)
+        if b"NaN" in raw or b"Infinity" in raw:
+            _refuse_words_for_numbers(raw)
         return found
 
     def parse_open(self, raw: bytes) -> tuple[T, dict[str, Any]]:
@@ -91,6 +93,14 @@ def refuse_actions(raw: bytes) -> None:
         return
     if isinstance(whole, dict) and "action" in whole:
         raise UnknownAction("This address takes reports without an 'action'; actions are sent to POST /api/auth.")
+
+
+def _refuse_words_for_numbers(raw: bytes) -> None:
+    """Raise BadRequest for NaN and Infinity, also where no record looks: they are not JSON, and bodies are kept."""
+    try:
+        from_json(raw, allow_inf_nan=False)
+    except ValueError:
+        raise BadRequest("The body is not valid JSON: NaN and Infinity are not numbers there.") from None
 
 
 def _is_finite(value: Any) -> bool:
