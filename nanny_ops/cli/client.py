@@ -108,6 +108,10 @@ class Client:
         """List what agents have reported of Proxmox VE."""
         return list(self._every(f"/api/proxmox/{noun}", {}, limit))
 
+    def inventory_item(self, noun: Literal["clusters", "nodes", "guests"], key: str) -> dict[str, Any]:
+        """Show one of them with everything that was reported of it. Raises NotFound."""
+        return self._object("GET", f"/api/proxmox/{noun}/{_segment(key)}")
+
     def place_patch(self, order: Mapping[str, Any], *, key: str = "") -> PatchOperation:
         """Order a dry run or an apply; fields as in PatchRequest. With a ``key`` it may be repeated without harm."""
         headers = {"Idempotency-Key": key} if key else {}

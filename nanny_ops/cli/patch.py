@@ -8,10 +8,12 @@ from typing import Annotated, Any
 import typer
 
 from nanny_ops.cli import agent as agents
+from nanny_ops.cli import proxmox
 from nanny_ops.cli.client import Client
 from nanny_ops.cli.credential import connect
 from nanny_ops.cli.table import AsJson, Limit, printable, show, show_one
 from nanny_ops.cli.watch import Watch
+from nanny_ops.errors import SettingsError
 from nanny_ops.protocol.operation import GOOD
 from nanny_ops.protocol.patch import DEFAULT_TIMEOUT, PatchOperation
 
@@ -33,8 +35,8 @@ Order = Annotated[str, typer.Argument(metavar="ORDER", help="The order's id.")]
 
 @app.command("run")
 def run(
-    agent: Annotated[str, typer.Option(help="The agent's id or host name.")],
-    guest: Annotated[str, typer.Option("--guest", "--lxc", "--vmid", help="A container, such as 100.")] = "",
+    agent: Annotated[str, typer.Option(help="The agent's id or host name; may be left out with --guest.")] = "",
+    guest: Annotated[str, typer.Option("--guest", "--lxc", "--vmid", help="A container: its number or name.")] = "",
     apply: Annotated[bool, typer.Option("--apply/--dry-run", help="Change the target, or only look.")] = False,
     exclude: Names = None,
     only: Names = None,
@@ -48,10 +50,11 @@ def run(
 ) -> None:
     """Order a dry run (unless --apply) on a host or in one of its containers."""
     with connect() as client:
+        agent_id, vmid = _aim(client, agent, guest)
         asked: dict[str, Any] = {
-            "agent_id": agents.find(client, agent)["agent_id"],
+            "agent_id": agent_id,
             "mode": "apply" if apply else "dry-run",
-            "vmid": guest,
+            "vmid": vmid,
             "exclude": _split(exclude),
             "only": _split(only),
             "security_only": security_only,
@@ -124,6 +127,16 @@ def log(
             Watch(client, _write, lambda _operation: None, "stderr" if stderr else "stdout").to_end(client.patch(order))
         else:
             _write(client.output(order, "stderr" if stderr else "stdout"))
+
+
+def _aim(client: Client, agent: str, guest: str) -> tuple[str, str]:
+    """Return the agent and the number of the guest; who reported a guest can also reach it."""
+    if agent:
+        return agents.find(client, agent)["agent_id"], guest
+    if not guest:
+        raise SettingsError("Give --agent to patch a host, or --guest to patch a container.")
+    found = proxmox.pick(client.inventory("guests", 100_000), guest, proxmox.GUEST_NAMES, "guest")
+    return found["agent_id"], str(found["vmid"])
 
 
 def _follow(client: Client, operation: PatchOperation, *, as_json: bool) -> None:

@@ -12,6 +12,8 @@ from nanny_ops.errors import Conflict, NotFound
 Noun = Literal["clusters", "nodes", "guests"]
 cluster = typer.Typer(no_args_is_help=True, help="Proxmox VE clusters.")
 node = typer.Typer(no_args_is_help=True, help="Proxmox VE nodes.")
+#: The keys by which a guest is called.
+GUEST_NAMES = ("id", "vmid", "name")
 guest = typer.Typer(no_args_is_help=True, help="Containers and virtual machines.")
 
 
@@ -29,11 +31,12 @@ def _commands(app: typer.Typer, noun: Noun, columns: Mapping[str, str], names: t
         name: Annotated[str, typer.Argument(help=f"One of its {', '.join(names)}.")], as_json: AsJson = False
     ) -> None:
         with connect() as client:
-            known = client.inventory(noun, 100_000)
-        show_one(_pick(known, name, names, one), as_json=as_json)
+            found = pick(client.inventory(noun, 100_000), name, names, one)
+            show_one(client.inventory_item(noun, found["id"]), as_json=as_json)
 
 
-def _pick(known: list[dict[str, Any]], name: str, names: tuple[str, ...], one: str) -> dict[str, Any]:
+def pick(known: list[dict[str, Any]], name: str, names: tuple[str, ...], one: str) -> dict[str, Any]:
+    """Return the one thing that goes by this name. Raises NotFound, or Conflict where several do."""
     for key in names:  # an id wins over a name that looks like one
         found = [row for row in known if str(row.get(key)) == name]
         if len(found) > 1:
@@ -68,5 +71,5 @@ _commands(
         "tags": "tags",
         "gone": "gone_at",
     },
-    ("id", "vmid", "name"),
+    GUEST_NAMES,
 )

@@ -14,6 +14,7 @@ from nanny_ops.control.services.principal import Person
 from nanny_ops.control.store import agent as agents
 from nanny_ops.control.store import operation as store
 from nanny_ops.control.store import patch as patches
+from nanny_ops.control.store import proxmox as inventory
 from nanny_ops.control.store.agent import Agent
 from nanny_ops.control.store.database import Tx
 from nanny_ops.control.store.operation import Operation
@@ -178,7 +179,7 @@ def _families(tx: Tx, agent: Agent, vmid: int | None) -> list[str]:
     host = [agent.platform, agent.platform_family]
     if vmid is None:
         return host
-    guest = patches.guest(tx, agent.cluster_pk or agent.id, vmid)
+    guest = inventory.known_guest(tx, agent.cluster_pk or agent.id, vmid)
     if guest is None:  # the inventory may be late; the agent says so when there is no such guest
         return host
     if guest.gone_at is not None:

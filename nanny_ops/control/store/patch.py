@@ -1,34 +1,16 @@
-"""What patch operations did to packages, and the guests they are aimed at."""
+"""What patch operations did to packages."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 from sqlalchemy import insert, select
 
 from nanny_ops.control.store.database import Tx
 from nanny_ops.control.store.operation import Operation
-from nanny_ops.control.store.tables import guests, package_changes
+from nanny_ops.control.store.tables import package_changes
 from nanny_ops.protocol.patch import PackageChange
 
 FIELDS = ("name", "version", "old_version", "action", "security", "repository")
-
-
-@dataclass(frozen=True)
-class Guest:
-    """What an order needs to know of its target; ``scope`` is the cluster, or the agent of a node without one."""
-
-    kind: str
-    name: str
-    ostype: str
-    gone_at: int | None
-
-
-def guest(tx: Tx, scope: str, vmid: int) -> Guest | None:
-    """Find a guest in the inventory."""
-    chosen = (guests.c.scope == scope) & (guests.c.vmid == vmid)
-    columns = select(guests.c.kind, guests.c.name, guests.c.ostype, guests.c.gone_at)
-    row = tx.connection.execute(columns.where(chosen)).first()
-    return None if row is None else Guest(**row._mapping)
 
 
 def add_changes(tx: Tx, operation: Operation, changes: Iterable[PackageChange]) -> None:

@@ -28,4 +28,3 @@ def test_a_list_keeps_its_order_and_its_doubles(database: Database, now: datetim
     database.write_now(lambda tx: store.add_changes(tx, operation, []))
     assert database.read_now(lambda tx: store.changes_of(tx, "patch-1")) == told
     assert database.read_now(lambda tx: store.changes_of(tx, "patch-2")) == []
-    assert database.read_now(lambda tx: store.guest(tx, "agent-1", 100)) is None
