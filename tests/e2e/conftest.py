@@ -8,6 +8,7 @@ import pytest
 from nanny_ops.lab import lxc
 from nanny_ops.lab.fleet import LabPlan
 from nanny_ops.lab.lab import Lab
+from tests.e2e.agent_process import processes_naming
 from tests.e2e.site import Site
 
 #: Five nodes with a real container each, so that five schedules of one fault run at once; the other guests are
@@ -22,6 +23,8 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         pytest.skip(" ".join(missing))
     with Lab(PLAN, tmp_path_factory.mktemp("lab"), refusal_delay=0) as opened:
         yield opened
+    assert processes_naming(str(opened.home)) == [], "the lab left processes behind"
+    assert not opened.home.exists(), "the lab left its directory behind"
 
 
 @pytest.fixture(scope="module")
