@@ -1,5 +1,6 @@
 """Run the control plane."""
 
+import gc
 import ipaddress
 import os
 import resource
@@ -97,6 +98,15 @@ def uvicorn_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
 
 class Server(uvicorn.Server):
     """Closes the event streams before it waits for connections to end; they would never end by themselves."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, and take what lives as long as the process out of the collector's sight.
+
+        A full collection over all modules stops every request for about 100 ms, once a second under load.
+        """
+        await super().startup(sockets)
+        gc.collect()
+        gc.freeze()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Drain, then end."""
