@@ -38,4 +38,7 @@ ROUTERS: tuple[APIRouter, ...] = (
 )
 
 #: Endpoints of hot paths, called before any router; each is documented by one of them.
-DIRECT = {("POST", "/api/agent"): metrics.ingest_directly}
+DIRECT = {
+    ("POST", "/api/agent"): metrics.ingest_directly,
+    ("GET", "/api/realtime"): realtime.open_directly,
+}

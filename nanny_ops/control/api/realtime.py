@@ -1,16 +1,20 @@
 """The agents' stream: opened with GET, given its channels with POST."""
 
+import re
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Request, Response
+from starlette.types import Receive, Scope, Send
 
-from nanny_ops.control.api.state import AsAgent, Control, Peer, session
+from nanny_ops.control.api.state import AsAgent, Control, Peer, State, peer_of, session
 from nanny_ops.control.api.streams import StreamResponse, encode
 from nanny_ops.control.services import realtime as service
 from nanny_ops.errors import Forbidden, NotFound, RateLimited, UnknownChannel
 from nanny_ops.protocol.realtime import CHANNELS, Subscribe
 
 router = APIRouter(prefix="/api/realtime", tags=["realtime"])
+#: What the server gives as an event's id; anything else a listener brings is not ours.
+SEQUENCE = re.compile(r"[0-9]{1,18}")
 #: Streams one address may hold open without having subscribed.
 UNBOUND_PER_PEER = 100
 STREAM: dict[int | str, dict[str, Any]] = {
@@ -29,10 +33,23 @@ async def open_stream(
 
     A token may be sent, and then binds the stream to its holder.
     """
+    return await _open(request, control, peer, last_event_id)
+
+
+async def open_directly(control: State, scope: Scope, receive: Receive, send: Send) -> None:
+    """Do what :func:`open_stream` does; the frames of a router would stay in memory as long as the stream is open."""
+    request = Request(scope)
+    response = await _open(request, control, peer_of(request), request.headers.get("last-event-id"))
+    del request
+    await response(scope, receive, send)
+
+
+async def _open(request: Request, control: State, peer: str, last_event_id: str | None) -> StreamResponse:
     owner = (await session(request))[0].id if "authorization" in request.headers else None
     if owner is None and control.streams.unbound(peer) >= UNBOUND_PER_PEER:
         raise RateLimited("Too many streams are open from this address without a subscription.", retry_after=60)
-    seen = int(last_event_id) if last_event_id and last_event_id.isascii() and last_event_id.isdigit() else None
+    known = SEQUENCE.fullmatch(last_event_id or "")
+    seen = int(known.group()) if known else None
     return StreamResponse(control.streams, control.streams.open(peer, owner, seen))
 
 
