@@ -15,14 +15,16 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, Executable, create_engine, event
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, OperationalError
 
-from nanny_ops.errors import Unavailable
+from nanny_ops.errors import BadRequest, Unavailable
 
 T = TypeVar("T")
 #: Writes that share one commit at most: bounds the time a caller waits for others.
 GROUP = 512
 READERS = 4
+#: PostgreSQL takes no NUL in text and no number beyond a column's width; what is asked with one cannot be there.
+UNSTORABLE = "A value in the request is one that the database cannot hold."
 
 
 @dataclass
@@ -89,6 +91,8 @@ class Database:
                 return run(Tx(connection))
         except OperationalError as wrong:
             raise Unavailable("The database cannot be reached.") from wrong
+        except DataError as wrong:
+            raise BadRequest(UNSTORABLE) from wrong
 
     async def write(self, run: Callable[[Tx], T]) -> T:
         """Run a function in the writer and return after its commit."""
@@ -191,6 +195,8 @@ def _one(connection: Connection, work: _Work, run: Callable[[Tx], Any]) -> bool:
 
 
 def _translate(wrong: BaseException) -> BaseException:
+    if isinstance(wrong, DataError):
+        return BadRequest(UNSTORABLE)
     return Unavailable("The database cannot be written.") if isinstance(wrong, OperationalError | OSError) else wrong
 
 
