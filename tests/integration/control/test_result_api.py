@@ -11,6 +11,7 @@ import pytest
 
 from nanny_ops.control.store import operation as store
 from nanny_ops.control.store.tables import packages
+from nanny_ops.protocol.patch import TRUNCATION_MARK
 from tests.integration.control.conftest import Agent, Server, enrol_by, make_server, sign_in
 from tests.integration.control.listener import deliver, order
 
@@ -287,3 +288,13 @@ def _resident(server: Server) -> int:
     """Return the most memory the server has had resident so far, in KiB."""
     status = Path(f"/proc/{server.pid}/status").read_text()
     return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
+
+
+@pytest.mark.rows("G0-PT-09")
+def test_an_output_that_was_cut_is_marked(operator: httpx.Client, agent: Agent) -> None:
+    placed = order(operator, agent)
+    told = f"line\n{TRUNCATION_MARK}\n".encode()
+    assert deliver(agent, placed["id"], told, stdout_truncated=True).status_code == 200
+    seen = operator.get(f"/api/patches/{placed['id']}").json()
+    assert (seen["stdout_truncated"], seen["stderr_truncated"]) == (True, False)
+    assert operator.get(f"/api/patches/{placed['id']}/stdout").content.splitlines()[-1] == TRUNCATION_MARK.encode()
