@@ -113,17 +113,17 @@ async def _one_identity(settings: Settings, world: World, kept: Spool, facts: Ho
             "event=identity_refused agent_id=%s action='run nanny-agent register --force; nothing is sent until then'",
             identity.agent_id,
         )
-        await _another_identity(store, identity.agent_id, world, stop)
+        await _another_identity(store, session.identity, world, stop)
 
 
-async def _another_identity(store: TokenStore, agent_id: str, world: World, stop: asyncio.Event) -> None:
-    """Wait without a word until a person has registered this machine again."""
+async def _another_identity(store: TokenStore, refused: tuple[str, str], world: World, stop: asyncio.Event) -> None:
+    """Wait without a word until a person has registered this machine again, perhaps under the same name."""
     while not stop.is_set():
+        await _first(stop.wait(), world.sleep(WATCH))
         found = _peek(store)
-        if found is not None and found.agent_id != agent_id:
+        if found is not None and (found.agent_id, found.refresh_token) != refused:
             log.info("event=identity_replaced agent_id=%s", found.agent_id)
             return
-        await _first(stop.wait(), world.sleep(WATCH))
 
 
 def _peek(store: TokenStore) -> TokenFile | None:
@@ -139,7 +139,7 @@ class _Session:
     def __init__(self, settings: Settings, world: World, kept: Spool, facts: HostFacts, store: TokenStore) -> None:
         self._client = make_client(settings, world)
         tokens = Tokens(store, anonymous(self._client), world.now)
-        self._client.tokens = tokens
+        self._client.tokens = self._tokens = tokens
         equipment = Equipment(
             client=self._client,
             hands=world.hands,
@@ -161,6 +161,11 @@ class _Session:
         )
         self._scheduler = Scheduler(self._ticks(settings, equipment))
         log.info("event=started agent_id=%s url=%s version=%s", tokens.agent_id, settings.url, nanny_ops.__version__)
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """Return the agent's id and the refresh token in use."""
+        return self._tokens.agent_id, self._tokens.refresh_token
 
     def _ticks(self, settings: Settings, equipment: Equipment) -> list[Tick]:
         ticks = [

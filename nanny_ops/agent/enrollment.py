@@ -1,10 +1,13 @@
 """How the agent becomes known: the device flow, the token file, and the refresh of tokens."""
 
 import asyncio
+import fcntl
+import logging
 import os
 import tempfile
-from collections.abc import Awaitable, Callable
-from dataclasses import asdict
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -16,11 +19,14 @@ from nanny_ops.errors import (
     AuthorizationPending,
     ExpiredToken,
     IdentityRefused,
+    InvalidGrant,
     NotRegistered,
     Rejected,
     SlowDown,
     SpoolError,
     TokenFileBroken,
+    TokenInvalid,
+    Unauthorized,
     Unreachable,
     ValidationFailed,
 )
@@ -34,11 +40,15 @@ from nanny_ops.protocol.enrollment import (
     TokenFile,
 )
 
+log = logging.getLogger(__name__)
 PATH = "/api/auth"
 #: Seconds added to the interval when the control plane asks to slow down (RFC 8628, section 3.5).
 SLOWER = 5
 #: Seconds before its expiry at which an access token is renewed unasked.
 AHEAD = timedelta(seconds=60)
+#: The control plane's own words for a refresh token that is no good any more. A 400 or 401 without one of them comes
+#: from something in between, and says nothing about the agent's identity.
+FINAL = frozenset({ExpiredToken.code, InvalidGrant.code, TokenInvalid.code, Unauthorized.code})
 #: Bytes of a token file, at most.
 FILE_CAP = 64 * 1024
 Clock = Callable[[], datetime]
@@ -83,9 +93,46 @@ class TokenStore:
     def save(self, tokens: TokenFile) -> None:
         """Replace the file. Raises SpoolError where the disk does not take it."""
         directory = self.path.parent
-        try:
+        content = msgspec.json.format(msgspec.json.encode(asdict(tokens)), indent=2) + b"\n"
+        with self._writing():
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._write(directory, msgspec.json.format(msgspec.json.encode(asdict(tokens)), indent=2) + b"\n")
+            with _alone(directory):
+                self._write(directory, content)
+
+    def renew(self, tokens: TokenFile) -> None:
+        """Replace the file if it still holds the same agent's tokens. Raises IdentityRefused, SpoolError.
+
+        A person may register this machine anew, or remove its identity, while a refresh is under way; both stay.
+        """
+        content = msgspec.json.format(msgspec.json.encode(asdict(tokens)), indent=2) + b"\n"
+        with self._writing(), _alone(self.path.parent):
+            self.same(tokens.agent_id)
+            self._write(self.path.parent, content)
+
+    def same(self, agent_id: str) -> TokenFile | None:
+        """Return what is stored, None if it is damaged. Raises IdentityRefused if it is not this agent's."""
+        try:
+            stored = self.load()
+        except NotRegistered:
+            raise IdentityRefused("The token file was removed; run 'nanny-agent register'.") from None
+        except TokenFileBroken:
+            return None
+        if stored.agent_id != agent_id:
+            raise IdentityRefused("The token file names another agent now.")
+        return stored
+
+    def rehearse(self) -> None:
+        """Find out whether the file could be written, without writing it. Raises SpoolError."""
+        with self._writing():
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(prefix=".token-", dir=self.path.parent) as file:
+                file.write(bytes(FILE_CAP))
+                file.flush()
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
         except OSError as wrong:
             raise SpoolError(f"The token file {self.path} cannot be written: {wrong.strerror}.") from wrong
 
@@ -106,13 +153,25 @@ class TokenStore:
     def remove(self) -> bool:
         """Delete the file and tell whether there was one. Raises SpoolError."""
         try:
-            self.path.unlink()
+            with _alone(self.path.parent):
+                self.path.unlink()
         except FileNotFoundError:
             return False
         except OSError as wrong:
             raise SpoolError(f"The token file {self.path} cannot be removed: {wrong.strerror}.") from wrong
         _sync_directory(self.path.parent)
         return True
+
+
+@contextmanager
+def _alone(directory: Path) -> Iterator[None]:
+    """Hold the lock on the token file's directory, which needs no file of its own; held for one write each time."""
+    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _sync_directory(directory: Path) -> None:
@@ -152,6 +211,11 @@ class Tokens:
         """Return who this agent is."""
         return self._current.agent_id
 
+    @property
+    def refresh_token(self) -> str:
+        """Return the refresh token in use."""
+        return self._current.refresh_token
+
     async def access(self) -> str:
         """Return the access token, renewed when it is about to expire."""
         current = self._current
@@ -164,28 +228,33 @@ class Tokens:
         async with self._one:
             self._adopt()
             if self._current.access_token == stale:
-                fresh = to_file(await self._refresh(), self._clock())
-                self._store.save(fresh)
-                self._current = fresh
+                self._current = self._keep(to_file(await self._refresh(), self._clock()))
             return self._current.access_token
 
-    def _adopt(self) -> None:
-        """Take what another process has stored since, so that a new registration is never overwritten."""
+    def _keep(self, fresh: TokenFile) -> TokenFile:
+        """Store new tokens, or go on without: a full disk must not silence the agent.
+
+        The refresh token on disk then stays the one in use. It is the last but one, which the control plane answers
+        with the same successor as long as nobody has used that.
+        """
         try:
-            stored = self._store.load()
-        except NotRegistered:
-            raise IdentityRefused("The token file was removed; run 'nanny-agent register'.") from None
-        except TokenFileBroken:
-            return
-        if stored.agent_id != self._current.agent_id:
-            raise IdentityRefused("The token file names another agent now.")
-        self._current = stored
+            self._store.renew(fresh)
+        except SpoolError as wrong:
+            log.error("event=token_not_kept reason=%r", wrong.message)  # noqa: TRY400
+            return replace(fresh, refresh_token=self._current.refresh_token)
+        return fresh
+
+    def _adopt(self) -> None:
+        """Take what another process has stored since; what only this one has, because the disk was full, stays."""
+        stored = self._store.same(self._current.agent_id)
+        if stored is not None and stored.refresh_token != self._current.refresh_token:
+            self._current = stored
 
     async def _refresh(self) -> TokenAnswer:
         try:
             answer = (await self._post(Refresh(refresh_token=self._current.refresh_token))).read(TokenAnswer)
         except Rejected as wrong:
-            if wrong.details.get("status") in {400, 401}:
+            if wrong.details.get("status") in {400, 401} and wrong.details.get("error") in FINAL:
                 raise IdentityRefused from wrong
             raise
         if answer.agent_id != self._current.agent_id:

@@ -136,6 +136,7 @@ def _register(settings: Settings, world: World, options: argparse.Namespace) -> 
     store = TokenStore(settings.token_path)
     if not options.force:
         _refuse_second(store)
+    store.rehearse()
     tokens = asyncio.run(_enrol(settings, world, options.name))
     store.save(tokens)
     print(f"This machine is registered as {tokens.agent_id}.")

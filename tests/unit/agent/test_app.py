@@ -173,3 +173,17 @@ def test_proxmox_is_read_where_there_is_a_token_and_an_address(tmp_path: Path) -
     )
     assert far is not None
     assert (far.url, far.ca_file, far.fingerprint) == ("https://pve.example:8006", "", "ab" * 32)
+
+
+def test_a_new_registration_under_the_same_name_wakes_it_too(daemon: Daemon, caplog: pytest.LogCaptureFixture) -> None:
+    daemon.plane.rules.append(lambda _request: refuse(403, "agent_revoked"))
+
+    async def story() -> None:
+        await daemon.until(lambda: "event=identity_refused" in caplog.text)
+        daemon.plane.rules.clear()
+        daemon.store.save(replace(tokens("agent-1"), refresh_token="r-new"))
+        await daemon.until(lambda: daemon.plane.readings)
+
+    with caplog.at_level(logging.INFO):
+        daemon.live(story)
+    assert daemon.plane.readings

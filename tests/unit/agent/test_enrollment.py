@@ -190,9 +190,9 @@ def test_a_token_about_to_expire_is_renewed_unasked(tmp_path: Path) -> None:
     assert asyncio.run(held.access()) == "a1"
 
 
-@pytest.mark.parametrize("status", [400, 401])
-def test_a_refresh_refused_for_good_ends_the_identity(tmp_path: Path, status: int) -> None:
-    held, store = tokens(tmp_path, Plane(Rejected("no", status=status)))
+@pytest.mark.parametrize(("status", "code"), [(400, "invalid_grant"), (401, "unauthorized"), (401, "invalid_token")])
+def test_a_refresh_refused_for_good_ends_the_identity(tmp_path: Path, status: int, code: str) -> None:
+    held, store = tokens(tmp_path, Plane(Rejected("no", status=status, error=code)))
     with pytest.raises(IdentityRefused):
         asyncio.run(held.renew("a0"))
     assert store.load() == FILE
@@ -231,3 +231,68 @@ def test_tokens_that_another_process_renewed_are_taken_over(tmp_path: Path) -> N
     store.save(to_file(TokenAnswer(**{**GRANTED, "access_token": "a7"}), NOON))
     assert asyncio.run(held.renew("a0")) == "a7"
     assert plane.bodies == []
+
+
+@pytest.mark.parametrize("status", [400, 401])
+def test_a_stranger_in_between_cannot_end_the_identity(tmp_path: Path, status: int) -> None:
+    """A proxy's own 400 or 401 says nothing about the refresh token."""
+    held, store = tokens(tmp_path, Plane(Rejected("<html>", status=status, error="")))
+    with pytest.raises(Rejected):
+        asyncio.run(held.renew("a0"))
+    assert store.load() == FILE
+
+
+def test_an_identity_that_changed_during_a_refresh_is_never_overwritten(tmp_path: Path) -> None:
+    plane = Plane(GRANTED)
+    held, store = tokens(tmp_path, plane)
+    other = to_file(TokenAnswer(**{**GRANTED, "agent_id": "agent-2"}), NOON)
+    calm = plane.post
+
+    async def registered_meanwhile(body: object) -> Answer:
+        answer = await calm(body)
+        store.save(other)
+        return answer
+
+    async def removed_meanwhile(body: object) -> Answer:
+        answer = await calm(body)
+        store.remove()
+        return answer
+
+    held._post = registered_meanwhile
+    with pytest.raises(IdentityRefused):
+        asyncio.run(held.renew("a0"))
+    assert store.load() == other
+    held, store = tokens(tmp_path, plane)
+    held._post = removed_meanwhile
+    with pytest.raises(IdentityRefused):
+        asyncio.run(held.renew("a0"))
+    with pytest.raises(NotRegistered):
+        store.load()
+
+
+def test_a_full_disk_does_not_silence_the_agent(tmp_path: Path) -> None:
+    """The new access token is used; the refresh token on disk stays the one in use, which the plane still honours."""
+    full = [True]
+
+    class Full(TokenStore):
+        def _write(self, directory: Path, content: bytes) -> None:
+            super()._write(directory / "missing" if full[0] else directory, content)
+
+    plane = Plane(GRANTED, {**GRANTED, "access_token": "a2"})
+    TokenStore(tmp_path / "token.json").save(FILE)
+    held = Tokens(Full(tmp_path / "token.json"), plane.post, lambda: plane.time)
+    assert asyncio.run(held.renew("a0")) == "a1"
+    assert asyncio.run(held.access()) == "a1"
+    full[0] = False
+    assert asyncio.run(held.renew("a1")) == "a2"
+    assert [body.refresh_token for body in plane.bodies] == ["r0", "r0"]
+    assert TokenStore(tmp_path / "token.json").load().refresh_token == "r1"
+
+
+def test_a_place_that_takes_no_token_is_told_before_a_person_is_asked(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(SpoolError, match="cannot be written"):
+        TokenStore(tmp_path / "file" / "token.json").rehearse()
+    store = TokenStore(tmp_path / "state" / "token.json")
+    store.rehearse()
+    assert list(store.path.parent.iterdir()) == []
