@@ -73,7 +73,7 @@ class Answer:
         """Decode the JSON body. Raises Rejected when it is not what the protocol says."""
         try:
             return msgspec.json.decode(self.body, type=kind)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as wrong:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as wrong:
             raise Rejected(f"The control plane's answer cannot be understood: {wrong}", status=self.status) from wrong
 
 
@@ -148,7 +148,7 @@ class ApiClient:
             wait: float | None = None
             try:
                 status, headers, answer = await self._authorised(method, url, content, parts, auth=auth)
-            except (httpx.TransportError, TimeoutError, ssl.SSLError, OSError) as wrong:
+            except (httpx.HTTPError, TimeoutError, ssl.SSLError, OSError) as wrong:
                 trouble = Unreachable(f"{method} {path}: {_say(wrong)}")
             else:
                 if 200 <= status < 300:
@@ -234,7 +234,7 @@ class ApiClient:
     def _refusal(self, method: str, path: str, status: int, body: bytes) -> Rejected | AgentRevoked:
         try:
             told = msgspec.json.decode(body, type=dict[str, Any])
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             told = {}
         code, text = str(told.get("error", ""))[:64], str(told.get("error_description", ""))[:500]
         if status == 403 and code == AgentRevoked.code:

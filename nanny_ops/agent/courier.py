@@ -59,7 +59,7 @@ class Courier:
             self._away = False
             sent += [one.subject] if one.subject else []
         if sent:
-            self._spool.superseded(sent)
+            self._forget(sent)
 
     async def drain(self) -> None:
         """Send a few of the readings that were kept, the oldest first."""
@@ -86,6 +86,12 @@ class Courier:
         if not self._away:
             log.warning("event=control_plane_away reason=%r", wrong.message)
         self._away = True
+
+    def _forget(self, subjects: list[str]) -> None:
+        try:
+            self._spool.superseded(subjects)
+        except SpoolError as wrong:  # an older report may follow the newer one, until the next cycle mends that
+            log.error("event=readings_not_forgotten reason=%r", wrong.message)  # noqa: TRY400
 
     def _keep(self, readings: list[Reading]) -> None:
         try:

@@ -20,9 +20,9 @@ class Event:
 class Reader:
     """Turns bytes into events; an event counts as read only when its blank line has arrived."""
 
-    def __init__(self, last_id: str = "") -> None:
-        """Begin with the id of the last event that an earlier stream delivered."""
-        self.last_id = last_id
+    def __init__(self, last_id: str = "", *, cap: int = LINE_CAP) -> None:
+        """Begin with the id of the last event that an earlier stream delivered; ``cap`` as :data:`LINE_CAP`."""
+        self.last_id, self._cap = last_id, cap
         #: Milliseconds the server asks to wait before a reconnect, once it has said so.
         self.retry_ms: int | None = None
         self.skipped = 0
@@ -63,9 +63,9 @@ class Reader:
         self._keep(chunk[start:])
 
     def _keep(self, piece: bytes) -> None:
-        if len(self._tail) + len(piece) > LINE_CAP:
+        if len(self._tail) + len(piece) > self._cap:
             self._overlong = True
-            piece = piece[: LINE_CAP - len(self._tail)]
+            piece = piece[: self._cap - len(self._tail)]
         self._tail += piece
 
     def _line(self, line: bytes) -> Event | None:
@@ -83,8 +83,8 @@ class Reader:
 
     def _field(self, name: bytes, value: str) -> None:
         if name == b"data":
-            self._size += len(value)
-            self._broken = self._broken or self._size > LINE_CAP
+            self._size += len(value) + 1  # an empty line takes memory as well
+            self._broken = self._broken or self._size > self._cap
             if not self._broken:
                 self._data.append(value)
         elif name == b"event":

@@ -272,3 +272,18 @@ def test_a_refused_stream_is_named() -> None:
         await client.close()
 
     asyncio.run(go())
+
+
+@pytest.mark.parametrize("wrong", [httpx.DecodingError("bad gzip"), httpx.TooManyRedirects("no")])
+def test_an_answer_that_cannot_be_decoded_is_trouble_like_any_other(wrong: Exception) -> None:
+    script = Script(wrong)
+    with pytest.raises(Unreachable):
+        script.run(tries=2)
+
+
+def test_an_answer_nested_like_an_attack_is_a_refusal() -> None:
+    answer = Script(httpx.Response(200, content=b"[" * 100_000)).run()
+    with pytest.raises(Rejected, match="cannot be understood"):
+        answer.read(dict[str, Any])
+    with pytest.raises(Rejected):
+        Script(httpx.Response(400, content=b'{"a":' * 100_000)).run()

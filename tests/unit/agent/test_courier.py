@@ -9,6 +9,7 @@ import pytest
 from nanny_ops.agent import courier as module
 from nanny_ops.agent.courier import Courier
 from nanny_ops.agent.spool import Reading, Spool
+from nanny_ops.errors import DiskFull
 from tests.fakes.control_plane import FakeControlPlane, make_client, refuse
 
 
@@ -146,3 +147,14 @@ def test_a_queue_is_sent_in_order(post: Post) -> None:
 
     post.run(work)
     assert post.arrived == [0, 1, 2, 3, 4]
+
+
+def test_a_full_disk_does_not_end_the_courier(post: Post) -> None:
+    class Full(Spool):
+        def superseded(self, subjects: list[str]) -> None:
+            raise DiskFull
+
+    post.spool.close()
+    post.spool = Full(post.spool.path, cap=10)
+    post.run(lambda courier: courier.send([Reading(path="/api/proxmox/node", subject="node/a", body=b"1"), metric(2)]))
+    assert post.arrived == [1, 2]

@@ -205,3 +205,29 @@ def test_a_failed_question_is_left_for_the_next_time() -> None:
         return run
 
     assert asyncio.run(go()).caught_up == 0
+
+
+def test_hostile_events_do_not_end_the_link() -> None:
+    nested = b'{"action":"create","record":{"id":' + b"[" * 50_000 + b"]" * 50_000 + b"}}"
+    bad = b"event: record\ndata: " + nested + b"\n\n"
+
+    async def go() -> Run:
+        plane, stream = FakeControlPlane(), Stream(1, [], connect=CONNECT + bad)
+        plane.stream = stream.open
+        run = Run(plane)
+        await run.until(stream.done)
+        return run
+
+    assert asyncio.run(go()).got == [("record", "create", "op-1")]
+
+
+def test_an_id_that_no_header_can_carry_is_not_sent_back() -> None:
+    async def go() -> list[str]:
+        connect = CONNECT + "event: news\nid: caf\u00e9\ndata: x\n\n".encode()
+        plane, stream = FakeControlPlane(), Stream(1, [(len(connect), 64)], connect=connect)
+        plane.stream = stream.open
+        run = Run(plane)
+        await run.until(stream.done)
+        return stream.last_ids
+
+    assert asyncio.run(go()) == ["", ""]

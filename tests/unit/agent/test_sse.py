@@ -89,3 +89,11 @@ def test_a_line_too_long_is_passed_over_without_being_kept() -> None:
 def test_an_id_with_nul_and_a_retry_that_is_no_number_are_ignored() -> None:
     _, reader = read(b"id: 1\ndata: a\n\nid: \0\nretry: 5s\ndata: b\n\n", [])
     assert (reader.last_id, reader.retry_ms) == ("1", None)
+
+
+def test_empty_data_lines_fill_no_memory_either() -> None:
+    reader = Reader(cap=100)
+    assert list(reader.feed(b"data\n" * 1000)) == []
+    assert len(reader._data) <= 101
+    assert list(reader.feed(b"\nevent: x\ndata: y\n\n")) == [Event(name="x", data="y")]
+    assert reader.skipped == 1
