@@ -1,8 +1,9 @@
 """The agent's only way to touch the machine: verbs in, answers out."""
 
 import asyncio
+import contextlib
+import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, overload
@@ -26,7 +27,7 @@ from nanny_ops.machine.verbs import (
 JobVerb = StartScript | LookJob | CancelJob | ForgetJob
 #: Seconds one verb may take; reading a large cluster is the longest.
 DEADLINE = 240.0
-#: Verbs carried out at once.
+#: Verbs about jobs carried out at once; of each kind of reading there is one.
 THREADS = 4
 
 
@@ -56,17 +57,53 @@ class InProcess:
         """Take the machine's ``perform(verb, *, jobs_dir)`` and where jobs live."""
         self._perform = partial(perform, jobs_dir=jobs_dir)
         self._deadline = deadline
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="hands")
+        self._room = threading.Semaphore(THREADS)
+        self._reading = {kind: threading.Lock() for kind in (DescribeHost, ReadMetrics, ReadProxmox)}
+        self._closed = False
 
     async def do(self, verb: Any) -> Any:
-        """Carry out one verb. Raises MachineError, also when the deadline passes."""
-        loop = asyncio.get_running_loop()
+        """Carry out one verb. Raises MachineError, also when the deadline passes.
+
+        A thread that hangs, as on a dead disk, cannot be ended. It is a daemon thread, so that the process still can
+        end, and while it hangs no second one begins the same reading.
+        """
+        name, permit = type(verb).__name__, self._reading.get(type(verb))
+        if permit is not None and not permit.acquire(blocking=False):
+            raise MachineError(f"The last {name} has not ended yet.")
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        work = partial(self._work, verb, permit or self._room, permit is None, future)
+        threading.Thread(target=work, name=f"hands-{name}", daemon=True).start()
         try:
             async with asyncio.timeout(self._deadline):
-                return await loop.run_in_executor(self._threads, self._perform, verb)
+                return await future
         except TimeoutError as wrong:
-            raise MachineError(f"{type(verb).__name__} took longer than {self._deadline:.0f} s.") from wrong
+            raise MachineError(f"{name} took longer than {self._deadline:.0f} s.") from wrong
 
     def close(self) -> None:
-        """Begin no further verb; one that is under way is left to end."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        """Begin no further verb; one that is under way is left alone."""
+        self._closed = True
+
+    def _work(self, verb: Any, permit: Any, wait: bool, future: asyncio.Future[Any]) -> None:
+        if wait:
+            permit.acquire()
+        try:
+            answer, wrong = (None, MachineError("The agent is ending.")) if self._closed else self._try(verb)
+        finally:
+            permit.release()
+        with contextlib.suppress(RuntimeError):  # the loop has been closed meanwhile
+            future.get_loop().call_soon_threadsafe(_settle, future, answer, wrong)
+
+    def _try(self, verb: Any) -> tuple[Any, Exception | None]:
+        try:
+            return self._perform(verb), None
+        except Exception as wrong:  # noqa: BLE001  not handled here: carried over to whoever awaits the answer
+            return None, wrong
+
+
+def _settle(future: asyncio.Future[Any], answer: Any, wrong: Exception | None) -> None:
+    if future.done():
+        return
+    if wrong is not None:
+        future.set_exception(wrong)
+    else:
+        future.set_result(answer)

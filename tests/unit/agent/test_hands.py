@@ -1,6 +1,7 @@
 """Hands: verbs leave the loop, and come back in time or not at all."""
 
 import asyncio
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,8 @@ import pytest
 
 from nanny_ops.agent.hands import InProcess
 from nanny_ops.errors import DiskFull, MachineError
-from nanny_ops.machine.verbs import LookJob
+from nanny_ops.machine.run import run
+from nanny_ops.machine.verbs import LookJob, ReadMetrics
 
 
 def test_a_verb_is_carried_out_in_a_thread_with_the_jobs_directory(tmp_path: Path) -> None:
@@ -46,3 +48,40 @@ def test_a_verb_has_a_deadline(tmp_path: Path) -> None:
         asyncio.run(hands.do(LookJob(job_id="a")))
     release.set()
     hands.close()
+
+
+def test_a_reading_that_hangs_takes_no_second_thread_and_no_job_waits_for_it(tmp_path: Path) -> None:
+    release = threading.Event()
+    hung: list[Any] = []
+
+    def perform(verb: Any, *, jobs_dir: Path) -> str:
+        if isinstance(verb, ReadMetrics):
+            hung.append(verb)
+            release.wait(10)
+        return "answer"
+
+    hands = InProcess(perform, jobs_dir=tmp_path, deadline=0.05)
+
+    async def go() -> None:
+        for _ in range(6):
+            with pytest.raises(MachineError):
+                await hands.do(ReadMetrics())
+        assert await hands.do(LookJob(job_id="a")) == "answer"
+
+    asyncio.run(go())
+    assert len(hung) == 1
+    release.set()
+    hands.close()
+
+
+def test_a_verb_that_hangs_does_not_keep_the_process_from_ending(tmp_path: Path) -> None:
+    program = (
+        "import asyncio, time, pathlib\n"
+        "from nanny_ops.agent.hands import InProcess\n"
+        "from nanny_ops.errors import MachineError\n"
+        "from nanny_ops.machine.verbs import ReadMetrics\n"
+        "hands = InProcess(lambda verb, *, jobs_dir: time.sleep(30), jobs_dir=pathlib.Path('.'), deadline=0.05)\n"
+        "try:\n    asyncio.run(hands.do(ReadMetrics()))\nexcept MachineError:\n    hands.close()\n"
+    )
+    done = run([sys.executable, "-c", program], timeout=10)
+    assert (done.exit_code, done.timed_out, done.stderr) == (0, False, b"")
