@@ -1,6 +1,7 @@
 """One order after the other per target: write it down, acknowledge it, carry it out once, deliver what it came to."""
 
 import asyncio
+import contextlib
 import logging
 import re
 from collections import defaultdict
@@ -23,6 +24,9 @@ ROOM = 4
 #: Surprises after which a begun order is reported as the agent's own failure.
 SURPRISES = 5
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+#: Answers to an acknowledgement after which the order is dropped, if they come with the control plane's own word for
+#: it; whatever a proxy in between says, the order waits.
+_GONE = frozenset({403, 404, 409, 410, 422})
 #: Those that may have a running job take their target first after a restart.
 _FIRST = (State.STARTED, State.BEGINNING)
 
@@ -52,7 +56,7 @@ class Worker:
         order = self._read(topic, record)
         if order is None:
             return
-        status = record.get("status", Status.PENDING)
+        status = str(record.get("status", Status.PENDING))
         if status == Status.CANCELLED:
             self._cancel(order.id)
         elif action == "create" or status in {Status.PENDING, Status.DELIVERED, Status.RUNNING}:
@@ -155,7 +159,8 @@ class Worker:
             if operation.acknowledged and order.state is State.RECEIVED:
                 await desk.acknowledge()
                 order = replace(order, state=State.ACKED)
-            async with self._targets[operation.target(order)], self._room:
+            room = self._room if operation.acknowledged else contextlib.nullcontext()
+            async with self._targets[operation.target(order)], room:
                 finding = await operation.carry_out(order, desk)
         except Refused as refusal:
             finding = refusal.finding
@@ -237,7 +242,7 @@ class _Desk:
         try:
             answer = (await self._client.request("POST", self._path, body=Ack(state=state))).read(AckAnswer)
         except Rejected as wrong:
-            if wrong.details.get("status") in {200, 401}:
+            if wrong.details.get("status") not in _GONE or not wrong.details.get("error"):
                 raise
             raise Withdrawn(wrong.message) from wrong
         if not answer.proceed:

@@ -4,7 +4,7 @@ import hashlib
 import hmac
 import logging
 import shlex
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import ClassVar
 from urllib.parse import quote
@@ -33,6 +33,8 @@ PATIENCE = 30
 SHORT = 256 * 1024
 REASON_CAP, PACKAGES_CAP = 4096, 50_000
 
+#: Refusals that a smaller result may escape.
+_TRIMMABLE = frozenset({400, 413, 422})
 _OVER = frozenset({JobPhase.DONE, JobPhase.LOST, JobPhase.ABSENT})
 
 
@@ -78,7 +80,7 @@ class Patch:
             script=script,
             sha256=sha256,
             argv=argv,
-            timeout_seconds=min(max(1, record.timeout_seconds), LONGEST_TIMEOUT),
+            timeout_seconds=_timeout(record),
             dry_run=record.mode == "dry-run",
             output_cap=OUTPUT_CAP,
         )
@@ -91,6 +93,8 @@ class Patch:
         except ForeignHost as wrong:
             raise Refused(Outcome.REFUSED, wrong.message) from wrong
         except (Rejected, TooLarge) as wrong:
+            if wrong.details.get("status") == 401:
+                raise
             unknown = wrong.details.get("status") in {404, 410}
             raise Refused(Outcome.SCRIPT_UNKNOWN if unknown else Outcome.REFUSED, wrong.message) from wrong
         found = hashlib.sha256(script).hexdigest()
@@ -111,7 +115,7 @@ class Patch:
 
     async def _follow(self, record: PatchRecord, state: JobState, desk: Desk) -> Finding:
         feed, told_to_stop = OutputFeed(self._client, record.id), False
-        for look in range(int((record.timeout_seconds + GRACE) / POLL)):
+        for look in range(int((_timeout(record) + GRACE) / POLL)):
             if state.phase in _OVER:
                 return _finding(state)
             if state.phase is JobPhase.READY and look > PATIENCE:
@@ -131,13 +135,25 @@ class Patch:
         return look % ASK_EVERY == ASK_EVERY - 1 and not await desk.still_wanted()
 
     async def deliver(self, order: Order, finding: Finding) -> None:
-        """Upload the result; outputs that are too large are sent in part. Raises Rejected, Unreachable."""
+        """Upload the result; what is too large is sent in part. Raises Rejected, Unreachable.
+
+        A result that is still refused, be it by a proxy with a smaller limit, arrives without its outputs and packages:
+        what the order came to is never lost over them.
+        """
         try:
             await self._upload(order, finding, cap=0)
         except Rejected as wrong:
-            if wrong.details.get("status") != 413:
+            if wrong.details.get("status") not in _TRIMMABLE:
                 raise
+            log.warning("event=result_trimmed operation=%s reason=%r", order.id, wrong.message)
+        else:
+            return
+        try:
             await self._upload(order, finding, cap=SHORT)
+        except Rejected as wrong:
+            if wrong.details.get("status") not in _TRIMMABLE:
+                raise
+            await self._upload(order, _bare(finding, wrong), cap=SHORT)
 
     async def _upload(self, order: Order, finding: Finding, *, cap: int) -> None:
         metadata = msgspec.json.encode(self._metadata(order, finding, cut=bool(cap)))
@@ -172,6 +188,16 @@ def _record(order: Order) -> PatchRecord:
         return msgspec.convert(order.record, PatchRecord)
     except msgspec.ValidationError as wrong:
         raise Refused(Outcome.REFUSED, f"The order cannot be understood: {wrong}") from wrong
+
+
+def _timeout(record: PatchRecord) -> int:
+    return min(max(1, record.timeout_seconds), LONGEST_TIMEOUT)
+
+
+def _bare(finding: Finding, wrong: Rejected) -> Finding:
+    lost = f" [{len(finding.packages)} packages and the outputs were refused: {wrong.message[:300]}]"
+    reason = finding.reason[: REASON_CAP - len(lost)] + lost
+    return replace(finding, reason=reason, packages=[], stdout_path="", stderr_path="")
 
 
 def _vmid(record: PatchRecord) -> int | None:

@@ -371,3 +371,46 @@ def test_a_revoked_agent_asks_nothing_more(house: House) -> None:
     assert len(house.plane.requests) == 1
     assert house.equipment.client.refused.is_set()
     assert isinstance(house.plane.seen[0], httpx.Request)
+
+
+@pytest.mark.parametrize("status", [403, 404, 502])
+def test_a_stranger_in_between_cannot_drop_an_order(house: House, status: int) -> None:
+    """A proxy that knows no such page, or forbids one, does not speak for the control plane."""
+    house.plane.add(patch_record())
+    house.plane.rules.append(lambda _request: httpx.Response(status, content=b"<html>nginx</html>"))
+    house.run(patch_record())
+    assert house.state() is State.RECEIVED
+    house.plane.rules.clear()
+    house.run()
+    assert house.state() is State.DELIVERED
+    assert house.hands.starts["op-1"] == 1
+
+
+@pytest.mark.parametrize("status", [[], {}, None, 7])
+def test_a_status_of_nonsense_harms_nobody(house: House, status: Any) -> None:
+    async def go() -> None:
+        worker = Worker(house.equipment, house.spool)
+        worker.submit("record", "update", patch_record(status=status))
+        await worker.idle()
+
+    asyncio.run(go())
+    assert house.state() is None
+
+
+def test_declining_an_investigation_waits_for_no_patch(house: House) -> None:
+    async def go() -> None:
+        worker = Worker(house.equipment, house.spool, room=1)
+        house.hands.looks = 10**9
+        patch = house.plane.add(patch_record(timeout_seconds=86_400))
+        worker.submit("record", "create", dict(patch))
+        while not house.hands.starts:
+            await asyncio.sleep(0)
+        record = {"id": "inv-1", "agent_id": "agent-1", "user_prompt": "why?", "status": "pending"}
+        house.plane.add(dict(record))
+        worker.submit("record", "create", record)
+        async with asyncio.timeout(1):
+            while "inv-1" not in house.plane.reports:
+                await asyncio.sleep(0)
+        await worker.close()
+
+    asyncio.run(go())

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from nanny_ops.agent.policy import Policy
 from nanny_ops.errors import DiskFull, MachineError, Rejected, Unreachable
 from nanny_ops.machine.verbs import JobPhase, LookJob, StartScript
 from nanny_ops.protocol.operation import Outcome
+from nanny_ops.protocol.patch import PackageChange
 from tests.fakes.control_plane import SCRIPT, FakeControlPlane, make_equipment, patch_record, refuse
 from tests.fakes.hands import FakeHands, result
 
@@ -267,3 +269,35 @@ def test_a_refused_delivery_is_told(bench: Bench) -> None:
     bench.plane.rules.append(lambda _request: refuse(400))
     with pytest.raises(Rejected):
         bench.do(deliver(Finding(outcome=Outcome.OK)))
+
+
+MANY = Finding(outcome=Outcome.SCRIPT_FAILED, reason="why", packages=[PackageChange(name="a", version="1")])
+
+
+@pytest.mark.parametrize("status", [400, 413, 422])
+def test_an_outcome_arrives_even_if_nothing_else_is_taken(bench: Bench, tmp_path: Path, status: int) -> None:
+    """Whatever the control plane, or a proxy before it, dislikes about a result: that the script failed is told."""
+    out = tmp_path / "out"
+    out.write_text("text")
+
+    def picky(request: httpx.Request) -> httpx.Response | None:
+        return refuse(status) if b"text\r\n" in request.content or b'"name":"a"' in request.content else None
+
+    bench.plane.rules.append(picky)
+    bench.do(deliver(replace(MANY, stdout_path=str(out))))
+    metadata = bench.plane.results["op-1"][0]["metadata"]
+    assert (metadata["outcome"], metadata["package_list"], metadata["stdout_truncated"]) == ("script_failed", [], True)
+    assert metadata["reason"].startswith("why")
+    assert str(status) in metadata["reason"]
+
+
+def test_a_token_trouble_is_no_reason_to_refuse_an_order(bench: Bench) -> None:
+    bench.plane.rules.append(lambda request: refuse(401, "token_expired") if request.method == "GET" else None)
+    with pytest.raises(Rejected):
+        bench.run()
+    assert not bench.hands.starts
+
+
+@pytest.mark.parametrize("seconds", [-5000, 0])
+def test_a_timeout_that_makes_no_sense_is_the_shortest_one(bench: Bench, seconds: int) -> None:
+    assert bench.run(timeout_seconds=seconds).outcome is Outcome.OK
