@@ -46,7 +46,7 @@ class Readings:
             "memory_total": reading.memory_total,
             "disk_usage": reading.disk_usage,
             "load_avg_1": reading.load_avg_1,
-            "body": raw,
+            "body": store.packed(raw),
             "received_at": received,
         }
         described = _description(reading)

@@ -109,6 +109,9 @@ agents = Table(
     Column("created_at", Instant, nullable=False),
     Column("last_seen", Instant),
     Column("revoked_at", Instant),
+    Column("tags", JSON, nullable=False, server_default="[]"),
+    # Of an enrolment by token: the attempt it came from, so that a repeated one finds its agent again.
+    Column("attempt", String(64), unique=True),
     Index("ix_agents_team_id_hostname", "team_id", "hostname"),
 )
 
@@ -125,6 +128,28 @@ refresh_families = Table(
     Column("revoked_at", Instant),
 )
 
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("hash", String(64), nullable=False, unique=True),
+    _team(),
+    Column("name", String(128), nullable=False),
+    Column("created_by", Id, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+    Column("agent_id", Id, ForeignKey("agents.id")),
+    Column("scopes", JSON, nullable=False),
+    Column("ranges", JSON, nullable=False),
+    Column("tags", JSON, nullable=False),
+    Column("max_uses", Integer),
+    Column("uses", Integer, nullable=False),
+    Column("last_used_at", Instant),
+    Column("revoked_at", Instant),
+    Index("ix_tokens_team_id_kind", "team_id", "kind"),
+)
+
 metrics = Table(
     "metrics",
     metadata,
@@ -139,7 +164,6 @@ metrics = Table(
     Column("body", LargeBinary, nullable=False),
     Column("received_at", Instant, nullable=False),
     Index("ix_metrics_received_at", "received_at"),
-    sqlite_with_rowid=False,
 )
 
 clusters = Table(
@@ -216,6 +240,42 @@ scripts = Table(
     Column("families", JSON, nullable=False),
     Column("created_by", Id),
     Column("created_at", Instant, nullable=False),
+)
+
+#: Public keys; ``id`` is made of team and key, so that a key is there once for each team. Without a team it is the
+#: control plane's own and everybody's.
+signing_keys = Table(
+    "signing_keys",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("key_id", Id, nullable=False),
+    Column("team_id", Id, ForeignKey("teams.id"), index=True),
+    Column("public_key", Id, nullable=False),
+    Column("name", String(255), nullable=False),
+    Column("is_control_plane", Boolean, nullable=False),
+    Column("added_at", Instant, nullable=False),
+    Column("added_by", Id),
+    Column("retired_at", Instant),
+)
+
+#: Which key vouches for which.
+signing_key_endorsements = Table(
+    "signing_key_endorsements",
+    metadata,
+    Column("key_pk", Id, ForeignKey("signing_keys.id"), primary_key=True),
+    Column("by_pk", Id, ForeignKey("signing_keys.id"), primary_key=True),
+    Column("signature", String(128), nullable=False),
+    Column("added_at", Instant, nullable=False),
+)
+
+script_signatures = Table(
+    "script_signatures",
+    metadata,
+    Column("script_id", String(128), ForeignKey("scripts.id"), primary_key=True),
+    Column("key_pk", Id, ForeignKey("signing_keys.id"), primary_key=True),
+    Column("signature", String(128), nullable=False),
+    Column("added_at", Instant, nullable=False),
+    Column("added_by", Id),
 )
 
 operations = Table(

@@ -122,7 +122,6 @@ def upgrade() -> None:
         sa.Column("received_at", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(["team_id"], ["teams.id"], name=op.f("fk_metrics_team_id")),
         sa.PrimaryKeyConstraint("agent_id", "at", name=op.f("pk_metrics")),
-        sqlite_with_rowid=False,
     )
     with op.batch_alter_table("metrics", schema=None) as batch_op:
         batch_op.create_index("ix_metrics_received_at", ["received_at"], unique=False)
