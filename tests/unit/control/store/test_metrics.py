@@ -1,5 +1,6 @@
 """Readings are kept small and come back as they came."""
 
+import zlib
 from datetime import datetime
 
 from hypothesis import given
@@ -16,8 +17,6 @@ BODY = b'{"cpu_usage":12.5,' + b'"filesystem_info":[' + b",".join([b'{"device":"
 
 @given(st.binary(max_size=300))
 def test_a_body_is_kept_byte_by_byte(body: bytes) -> None:
-    import zlib
-
     assert zlib.decompress(store.packed(body)) == body
 
 
