@@ -14,12 +14,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+import structlog
 from sqlalchemy import Connection, Engine, Executable, create_engine, event
 from sqlalchemy.exc import DataError, DBAPIError, OperationalError
 
 from nanny_ops.errors import BadRequest, Unavailable
 
 T = TypeVar("T")
+log = structlog.get_logger()
 #: Writes that share one commit at most: bounds the time a caller waits for others.
 GROUP = 512
 READERS = 4
@@ -90,6 +92,7 @@ class Database:
             with self._reading.connect() as connection, connection.begin():
                 return run(Tx(connection))
         except OperationalError as wrong:
+            log.error("database cannot be read", reason=str(wrong.orig))
             raise Unavailable("The database cannot be reached.") from wrong
         except DataError as wrong:
             raise BadRequest(UNSTORABLE) from wrong
@@ -197,7 +200,10 @@ def _one(connection: Connection, work: _Work, run: Callable[[Tx], Any]) -> bool:
 def _translate(wrong: BaseException) -> BaseException:
     if isinstance(wrong, DataError):
         return BadRequest(UNSTORABLE)
-    return Unavailable("The database cannot be written.") if isinstance(wrong, OperationalError | OSError) else wrong
+    if not isinstance(wrong, OperationalError | OSError):
+        return wrong
+    log.error("database cannot be written", reason=str(getattr(wrong, "orig", wrong)))
+    return Unavailable("The database cannot be written.")
 
 
 def _answer(group: list[_Work]) -> None:

@@ -1,15 +1,16 @@
 """The store's promises: answers come after the commit, one bad job costs nobody else anything."""
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import insert, select
 from sqlalchemy.exc import IntegrityError
 
-from nanny_ops.control.store.database import Database, Tx
+from nanny_ops.control.store.database import Database, Tx, sqlite_url
 from nanny_ops.control.store.tables import revoked_tokens
-from nanny_ops.errors import Conflict
+from nanny_ops.errors import Conflict, Unavailable
 
 ADD = insert(revoked_tokens)
 
@@ -82,3 +83,16 @@ async def test_a_caller_that_gives_up_does_not_stop_the_writer(database: Databas
         await waiting
     await database.write(adding("next"))
     assert "next" in await database.read(jtis)
+
+
+async def test_why_the_database_refuses_is_logged_and_not_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    empty = Database(sqlite_url(tmp_path))
+    empty.start()
+    for attempt in (empty.read(jtis), empty.write(adding("one"))):
+        with pytest.raises(Unavailable) as caught:
+            await attempt
+        assert "revoked_tokens" not in caught.value.message
+    empty.close()
+    assert capsys.readouterr().out.count("no such table: revoked_tokens") == 2
