@@ -1,9 +1,10 @@
 """Jobs that survive their agent: one directory each, whose files and lock tell where the job stands.
 
 ``order.json`` and ``script`` arrive together by one rename. A supervisor, a process of its own, holds a lock on
-``lock`` all its life; ``started`` is made by its holder just before the script runs, ``result.json`` by one rename
-before the lock is let go. ``cancel`` is a wish of the agent. Hence: a result means DONE, a held lock means RUNNING, a
-``started`` without either means LOST, and anything else was never begun and may safely be begun again.
+``lock`` all its life; ``started`` is made by its holder just before the script runs, ``session`` just after, and
+``result.json`` by one rename before the lock is let go. ``cancel`` is a wish of the agent. Hence: a result means DONE;
+a held lock means RUNNING, and so does a living session whose supervisor was killed, as nothing else may begin on its
+target; a ``started`` without any of them means LOST; anything else was never begun and may safely be begun again.
 """
 
 import contextlib
@@ -14,6 +15,7 @@ import os
 import re
 import secrets
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -23,7 +25,9 @@ from typing import Any
 
 import nanny_ops
 from nanny_ops.errors import DiskFull, MachineError, ValidationFailed
-from nanny_ops.machine.run import run
+from nanny_ops.machine.run import run, signal_session
+from nanny_ops.machine.session import living
+from nanny_ops.machine.target import choose
 from nanny_ops.machine.verbs import JobPhase, JobResult, JobState, ScriptJob
 from nanny_ops.protocol.patch import PackageChange
 
@@ -78,7 +82,7 @@ def look(jobs_dir: Path, job_id: str) -> JobState:
         return JobState(job_id=job_id, phase=JobPhase.ABSENT)
     if result is not None:
         phase = JobPhase.DONE
-    elif held:
+    elif held or (begun and _orphan(directory) is not None):
         phase = JobPhase.RUNNING
     else:
         phase = JobPhase.LOST if begun else JobPhase.READY
@@ -96,6 +100,7 @@ def cancel(jobs_dir: Path, job_id: str, *, launch: Launch = launch) -> JobState:
     directory = _directory(jobs_dir, job_id)
     if look(jobs_dir, job_id).phase in (JobPhase.READY, JobPhase.RUNNING):
         (directory / "cancel").touch()
+        _end_orphan(directory, job_id)
     return _begin(jobs_dir, job_id, launch)
 
 
@@ -152,6 +157,23 @@ def _directory(jobs_dir: Path, job_id: str) -> Path:
     return jobs_dir / job_id
 
 
+def _orphan(directory: Path) -> int | None:
+    """Return the session of a script that still runs, as far as it is known."""
+    try:
+        return living((directory / "session").read_text())
+    except FileNotFoundError:
+        return None
+
+
+def _end_orphan(directory: Path, job_id: str) -> None:
+    """End a script that has lost the supervisor which would have seen to it."""
+    session = _orphan(directory)
+    if session is None or _is_held(directory):
+        return
+    choose(read_order(directory).vmid, os.environ).halt(job_id)
+    signal_session(session, signal.SIGTERM)
+
+
 def _begin(jobs_dir: Path, job_id: str, launch: Launch) -> JobState:
     state = look(jobs_dir, job_id)
     if state.phase is not JobPhase.READY:
@@ -161,11 +183,13 @@ def _begin(jobs_dir: Path, job_id: str, launch: Launch) -> JobState:
 
 
 def _write_order(jobs_dir: Path, directory: Path, job: ScriptJob) -> None:
-    jobs_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _sweep(jobs_dir)
     draft = jobs_dir / f".new-{job.job_id[:64]}-{secrets.token_hex(4)}"
     order = {key: value for key, value in asdict(job).items() if key != "script"}
     try:
+        if not jobs_dir.exists():
+            jobs_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+            sync(jobs_dir.parent)
+        _sweep(jobs_dir)
         draft.mkdir(mode=0o700)
         _fill(draft, {"script": job.script, "order.json": json.dumps(order).encode(), "reserve": bytes(RESERVE)})
         draft.rename(directory)

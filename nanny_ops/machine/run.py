@@ -86,16 +86,19 @@ def run_to_files(
     env: Mapping[str, str] | None = None,
     cwd: str | None = None,
     grace: float = GRACE,
+    born: Callable[[int], None] = lambda _leader: None,
 ) -> Done:
     """Run a program whose output grows in two files of at most ``cap`` bytes, the last line saying where one was cut.
 
     ``stopping`` is asked every :data:`TICK` seconds; when true the program is ended as at its deadline. ``stdout`` and
-    ``stderr`` of the answer hold the last :data:`TAIL` bytes. A full disk never ends the program. Raises
-    ProgramMissing, and OSError if a file cannot even be created.
+    ``stderr`` of the answer hold the last :data:`TAIL` bytes. ``born`` is told the number of the program's session. A
+    full disk never ends the program. Raises ProgramMissing, and OSError if a file cannot even be created.
     """
     with stdout.open("wb", buffering=0) as one, stderr.open("wb", buffering=0) as two:
         out, err = _File(one, cap), _File(two, cap)
-        end = _Child(argv, out, err, env=env, cwd=cwd).conduct(timeout, grace, stopping)
+        child = _Child(argv, out, err, env=env, cwd=cwd)
+        born(child.process.pid)
+        end = child.conduct(timeout, grace, stopping)
         out.finish()
         err.finish()
     trouble = out.trouble or err.trouble
@@ -172,14 +175,14 @@ class _File:
         self._write(data[:room])
 
     def finish(self) -> None:
-        """Mark the cut, inside the cap."""
-        if not self.truncated:
-            return
+        """Mark the cut, inside the cap, and wait for the disk: a result must never outlive its output."""
         mark = f"\n{TRUNCATION_MARK}\n".encode()
         try:
-            self.file.truncate(max(0, min(self.size, self.cap - len(mark))))
-            self.file.seek(0, os.SEEK_END)
-            self.file.write(mark)
+            if self.truncated:
+                self.file.truncate(max(0, min(self.size, self.cap - len(mark))))
+                self.file.seek(0, os.SEEK_END)
+                self.file.write(mark)
+            os.fsync(self.file.fileno())
         except OSError as wrong:
             self.trouble = self.trouble or wrong
 
@@ -334,6 +337,7 @@ def _start(
             env=None if env is None else dict(env),
             cwd=cwd,
             start_new_session=True,
+            umask=0o022,  # a hardened unit has 0077, with which packages would be unpacked for root alone
             bufsize=0,
         )
     except (FileNotFoundError, NotADirectoryError, PermissionError) as wrong:

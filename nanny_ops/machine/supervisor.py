@@ -1,5 +1,6 @@
 """The process that runs one job's script and outlives the agent: ``python -m nanny_ops.machine.supervisor FOLDER``."""
 
+import contextlib
 import hashlib
 import os
 import sys
@@ -10,9 +11,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from nanny_ops.errors import MachineError
 from nanny_ops.machine.job import BUSY, read_order, supervised, sync, write_result
-from nanny_ops.machine.packages.result import parse
+from nanny_ops.machine.packages.result import parse, plain
 from nanny_ops.machine.run import Done, daemonize, run_to_files
+from nanny_ops.machine.session import mark
 from nanny_ops.machine.shebang import parse as parse_shebang
 from nanny_ops.machine.target import Call, Problem, Target, choose
 from nanny_ops.machine.verbs import JobResult, ScriptJob
@@ -109,13 +112,16 @@ class Supervisor:
             if problem.outcome not in _UNREACHABLE:
                 target.unstage(call)
             return problem.outcome, problem.reason, None
-        stopping = Cancel(self.directory / "cancel", lambda: target.halt(call), needs_halt)
+        stopping = Cancel(self.directory / "cancel", lambda: target.halt(call.job_id), needs_halt)
         done = self._run(target, call, cap, stopping)
         outcome, reason = _judge(done, call.timeout, stopping.wished, lambda: target.explain(done))
-        if outcome in (Outcome.TIMED_OUT, Outcome.CANCELLED):
-            target.halt(call)
-        if outcome not in _UNREACHABLE:
-            target.unstage(call)
+        try:
+            if outcome in (Outcome.TIMED_OUT, Outcome.CANCELLED):
+                target.halt(call.job_id)
+            if outcome not in _UNREACHABLE:
+                target.unstage(call)
+        except (OSError, MachineError) as wrong:  # what the script came to matters more than what it leaves behind
+            self._log(wrong)
         return outcome, reason, done
 
     def _run(self, target: Target, call: Call, cap: int, stopping: Cancel) -> Done:
@@ -123,6 +129,7 @@ class Supervisor:
         sync(self.directory)
         return run_to_files(
             target.argv(call),
+            born=self._remember,
             timeout=target.deadline(call),
             stdout=self.directory / "stdout",
             stderr=self.directory / "stderr",
@@ -132,9 +139,19 @@ class Supervisor:
             cwd="/",
         )
 
+    def _remember(self, leader: int) -> None:
+        """Write down which session runs the script, for a look after this process was killed."""
+        try:
+            (self.directory / "session").write_text(mark(leader))
+        except OSError as wrong:  # the script runs by now, and goes on
+            self._log(wrong)
+
+    def _log(self, wrong: BaseException) -> None:
+        with contextlib.suppress(OSError), (self.directory / "supervisor.log").open("a") as file:
+            file.writelines(traceback.format_exception(wrong))
+
     def confess(self, wrong: BaseException) -> None:
-        """Write down that this process itself broke, with its trace beside the result."""
-        (self.directory / "supervisor.log").write_text("".join(traceback.format_exception(wrong)))
+        """Write down that this process itself broke; its trace comes second, where there is room."""
         now = clock.stamp(self.now())
         reason = f"The supervisor of the job broke: {type(wrong).__name__}: {wrong}"[:1000]
         result = JobResult(
@@ -146,6 +163,7 @@ class Supervisor:
             duration_ms=0,
         )
         write_result(self.directory, result)
+        self._log(wrong)
 
 
 def _judge(done: Done, limit: int, cancelled: bool, explain: Callable[[], Problem | None]) -> tuple[Outcome, str]:
@@ -170,7 +188,7 @@ def _judge(done: Done, limit: int, cancelled: bool, explain: Callable[[], Proble
 
 def _failure(done: Done) -> str:
     lines = [line.strip() for line in done.stderr[-4096:].decode("utf-8", "replace").splitlines() if line.strip()]
-    last = f": {lines[-1][:300]}" if lines else "."
+    last = f": {plain(lines[-1][:300])}" if lines else "."
     return f"The script ended with exit code {_shell_code(done.exit_code)}{last}"
 
 

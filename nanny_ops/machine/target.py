@@ -10,6 +10,7 @@ from typing import Protocol
 
 from nanny_ops.errors import ProgramMissing
 from nanny_ops.machine import guest
+from nanny_ops.machine.packages.result import plain
 from nanny_ops.machine.run import Done, run
 from nanny_ops.machine.shebang import Interpreter
 from nanny_ops.protocol.operation import Outcome
@@ -71,7 +72,7 @@ class Target(Protocol):
     def environment(self) -> Mapping[str, str]:
         """Return the environment of what is started here."""
 
-    def halt(self, call: Call, /) -> None:
+    def halt(self, job_id: str, /) -> None:
         """End the script and its children where ending our own process does not."""
 
     def explain(self, done: Done, /) -> Problem | None:
@@ -110,7 +111,7 @@ class Here:
         more = [folder for folder in STANDARD_PATH.split(":") if folder not in own]
         return {**SCRIPT_ENVIRONMENT, "PATH": ":".join(own + more)}
 
-    def halt(self, call: Call) -> None:
+    def halt(self, job_id: str) -> None:
         """Do nothing: ending our own process has ended its session."""
 
     def explain(self, done: Done) -> Problem | None:
@@ -151,9 +152,9 @@ class Lxc:
         """Return pct's own environment; the script gets a clean one in the container."""
         return self.environ
 
-    def halt(self, call: Call) -> None:
+    def halt(self, job_id: str) -> None:
         """End the script's whole session inside the container; ending ``pct exec`` does not."""
-        self._errand(*self._exec("sh", "-c", guest.HALT, "sh", folder(call.job_id)))
+        self._errand(*self._exec("sh", "-c", guest.HALT, "sh", folder(job_id)))
 
     def explain(self, done: Done) -> Problem | None:
         """Tell a container that stopped, vanished or froze from a script that failed."""
@@ -165,8 +166,8 @@ class Lxc:
         if done.exit_code is not None and 0 <= done.exit_code < 126:
             return None
         status = self._errand("pct", "status", str(self.vmid))
-        if status.exit_code == 0 and b"stopped" not in status.stdout:
-            return None
+        if status.timed_out or (status.exit_code == 0 and b"stopped" not in status.stdout):
+            return None  # a cluster file system that hangs says nothing about the container
         state = "was stopped" if status.exit_code == 0 else "left this node"
         return Problem(Outcome.TARGET_LOST, f"Container {self.vmid} {state} while the script ran.")
 
@@ -195,7 +196,7 @@ class Lxc:
             return problem
         answers = _answers(done.stdout)
         if "lacks" in answers:
-            return Problem(Outcome.UNSUPPORTED, f"Container {self.vmid} lacks the program {answers['lacks']}.")
+            return Problem(Outcome.UNSUPPORTED, f"Container {self.vmid} lacks the program {plain(answers['lacks'])}.")
         if answers.get("sha256") != call.sha256:
             return Problem(
                 Outcome.CHECKSUM_MISMATCH,
@@ -215,7 +216,7 @@ class Lxc:
         if _DISK_FULL in said:
             return Problem(Outcome.DISK_FULL, f"Container {self.vmid} has no space left in /var/tmp.")
         return self._pct_says(said) or Problem(
-            Outcome.AGENT_ERROR, f"In container {self.vmid} {what} (exit code {done.exit_code}): {said[:300]}"
+            Outcome.AGENT_ERROR, f"In container {self.vmid} {what} (exit code {done.exit_code}): {plain(said[:300])}"
         )
 
     def _pct_says(self, said: str) -> Problem | None:
@@ -251,5 +252,9 @@ def interpreter_missing(name: str, where: str) -> Problem:
 
 
 def choose(vmid: int | None, environ: Mapping[str, str]) -> Target:
-    """Return the target of an order; ``environ`` is the supervisor's own environment."""
-    return Here(environ.get("PATH", os.defpath)) if vmid is None else Lxc(vmid, environ)
+    """Return the target of an order; ``environ`` is the supervisor's own environment.
+
+    pct hands its own environment on to the container, whose root may read it: of ours it gets the PATH and no more.
+    """
+    path = environ.get("PATH", os.defpath)
+    return Here(path) if vmid is None else Lxc(vmid, {"PATH": path, "LC_ALL": "C"})

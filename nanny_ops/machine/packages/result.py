@@ -1,6 +1,7 @@
 """What a patch script's output means: the package list on its last JSON line."""
 
 import json
+import re
 from typing import Any
 
 from nanny_ops.protocol.patch import PackageChange
@@ -9,6 +10,8 @@ from nanny_ops.protocol.patch import PackageChange
 OLD_MARKER = "=== JSON Output (for UI parsing) ==="
 #: More would be refused by the control plane.
 MOST_PACKAGES = 50_000
+#: Control characters, which drive terminals, and halves of surrogate pairs.
+_UNFIT = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _LONGEST = {"name": 255, "version": 255, "old_version": 255, "action": 64, "repository": 255}
 
 
@@ -23,6 +26,11 @@ def parse(stdout: bytes) -> list[PackageChange]:
     if len(entries) > MOST_PACKAGES:
         raise ValueError(f"The script names {len(entries)} packages; at most {MOST_PACKAGES} are believed.")
     return [_package(entry) for entry in entries]
+
+
+def plain(text: str) -> str:
+    """Return a text that a container's own words have been taken into, fit for a terminal and for any database."""
+    return _UNFIT.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def _last_list(text: str) -> list[Any]:
@@ -84,6 +92,6 @@ def _field(entry: dict[str, Any], key: str) -> str:
         return ""
     if not isinstance(value, str) or len(value) > _LONGEST[key]:
         raise ValueError(f"A package's '{key}' is not a text of at most {_LONGEST[key]} characters.")
-    if any("\ud800" <= letter <= "\udfff" for letter in value):
-        raise ValueError(f"A package's '{key}' is not valid Unicode.")
+    if plain(value) != value:
+        raise ValueError(f"A package's '{key}' holds control characters or is not valid Unicode.")
     return value

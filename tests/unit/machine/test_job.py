@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import pickle
+import shutil
 import signal
 import sys
 import threading
@@ -16,8 +17,10 @@ import pytest
 from nanny_ops.errors import DiskFull, MachineError, ValidationFailed
 from nanny_ops.machine import job as jobs
 from nanny_ops.machine.run import run
+from nanny_ops.machine.target import folder
 from nanny_ops.machine.verbs import JobPhase, JobResult, ScriptJob
 from nanny_ops.protocol.patch import PackageChange
+from tests.unit.machine.fake_pct import FakePct
 
 LIST = b'echo \'[{"name":"a","version":"2","old_version":"1","action":"upgrade"}]\'\n'
 
@@ -155,12 +158,41 @@ def test_a_killed_supervisor_leaves_a_lost_job_that_is_never_rerun(tmp_path):
     script = int(wait_file(count))
     (supervisor,) = supervisors(tmp_path / "jobs")
     os.kill(supervisor, signal.SIGKILL)
+    time.sleep(0.2)
+    assert jobs.look(tmp_path / "jobs", "op-1").phase is JobPhase.RUNNING, "its script still works on the target"
+    assert jobs.start(tmp_path / "jobs", order).phase is JobPhase.RUNNING
+    assert jobs.forget(tmp_path / "jobs", "op-1").phase is JobPhase.RUNNING
+    os.kill(script, signal.SIGKILL)
     wait_for(tmp_path / "jobs", JobPhase.LOST)
     assert jobs.start(tmp_path / "jobs", order).phase is JobPhase.LOST
     assert jobs.cancel(tmp_path / "jobs", "op-1").phase is JobPhase.LOST
     assert len(count.read_text().split()) == 1
-    os.kill(script, signal.SIGKILL)
     assert jobs.forget(tmp_path / "jobs", "op-1").phase is JobPhase.ABSENT
+
+
+@pytest.mark.parametrize("vmid", [None, 101])
+def test_a_cancel_reaches_a_script_that_has_lost_its_supervisor(tmp_path, monkeypatch, vmid):
+    pct = FakePct(tmp_path)
+    pct.container(101, "running")
+    monkeypatch.setenv("PATH", pct.environ["PATH"])
+    note = tmp_path / "note"
+    job_id = f"orphan-{tmp_path.name}"
+    order = make(f"echo $$ >{note}; exec sleep 60\n".encode(), job_id=job_id, vmid=vmid)
+    jobs.start(tmp_path / "jobs", order)
+    script = int(wait_file(note))
+    (supervisor,) = supervisors(tmp_path / "jobs")
+    os.kill(supervisor, signal.SIGKILL)
+    time.sleep(0.2)
+    assert jobs.look(tmp_path / "jobs", job_id).phase is JobPhase.RUNNING
+    jobs.cancel(tmp_path / "jobs", job_id)
+    end = time.monotonic() + 10
+    while jobs.look(tmp_path / "jobs", job_id).phase is JobPhase.RUNNING:
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    assert jobs.look(tmp_path / "jobs", job_id).phase is JobPhase.LOST
+    stat = Path(f"/proc/{script}/stat")
+    assert not stat.exists() or b") Z" in stat.read_bytes()
+    shutil.rmtree(folder(job_id), ignore_errors=True)
 
 
 def test_a_job_whose_supervisor_never_came_is_ready_and_begins_when_asked_again(tmp_path):

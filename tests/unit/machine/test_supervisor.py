@@ -1,6 +1,7 @@
 """Every way a run can end has a name, on the host and in a container."""
 
 import hashlib
+import os
 import threading
 import time
 from datetime import UTC, datetime
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from nanny_ops.errors import ProgramMissing
 from nanny_ops.machine import job as jobs
 from nanny_ops.machine.shebang import Interpreter
 from nanny_ops.machine.supervisor import HALT_TRIES, Cancel, Supervisor
@@ -219,3 +221,58 @@ def gone(pid: int) -> bool:
             return True
         time.sleep(0.02)
     return False
+
+
+class Careless:
+    """A container whose pct vanishes while its script runs, as when Proxmox VE itself is upgraded."""
+
+    def __init__(self, target):
+        self.target = target
+
+    def __getattr__(self, name):
+        return getattr(self.target, name)
+
+    def unstage(self, call):
+        self.target.unstage(call)
+        raise ProgramMissing
+
+
+def test_a_clean_up_that_fails_does_not_cost_the_outcome(tmp_path, pct):
+    order = make(tmp_path, f"echo '{LIST}'", vmid=101)
+    jobs.start(tmp_path / "jobs", order, launch=lambda _: None)
+    directory = tmp_path / "jobs" / order.job_id
+    with jobs.supervised(directory):
+        Supervisor(directory, pct.environ, choose=lambda *given: Careless(choose(*given))).supervise()
+    result = jobs.look(tmp_path / "jobs", order.job_id).result
+    assert result is not None
+    assert (result.outcome, [package.name for package in result.packages]) == ("ok", ["a"])
+    assert "ProgramMissing" in (directory / "supervisor.log").read_text()
+
+
+def test_a_broken_supervisor_leaves_a_result_though_its_trace_cannot_be_written(tmp_path, pct):
+    order = make(tmp_path, "echo '[]'")
+    jobs.start(tmp_path / "jobs", order, launch=lambda _: None)
+    directory = tmp_path / "jobs" / order.job_id
+    (directory / "supervisor.log").mkdir()
+    Supervisor(directory, pct.environ).confess(RuntimeError("boom"))
+    result = jobs.look(tmp_path / "jobs", order.job_id).result
+    assert result is not None
+    assert "boom" in result.reason
+
+
+def test_a_reason_taken_from_a_script_is_plain_text(tmp_path, pct):
+    result = supervise(tmp_path, pct, "printf '\\033[2Jowned\\000x\\n' >&2; exit 1", vmid=101)
+    assert result.outcome == "script_failed"
+    assert result.reason.isprintable()
+    assert "owned" in result.reason
+
+
+@pytest.mark.parametrize("vmid", TARGETS)
+def test_the_agents_umask_does_not_reach_a_script(tmp_path, pct, vmid):
+    before = os.umask(0o077)
+    try:
+        supervise(tmp_path, pct, "umask >&2; echo '[]'", vmid=vmid)
+    finally:
+        os.umask(before)
+    said = (tmp_path / "jobs" / f"sup-{tmp_path.name}" / "stderr").read_text()
+    assert said.strip() == "0022"

@@ -214,3 +214,31 @@ def test_an_ordinary_failure_costs_no_further_call():
 def test_a_script_that_quotes_pct_is_not_believed():
     problem, _ = explain(2, b"trying...\ncontainer '101' not running!\n", stdout=b"status: running\n")
     assert problem is None
+
+
+def test_nothing_of_the_agents_environment_reaches_a_container(tmp_path, pct):
+    """The root of a container may read what its programs are given, before anything could clear it."""
+    spy = pct.bin / "pct"
+    spy.write_text(f"#!/bin/sh\nenv >>{tmp_path}/seen\n" + spy.read_text())
+    environ = {**pct.environ, "HTTPS_PROXY": "http://user:hunter2@proxy", "AWS_SECRET": "hunter2"}
+    target = choose(101, environ)
+    target.stage(make_call(tmp_path))
+    run(target.argv(make_call(tmp_path)), timeout=20, env=target.environment())
+    target.unstage(make_call(tmp_path))
+    seen = (tmp_path / "seen").read_text()
+    assert "hunter2" not in seen
+    assert "LC_ALL=C\n" in seen, "the texts of a full disk are recognised in English only"
+
+
+def test_a_node_that_does_not_answer_says_nothing_about_the_container():
+    runner, _ = pretend(exit_code=-9, timed_out=True)
+    killed = Done(argv=("pct",), exit_code=137, stdout=b"", stderr=b"")
+    assert Lxc(101, {}, run=runner).explain(killed) is None
+
+
+def test_a_containers_words_cannot_drive_a_terminal(tmp_path):
+    runner, _ = pretend(exit_code=1, stderr=b"\x1b[2J\x1b]0;owned\x07 mkdir: no\x00")
+    problem = Lxc(101, {}, run=runner).stage(make_call(tmp_path))
+    assert problem is not None
+    assert problem.reason.isprintable()
+    assert "owned" in problem.reason

@@ -67,11 +67,11 @@ def test_garbage_is_refused(text):
         parse(text.encode())
 
 
-names = st.text(st.characters(codec="utf-8"), min_size=1, max_size=40)
+names = st.text(st.characters(codec="utf-8", exclude_categories=["Cc"]), min_size=1, max_size=40)
 package = st.builds(
     PackageChange,
     name=names,
-    version=st.text(st.characters(codec="utf-8"), max_size=20),
+    version=st.text(st.characters(codec="utf-8", exclude_categories=["Cc"]), max_size=20),
     old_version=st.text(max_size=20, alphabet="0123456789.~:-+"),
     action=st.sampled_from(["upgrade", "install", "remove"]),
     security=st.sampled_from([None, True, False]),
@@ -100,3 +100,9 @@ def test_bytes_give_packages_or_a_sentence(data):
         assert found.endswith(".")
     else:
         assert all(isinstance(each, PackageChange) for each in found)
+
+
+@pytest.mark.parametrize("sign", ["\0", "\x1b", "\x9b", "\n"])
+def test_control_characters_are_no_part_of_a_package(sign):
+    with pytest.raises(ValueError, match="control characters"):
+        parse(json.dumps([{"name": "a", "version": f"1{sign}"}]).encode())
