@@ -91,10 +91,10 @@ class Courier:
         try:
             self._spool.superseded(subjects)
         except SpoolError as wrong:  # an older report may follow the newer one, until the next cycle mends that
-            log.error("event=readings_not_forgotten reason=%r", wrong.message)  # noqa: TRY400
+            log.error("event=readings_not_forgotten reason=%r", wrong.message)
 
     def _keep(self, readings: list[Reading]) -> None:
         try:
             self._spool.keep(readings)
         except SpoolError as wrong:
-            log.error("event=readings_lost count=%d reason=%r", len(readings), wrong.message)  # noqa: TRY400
+            log.error("event=readings_lost count=%d reason=%r", len(readings), wrong.message)

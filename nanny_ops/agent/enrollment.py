@@ -240,7 +240,7 @@ class Tokens:
         try:
             self._store.renew(fresh)
         except SpoolError as wrong:
-            log.error("event=token_not_kept reason=%r", wrong.message)  # noqa: TRY400
+            log.error("event=token_not_kept reason=%r", wrong.message)
             return replace(fresh, refresh_token=self._current.refresh_token)
         return fresh
 

@@ -98,7 +98,7 @@ class Worker:
             new = self._spool.accept(order)
             known = None if new else self._spool.find(order.id)
         except SpoolError as wrong:
-            log.error("event=order_refused operation=%s reason=%r", order.id, wrong.message)  # noqa: TRY400
+            log.error("event=order_refused operation=%s reason=%r", order.id, wrong.message)
             self._begin(order.id, self._turn_away(order, wrong))
             return
         if known is not None and known.state in ENDED:
@@ -142,7 +142,7 @@ class Worker:
             if order.state in {State.RECEIVED, State.ACKED} or self._surprises[order_id] >= SURPRISES:
                 self._spool.finish(order_id, Finding(outcome=Outcome.AGENT_ERROR, reason=reason))
         except SpoolError as also:
-            log.error("event=not_written operation=%s reason=%r", order_id, also.message)  # noqa: TRY400
+            log.error("event=not_written operation=%s reason=%r", order_id, also.message)
 
     async def _carry(self, order_id: str) -> None:
         order = self._spool.find(order_id)
@@ -171,7 +171,7 @@ class Worker:
         try:
             self._spool.finish(order.id, finding)
         except SpoolError as wrong:  # the result is delivered from memory; what the job left is still on disk
-            log.error("event=result_not_kept operation=%s reason=%r", order.id, wrong.message)  # noqa: TRY400
+            log.error("event=result_not_kept operation=%s reason=%r", order.id, wrong.message)
         return finding
 
     async def _deliver(self, order: Order, operation: Operation, finding: Finding) -> None:
@@ -180,7 +180,7 @@ class Worker:
         except Rejected as wrong:
             if wrong.details.get("status") == 401:
                 raise
-            log.error("event=undeliverable operation=%s reason=%r", order.id, wrong.message)  # noqa: TRY400
+            log.error("event=undeliverable operation=%s reason=%r", order.id, wrong.message)
             self._end(order.id, State.UNDELIVERABLE, wrong.message)
             return
         log.info("event=delivered operation=%s kind=%s outcome=%s", order.id, order.kind, finding.outcome)
@@ -236,7 +236,7 @@ class _Desk:
         try:
             self._spool.move(self._order.id, State.STARTED)
         except SpoolError as wrong:  # the job's own directory says the same
-            log.error("event=not_written operation=%s reason=%r", self._order.id, wrong.message)  # noqa: TRY400
+            log.error("event=not_written operation=%s reason=%r", self._order.id, wrong.message)
 
     async def _ack(self, state: Any) -> None:
         try:
