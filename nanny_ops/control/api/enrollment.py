@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Query, Request
 from fastapi.responses import FileResponse
 
+from nanny_ops.control.api.limit import admit
 from nanny_ops.control.api.state import AsPerson, Control, Peer, person
 from nanny_ops.control.services import enrollment as service
 from nanny_ops.control.services.limit import DEVICE_DECIDE, DEVICE_START
@@ -60,7 +61,7 @@ async def command(
     """Do one step of the device flow, or refresh tokens."""
     match body:
         case DeviceAuthStart():
-            control.limits.hit(DEVICE_START, "device-start", peer)
+            admit(request.scope, control.limits.hit(DEVICE_START, "device-start", peer))
             return await control.database.write(
                 lambda tx: service.start(tx, body, peer, control.public_url, control.clock())
             )
@@ -77,9 +78,11 @@ async def command(
 
 
 @router.get("/api/auth/device", responses={404: {"description": "No agent waits with this user code"}})
-async def describe(user_code: Annotated[str, Query(max_length=32)], who: AsPerson, control: Control) -> dict[str, Any]:
+async def describe(
+    request: Request, user_code: Annotated[str, Query(max_length=32)], who: AsPerson, control: Control
+) -> dict[str, Any]:
     """Show what a code would let in; everything the machine says of itself is marked as claimed."""
-    control.limits.hit(DEVICE_DECIDE, "device-decide", who.id)
+    admit(request.scope, control.limits.hit(DEVICE_DECIDE, "device-decide", who.id))
     return await control.database.read(lambda tx: service.describe(tx, user_code, control.clock()))
 
 
@@ -99,7 +102,7 @@ async def asset(name: str) -> FileResponse:
 
 async def _decide(body: Authorize | Deny, request: Request, control: Control) -> dict[str, Any]:
     who = await person(request)
-    control.limits.hit(DEVICE_DECIDE, "device-decide", who.id)
+    admit(request.scope, control.limits.hit(DEVICE_DECIDE, "device-decide", who.id))
     allow = isinstance(body, Authorize)
     await control.database.write(lambda tx: service.decide(tx, who, body.user_code, allow=allow, now=control.clock()))
     return {"success": True, "message": "Authorized" if allow else "Denied"}

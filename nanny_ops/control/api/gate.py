@@ -65,19 +65,22 @@ class Gate:
 
 
 class _Call:
-    __slots__ = ("_began", "_gate", "_id", "_method", "_send")
+    __slots__ = ("_began", "_gate", "_id", "_method", "_send", "_state")
 
     def __init__(self, gate: Gate, scope: Scope, send: Send) -> None:
         self._began = time.perf_counter()
         self._gate, self._send, self._method = gate, send, scope["method"]
         self._id = os.urandom(16).hex()
-        scope.setdefault("state", {})["request_id"] = self._id
+        self._state = scope.setdefault("state", {})
+        self._state["request_id"] = self._id
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = message["headers"]
             streams = _STREAM in headers
             headers += ((b"x-request-id", self._id.encode()), _VERSION_HEADER)
+            if (quota := self._state.get("quota")) is not None:
+                headers += quota.headers
             seconds = None if streams else time.perf_counter() - self._began
             self._gate.count(self._method, message["status"], seconds)
         await self._send(message)

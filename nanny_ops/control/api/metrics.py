@@ -1,11 +1,13 @@
 """Readings of hosts: taken in from agents, shown to people."""
 
+from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 from starlette.types import Receive, Scope, Send
 
 from nanny_ops.control.api.body import Record, read, read_of
+from nanny_ops.control.api.limit import admit
 from nanny_ops.control.api.state import AsPerson, Control, State, bearer
 from nanny_ops.control.services import agent as agents
 from nanny_ops.control.services import metrics as service
@@ -46,6 +48,7 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
     401: {"description": "No valid token"},
     403: {"description": "A person's token, another agent's reading, or a revoked agent"},
     413: {"description": "More than 1 MiB"},
+    429: {"description": "Too many readings of the last minute, or of an earlier time"},
 }
 UNKNOWN: dict[int | str, dict[str, Any]] = {404: {"description": "No such agent in your teams, or no reading"}}
 Instant = Annotated[str | None, Query(max_length=64, description="ISO 8601", examples=["2026-01-31T02:00:00Z"])]
@@ -76,7 +79,12 @@ async def _take(control: State, authorization: str | None, raw: bytes, scope: Sc
     scope["state"]["principal"] = who
     if not isinstance(who, HostAgent):
         raise Forbidden("This needs an agent's token; the token given is a person's.")
-    await control.readings.take(control.database, who, READING.parse(raw), raw, control.clock())
+    now = control.clock()
+
+    def within_limits(at: datetime) -> None:
+        admit(scope, control.limits.reading(who.id, at.timestamp(), now.timestamp()))
+
+    await control.readings.take(control.database, who, READING.parse(raw), raw, now, within_limits)
 
 
 @router.get("/api/agent/{agent_id}/metrics", responses=UNKNOWN)

@@ -1,13 +1,17 @@
 """Proxmox VE: reports from agents, and what people may look up in them."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 
 from nanny_ops.control.api.body import Record, read_of
-from nanny_ops.control.api.state import AsAgent, AsPerson, Control
+from nanny_ops.control.api.limit import refusal, tell
+from nanny_ops.control.api.state import AsAgent, AsPerson, Control, State
 from nanny_ops.control.services import inventory
 from nanny_ops.control.services import proxmox as service
+from nanny_ops.control.services.principal import HostAgent
 from nanny_ops.control.store.proxmox import GuestFilter
 from nanny_ops.protocol.metrics import Accepted
 from nanny_ops.protocol.proxmox import ClusterReport, LxcReport, NodeReport, QemuReport
@@ -36,6 +40,7 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
     400: {"description": "The body is not JSON, or a field has a wrong value; details name it"},
     403: {"description": "A person's token, or a revoked agent"},
     413: {"description": "More than 1 MiB"},
+    429: {"description": "Told within the last five minutes, and nothing has changed"},
 }
 UNKNOWN: dict[int | str, dict[str, Any]] = {404: {"description": "No such thing in your teams"}}
 Limit = Annotated[int, Query(ge=1, le=500)]
@@ -48,7 +53,8 @@ Gone = Annotated[bool, Query(description="Guests that were destroyed, instead of
 async def take_cluster(request: Request, agent: AsAgent, control: Control) -> Accepted:
     """Take in what an agent says of its cluster; with ``guests``, what is missing there is gone."""
     report, body = CLUSTER.parse_open(await read_of(request))
-    await control.database.write(lambda tx: service.take_cluster(tx, agent, report, body, control.clock()))
+    name = f"{report.cluster_id}/{report.cluster_name}"
+    await _take(request, control, agent, name, partial(service.take_cluster, report=report, body=body))
     return Accepted(message=f"Cluster {report.cluster_name} noted")
 
 
@@ -56,7 +62,7 @@ async def take_cluster(request: Request, agent: AsAgent, control: Control) -> Ac
 async def take_node(request: Request, agent: AsAgent, control: Control) -> Accepted:
     """Take in what an agent says of a node."""
     report, body = NODE.parse_open(await read_of(request))
-    await control.database.write(lambda tx: service.take_node(tx, agent, report, body, control.clock()))
+    await _take(request, control, agent, report.name, partial(service.take_node, report=report, body=body))
     return Accepted(message=f"Node {report.name} noted")
 
 
@@ -64,7 +70,7 @@ async def take_node(request: Request, agent: AsAgent, control: Control) -> Accep
 async def take_lxc(request: Request, agent: AsAgent, control: Control) -> Accepted:
     """Take in what an agent says of a container."""
     report, body = LXC.parse_open(await read_of(request))
-    await control.database.write(lambda tx: service.take_guest(tx, agent, report, body, control.clock()))
+    await _take(request, control, agent, str(report.vmid), partial(service.take_guest, report=report, body=body))
     return Accepted(message=f"Container {report.vmid} noted")
 
 
@@ -72,7 +78,7 @@ async def take_lxc(request: Request, agent: AsAgent, control: Control) -> Accept
 async def take_qemu(request: Request, agent: AsAgent, control: Control) -> Accepted:
     """Take in what an agent says of a virtual machine; disks and nets are further keys of any number."""
     report, body = QEMU.parse_open(await read_of(request))
-    await control.database.write(lambda tx: service.take_guest(tx, agent, report, body, control.clock()))
+    await _take(request, control, agent, str(report.vmid), partial(service.take_guest, report=report, body=body))
     return Accepted(message=f"Virtual machine {report.vmid} noted")
 
 
@@ -140,6 +146,17 @@ async def node(key: str, who: AsPerson, control: Control) -> dict[str, Any]:
 async def guest(key: str, who: AsPerson, control: Control) -> dict[str, Any]:
     """Show one guest, with everything that was reported of it."""
     return await control.database.read(lambda tx: inventory.guest(tx, who, key, control.clock()))
+
+
+async def _take(request: Request, control: State, agent: HostAgent, name: str, take: Callable[..., None]) -> None:
+    """Write a report of the object ``name``; one that comes too soon is refused, unless it tells something new."""
+    now = control.clock()
+    of = (agent.id, request.url.path, name, now.timestamp())
+    quota = control.limits.report(*of)
+    tell(request.scope, quota)
+    too_soon = refusal(quota)
+    await control.database.write(lambda tx: take(tx, agent, now=now, too_soon=too_soon))
+    tell(request.scope, control.limits.reported(*of))
 
 
 def _page(response: Response, found: inventory.Page, limit: int, offset: int) -> dict[str, Any]:

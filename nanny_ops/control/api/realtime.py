@@ -6,9 +6,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Request, Response
 from starlette.types import Receive, Scope, Send
 
+from nanny_ops.control.api.limit import tell
 from nanny_ops.control.api.state import AsAgent, Control, Peer, State, peer_of, session
-from nanny_ops.control.api.streams import StreamResponse, encode
+from nanny_ops.control.api.streams import UNBOUND_LIFETIME, StreamResponse, encode
 from nanny_ops.control.services import realtime as service
+from nanny_ops.control.services.limit import Quota
 from nanny_ops.errors import Forbidden, NotFound, RateLimited, UnknownChannel
 from nanny_ops.protocol.realtime import CHANNELS, Subscribe
 
@@ -47,7 +49,10 @@ async def open_directly(control: State, scope: Scope, receive: Receive, send: Se
 async def _open(request: Request, control: State, peer: str, last_event_id: str | None) -> StreamResponse:
     owner = (await session(request))[0].id if "authorization" in request.headers else None
     if owner is None and control.streams.unbound(peer) >= UNBOUND_PER_PEER:
-        raise RateLimited("Too many streams are open from this address without a subscription.", retry_after=60)
+        tell(request.scope, Quota(UNBOUND_PER_PEER, 0, control.clock().timestamp() + UNBOUND_LIFETIME))
+        raise RateLimited(
+            "Too many streams are open from this address without a subscription.", retry_after=UNBOUND_LIFETIME
+        )
     known = SEQUENCE.fullmatch(last_event_id or "")
     seen = int(known.group()) if known else None
     return StreamResponse(control.streams, control.streams.open(peer, owner, seen))

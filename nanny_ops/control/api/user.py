@@ -2,9 +2,10 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Form
+from fastapi import APIRouter, Form, Request
 from pydantic import BaseModel, Field
 
+from nanny_ops.control.api.limit import admit
 from nanny_ops.control.api.state import AsPerson, AsSession, Control, Peer
 from nanny_ops.control.services import user as service
 from nanny_ops.control.services.limit import LOGIN
@@ -24,9 +25,9 @@ class Credentials(BaseModel):
     "/auth/login",
     responses={401: {"description": "Wrong e-mail or password"}, 429: {"description": "Too many attempts"}},
 )
-async def login(credentials: Credentials, control: Control, peer: Peer) -> dict[str, Any]:
+async def login(request: Request, credentials: Credentials, control: Control, peer: Peer) -> dict[str, Any]:
     """Sign in with e-mail and password; five attempts a minute per address and per account."""
-    user = await _authenticate(control, peer, credentials.email, credentials.password)
+    user = await _authenticate(request, control, peer, credentials.email, credentials.password)
     token = control.sessions.keyring.access_token(user.id, "user", control.clock())
     return {
         "access_token": token,
@@ -40,13 +41,14 @@ async def login(credentials: Credentials, control: Control, peer: Peer) -> dict[
     responses={401: {"description": "Wrong e-mail or password"}, 429: {"description": "Too many attempts"}},
 )
 async def token(
+    request: Request,
     username: Annotated[str, Form(max_length=255)],
     password: Annotated[str, Form(max_length=1024)],
     control: Control,
     peer: Peer,
 ) -> dict[str, str]:
     """Sign in as OAuth 2.0's password flow does; ``username`` is the e-mail."""
-    user = await _authenticate(control, peer, username, password)
+    user = await _authenticate(request, control, peer, username, password)
     issued = control.sessions.keyring.access_token(user.id, "user", control.clock())
     return {"access_token": issued, "token_type": "bearer"}
 
@@ -69,7 +71,7 @@ async def logout(session: AsSession, control: Control) -> dict[str, Any]:
     return {"message": "Successfully logged out", "success": True}
 
 
-async def _authenticate(control: Control, peer: str, email: str, password: str) -> users.User:
-    control.limits.hit(LOGIN, "login-address", peer)
-    control.limits.hit(LOGIN, "login-account", email.lower())
+async def _authenticate(request: Request, control: Control, peer: str, email: str, password: str) -> users.User:
+    admit(request.scope, control.limits.hit(LOGIN, "login-address", peer))
+    admit(request.scope, control.limits.hit(LOGIN, "login-account", email.lower()))
     return await service.authenticate(control.database, email, password)

@@ -1,6 +1,7 @@
 """Readings of hosts: taken in by the thousand, kept as they came, and what they say of the agent itself."""
 
 from collections import OrderedDict
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -28,15 +29,24 @@ class Readings:
         self._known: OrderedDict[str, Description] = OrderedDict()
 
     async def take(
-        self, database: Database, agent: HostAgent, reading: SystemMetrics, raw: bytes, now: datetime
+        self,
+        database: Database,
+        agent: HostAgent,
+        reading: SystemMetrics,
+        raw: bytes,
+        now: datetime,
+        admit: Callable[[datetime], None] = lambda _at: None,
     ) -> None:
         """Write one reading; return after its commit. The same instant twice is written once.
 
-        Raises Forbidden for another agent's reading and ValidationFailed for an impossible instant.
+        Raises Forbidden for another agent's reading, ValidationFailed for an impossible instant, and whatever
+        ``admit`` raises for the reading's instant.
         """
         if reading.agent_id != agent.id:
             raise Forbidden("The reading's agent_id is not the agent whose token was sent.")
-        at, received = micros(_instant(reading.timestamp, now)), micros(now)
+        instant = _instant(reading.timestamp, now)
+        admit(instant)
+        at, received = micros(instant), micros(now)
         row = {
             "agent_id": agent.id,
             "at": at,

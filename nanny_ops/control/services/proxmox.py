@@ -4,6 +4,8 @@ A cluster is known by its id and name within the team; nodes and guests by their
 known by the agent that reports them; when that agent later reports a cluster, its rows move there. A node that was
 enrolled anew comes with a new agent: the new one takes the rows over as soon as the old one is revoked, or has fallen
 silent at the same address, so that nothing is there twice. Two machines that merely share a name are left apart.
+
+A report that comes ``too_soon`` is refused with the error given there, but only if it would change nothing.
 """
 
 import uuid
@@ -16,16 +18,21 @@ from nanny_ops.control.services.principal import HostAgent
 from nanny_ops.control.store import agent as agents
 from nanny_ops.control.store import proxmox as store
 from nanny_ops.control.store.database import Tx
+from nanny_ops.errors import RateLimited
 from nanny_ops.protocol.clock import micros
 from nanny_ops.protocol.proxmox import ClusterReport, LxcReport, NodeReport, QemuReport
 
 Body = dict[str, Any]
 
 
-def take_cluster(tx: Tx, agent: HostAgent, report: ClusterReport, body: Body, now: datetime) -> None:
-    """Write what an agent says of its cluster, and bring what it said before under it."""
+def take_cluster(
+    tx: Tx, agent: HostAgent, report: ClusterReport, body: Body, now: datetime, too_soon: RateLimited | None = None
+) -> None:
+    """Write what an agent says of its cluster, and bring what it said before under it. Raises ``too_soon``."""
     at = _begin(tx, agent, now)
     known = store.known_cluster(tx, agent.team_id, report.cluster_id, report.cluster_name)
+    if too_soon is not None and known is not None and not _is_news(tx, known.body, body, known.id, report.guests):
+        raise too_soon
     cluster = store.Cluster(
         id=known.id if known else f"cluster-{uuid.uuid4()}",
         team_id=agent.team_id,
@@ -46,14 +53,22 @@ def take_cluster(tx: Tx, agent: HostAgent, report: ClusterReport, body: Body, no
         store.keep_only(tx, cluster.id, report.guests, at)
 
 
-def take_node(tx: Tx, agent: HostAgent, report: NodeReport, body: Body, now: datetime) -> None:
-    """Write what an agent says of a node; what an agent cannot know of another node does not erase what is known."""
+def take_node(
+    tx: Tx, agent: HostAgent, report: NodeReport, body: Body, now: datetime, too_soon: RateLimited | None = None
+) -> None:
+    """Write what an agent says of a node; what an agent cannot know of another node does not erase what is known.
+
+    Raises ``too_soon``.
+    """
     at = _begin(tx, agent, now)
     cluster_pk = store.cluster_of(tx, agent.id)
     if cluster_pk is None:
         _take_over(tx, agent, report, now)
     scope = cluster_pk or agent.id
     known = store.known_node(tx, scope, report.name)
+    listed = report.guests if cluster_pk is None else None
+    if too_soon is not None and known is not None and not _is_news(tx, known.body, body, scope, listed):
+        raise too_soon
     node = store.Node(
         id=known.id if known else f"node-{uuid.uuid4()}",
         team_id=agent.team_id,
@@ -69,16 +84,29 @@ def take_node(tx: Tx, agent: HostAgent, report: NodeReport, body: Body, now: dat
         updated_at=at,
     )
     store.put(tx, node, known=known is not None)
-    if report.guests is not None and cluster_pk is None:
-        store.keep_only(tx, scope, report.guests, at)
+    if listed is not None:
+        store.keep_only(tx, scope, listed, at)
 
 
-def take_guest(tx: Tx, agent: HostAgent, report: LxcReport | QemuReport, body: Body, now: datetime) -> None:
-    """Write what an agent says of a guest; on another node than before it has moved, and one that was gone is back."""
+def take_guest(
+    tx: Tx,
+    agent: HostAgent,
+    report: LxcReport | QemuReport,
+    body: Body,
+    now: datetime,
+    too_soon: RateLimited | None = None,
+) -> None:
+    """Write what an agent says of a guest; on another node than before it has moved, and one that was gone is back.
+
+    Raises ``too_soon``.
+    """
     at = _begin(tx, agent, now)
     cluster_pk = store.cluster_of(tx, agent.id)
     fresh = _guest(agent, cluster_pk, report, body, at)
     known = store.known_guest(tx, fresh.scope, report.vmid)
+    told = known is not None and (known.kind, known.body, known.gone_at) == (fresh.kind, body, None)
+    if too_soon is not None and told:
+        raise too_soon
     if known is not None:
         # The number may have been given to a new guest of the other kind: that one did not move, it began.
         same = known.kind == fresh.kind
@@ -121,6 +149,12 @@ def _take_over(tx: Tx, agent: HostAgent, report: NodeReport, now: datetime) -> N
         former = agents.find(tx, scope)
         if former is None or former.status == "revoked" or (is_silent(former, now) and ip == report.ip):
             store.rescope(tx, scope, agent.id, None)
+
+
+def _is_news(tx: Tx, stored: Body, body: Body, scope: str, listed: list[int] | None) -> bool:
+    if stored != _without_guests(body):
+        return True
+    return listed is not None and any(store.strays(tx, scope, listed))
 
 
 def _without_guests(body: Body) -> Body:

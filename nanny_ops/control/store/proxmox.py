@@ -124,15 +124,21 @@ def put(tx: Tx, thing: Cluster | Node | Guest, *, known: bool) -> None:
 
 def keep_only(tx: Tx, scope: str, vmids: Collection[int], now: int) -> None:
     """Mark the guests of a scope that are not listed as gone; a listed one that was gone is back."""
+    lost, back = strays(tx, scope, vmids)
+    for ids, gone_at in ((lost, now), (back, None)):
+        for start in range(0, len(ids), 500):
+            some = guests.c.id.in_(ids[start : start + 500])
+            tx.connection.execute(update(guests).where(some).values(gone_at=gone_at))
+
+
+def strays(tx: Tx, scope: str, vmids: Collection[int]) -> tuple[list[str], list[str]]:
+    """Return the guests of a scope that a complete list says are gone, and those it says are back, by our id."""
     mine = guests.c.scope == scope
     rows = tx.connection.execute(select(guests.c.id, guests.c.vmid, guests.c.gone_at).where(mine)).all()
     listed = set(vmids)
     lost = [row.id for row in rows if row.gone_at is None and row.vmid not in listed]
     back = [row.id for row in rows if row.gone_at is not None and row.vmid in listed]
-    for ids, gone_at in ((lost, now), (back, None)):
-        for start in range(0, len(ids), 500):
-            some = guests.c.id.in_(ids[start : start + 500])
-            tx.connection.execute(update(guests).where(some).values(gone_at=gone_at))
+    return lost, back
 
 
 def standalone_scopes(tx: Tx, team_id: str, node: str, besides: str) -> dict[str, str]:

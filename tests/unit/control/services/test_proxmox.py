@@ -14,6 +14,7 @@ from nanny_ops.control.store import proxmox as store
 from nanny_ops.control.store import team as teams
 from nanny_ops.control.store.database import Database, Tx
 from nanny_ops.control.store.proxmox import Guest, GuestFilter, Node
+from nanny_ops.errors import RateLimited
 from nanny_ops.protocol.clock import micros
 from nanny_ops.protocol.proxmox import ClusterReport, LxcReport, NodeReport, QemuReport
 
@@ -35,12 +36,13 @@ class Fleet:
         self.database.write_now(lambda tx: agents.add(tx, row))
         return HostAgent(name, teams.DEFAULT, hostname)
 
-    def says(self, agent: HostAgent, report: Any, **extra: Any) -> None:
+    def says(self, agent: HostAgent, report: Any, how: dict[str, Any] | None = None, **extra: Any) -> None:
         self.now += timedelta(seconds=1)
         take = {ClusterReport: service.take_cluster, NodeReport: service.take_node}.get(
             type(report), service.take_guest
         )
-        self.database.write_now(lambda tx: take(tx, agent, report, {**asdict(report), **extra}, self.now))
+        body = {**asdict(report), **extra}
+        self.database.write_now(lambda tx: take(tx, agent, report, body, self.now, **(how or {})))
 
     def guests(self, gone: bool | None = None) -> list[Guest]:
         wanted = GuestFilter(gone=gone)
@@ -201,3 +203,34 @@ def test_a_report_is_a_sign_of_life(fleet: Fleet) -> None:
         return found.last_seen if found else None
 
     assert fleet.database.read_now(last_seen) == micros(fleet.now)
+
+
+@pytest.mark.rows("G0-RL-02")
+def test_what_comes_too_soon_is_refused_only_if_it_says_nothing_new(fleet: Fleet) -> None:
+    agent, soon = fleet.enrol("agent-1"), {"too_soon": RateLimited(retry_after=9)}
+    listing = ClusterReport(**{**asdict(CLUSTER), "guests": [101]})
+    said: list[Any] = [listing, node(), lxc(101)]
+    for report in said:
+        fleet.says(agent, report, soon)  # the first of each
+    before = (fleet.nodes(), fleet.guests())
+    for report in said:
+        with pytest.raises(RateLimited):
+            fleet.says(agent, report, soon)
+    assert (fleet.nodes(), fleet.guests()) == before
+    fleet.says(agent, lxc(101, status="stopped"), soon)
+    fleet.says(agent, node(online=0), soon)
+    fleet.says(agent, ClusterReport(**{**asdict(listing), "guests": []}), soon)
+    assert [guest.status for guest in fleet.guests(gone=True)] == ["stopped"]
+    fleet.says(agent, lxc(101, status="stopped"), soon)  # the same words, but it was gone
+    assert [guest.vmid for guest in fleet.guests(gone=False)] == [101]
+
+
+@pytest.mark.rows("G0-RL-02")
+def test_the_stored_body_counts_whoever_reported_it(fleet: Fleet) -> None:
+    first, second, soon = fleet.enrol("agent-1"), fleet.enrol("agent-2"), {"too_soon": RateLimited()}
+    for agent in (first, second):
+        fleet.says(agent, CLUSTER)
+    fleet.says(first, node(online=1), soon)
+    fleet.says(second, node(online=0), soon)
+    fleet.says(first, node(online=1), soon)  # what it said last, and news all the same
+    assert [one.online for one in fleet.nodes()] == [1]
