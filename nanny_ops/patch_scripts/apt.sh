@@ -6,7 +6,9 @@
 # The last line of stdout is a JSON list of the packages that would change (--dry-run) or have changed. A dry run
 # refreshes the indexes into a private folder and leaves the system as it is. No holds are placed: exclusions live in a
 # private preferences file, so a crash leaves nothing behind. Holds that the administrator has placed stay.
-# Exit codes: 0 done, 2 wrong arguments, 3 apt is not here, 100 apt-get failed; the list is printed in every case.
+# Exit codes: 0 done, 2 wrong arguments, 3 apt is not here, 4 done but for a repository that could not be refreshed,
+# 100 apt-get failed; the list is printed in every case, and the last line of stderr says what was wrong.
+# A dead repository does not keep the fixes of the others away, and is no success either: what it holds is not known.
 set -u
 PATH=${PATH:-/usr/sbin:/usr/bin}:/usr/sbin:/sbin:/usr/bin:/bin
 LC_ALL=C
@@ -36,6 +38,11 @@ fail() { # code, sentence
     echo "apt.sh: $2" >&2
     echo '[]'
     exit "$1"
+}
+
+# The most telling line of what apt-get said, after a colon; nothing if it said nothing.
+told() {
+    grep -h -E '^(dpkg: error|E: )' "$@" | head -n 1 | cut -c 1-300 | sed 's/^/: /'
 }
 
 names() { # option, value: one valid package name a line
@@ -85,7 +92,7 @@ work=$(mktemp -d /var/tmp/nanny-apt.XXXXXXXX) || fail 100 "no private folder cou
 chmod 755 "$work" # apt downloads as its own unprivileged user, who must get in
 mkdir -p "$work/lists/partial" "$work/cache/archives/partial" "$work/log" || fail 100 "/var/tmp cannot be written."
 # Not "dpkg --print-architecture": busybox has a dpkg of its own, which its shell would prefer.
-eval "$(apt-config shell native APT::Architecture preferences Dir::Etc::preferences/f)"
+eval "$(apt-config shell native APT::Architecture preferences Dir::Etc::preferences/f status Dir::State::status/f)"
 [ -n "${native:=}" ] || fail 100 "apt-config does not tell the architecture."
 
 # What is installed, as "name<TAB>version", the native architecture left out of the name as apt-get does.
@@ -103,12 +110,13 @@ meant "$exclude" >"$work/exclude"
 meant "$only" >"$work/only"
 installed >"$work/before" || fail 100 "dpkg-query failed."
 
-# An excluded package is pinned to the version it has, so that nothing can pull it along either.
-if [ -r "${preferences:=/etc/apt/preferences}" ]; then cat "$preferences"; fi >"$work/preferences"
+# An excluded package is pinned to the version it has, so that nothing can pull it along either: with the highest
+# priority there is, and first, because an administrator may have pinned the same package to something newer.
 awk -F '\t' 'FILENAME == ARGV[1] { out[$1] = 1; next }
     { bare = $1; sub(/:.*/, "", bare) }
-    ("=" $1 in out) || (bare in out) { printf "\nPackage: %s\nPin: version %s\nPin-Priority: 1001\n", $1, $2 }
-' "$work/exclude" "$work/before" >>"$work/preferences"
+    ("=" $1 in out) || (bare in out) { printf "\nPackage: %s\nPin: version %s\nPin-Priority: 32767\n", $1, $2 }
+' "$work/exclude" "$work/before" >"$work/preferences"
+if [ -r "${preferences:=/etc/apt/preferences}" ]; then echo && cat "$preferences"; fi >>"$work/preferences"
 
 {
     echo "Dir::Etc::preferences \"$work/preferences\";"
@@ -194,13 +202,46 @@ changed() {
     ' "$work/plan" "$work/before" "$work/after" | sort
 }
 
-refresh || fail 100 "the package indexes could not be refreshed."
+incomplete=''
+if ! refresh; then
+    if grep -q -E 'Could not (get|open) lock' "$work/update"; then
+        fail 100 "the package indexes could not be refreshed$(told "$work/update")."
+    fi
+    # Go on with the repositories that do answer, and with nothing older: an index from before may name packages that
+    # cannot be fetched any more, and one of those would end the upgrade of all.
+    $dry_run || {
+        echo "Dir::State::lists \"$work/lists\";" >>"$work/apt.conf"
+        refresh
+    }
+    [ -n "$(find "$work/lists" -name '*Packages*' | head -n 1)" ] ||
+        fail 100 "the package indexes could not be refreshed$(told "$work/update")."
+    incomplete=$(sed -n 's/^Err:[0-9]* //p' "$work/update" | sort -u | tr '\n' ';' | cut -c 1-300)
+    incomplete="not refreshed, and so not looked at: ${incomplete:-some repositories}"
+    echo "$incomplete"
+fi
+
+for journal in "$(dirname "${status:=/var/lib/dpkg/status}")"/updates/[0-9]*; do
+    if [ -e "$journal" ]; then
+        echo "dpkg is at work, or was interrupted; then nothing can be upgraded before 'dpkg --configure -a' has been run."
+        break
+    fi
+done
+
+# The end of a run in which apt-get did not fail.
+finish() {
+    [ -n "$incomplete" ] || exit 0
+    echo "apt.sh: done, but $incomplete" >&2
+    exit 4
+}
 
 # Everything that can be upgraded without removing anything; then only what was asked for.
 apt -s --with-new-pkgs upgrade >"$work/all" 2>"$work/errors" || {
     cat "$work/errors" >&2
-    fail 100 "apt-get cannot plan an upgrade."
+    fail 100 "apt-get cannot plan an upgrade$(told "$work/errors")."
 }
+awk '/^The following packages have been kept back:/ { kept = 1; next }
+    kept && /^  / { print "Kept back, by a hold, a phased update or a dependency:" $0; next }
+    { kept = 0 }' "$work/all"
 simulated "$work/all" | awk -F '\t' -v only="$only_given" -v security="$security_only" '
     FILENAME == ARGV[1] { wanted[$1] = 1; next }
     $2 == "" { next }
@@ -218,33 +259,45 @@ done <"$work/only"
 if [ ! -s "$work/chosen" ]; then
     echo "Nothing to upgrade."
     echo '[]'
-    exit 0
+    finish
 fi
 
 set --
 while read -r pair; do set -- "$@" "$pair"; done <"$work/chosen"
 apt -s --only-upgrade --no-remove install "$@" >"$work/simulation" 2>"$work/errors" || {
     cat "$work/simulation" "$work/errors" >&2
-    fail 100 "apt-get cannot upgrade these packages without removing others."
+    fail 100 "apt-get cannot upgrade these packages without removing others$(told "$work/errors")."
 }
 simulated "$work/simulation" >"$work/plan"
+broken=$(awk -F '\t' 'FILENAME == ARGV[1] { out[$1] = 1; next }
+    { bare = $1; sub(/:.*/, "", bare) }
+    ("=" $1 in out) || (bare in out) { print $1; exit }' "$work/exclude" "$work/plan")
+[ -z "$broken" ] || fail 100 "$broken is excluded, yet these packages cannot be upgraded without it."
 awk -F '\t' '{ print ($2 == "" ? "new" : "upgrade") " " $1 " " $2 " -> " $3 " (" $4 ")" }' "$work/plan"
 
 if $dry_run; then
     json <"$work/plan"
-    exit 0
+    finish
 fi
 
 # Naming a package would mark it as wanted by hand; give automatic ones their mark back.
 apt-mark showauto | sort >"$work/auto-before"
-apt --only-upgrade --no-remove install "$@"
+# Who ends this run early still learns what has changed until then.
+stopped=''
+trap 'stopped=129' HUP
+trap 'stopped=130' INT
+trap 'stopped=143' TERM
+apt --only-upgrade --no-remove install "$@" 2>"$work/errors"
 code=$?
+cat "$work/errors" >&2
 apt-mark showauto | sort >"$work/auto-after"
 lost=$(comm -23 "$work/auto-before" "$work/auto-after" | sed "s/:$native\$//" | grep -F -x -f "$work/names")
 # shellcheck disable=SC2086  names hold no blanks
 [ -z "$lost" ] || apt-mark auto $lost >/dev/null
 
 changed >"$work/changed"
-[ "$code" -eq 0 ] || echo "apt.sh: apt-get ended with exit code $code." >&2
+[ "$code" -eq 0 ] || echo "apt.sh: apt-get ended with exit code $code$(told "$work/errors")." >&2
 json <"$work/changed"
-exit "$code"
+[ -z "$stopped" ] || exit "$stopped"
+[ "$code" -eq 0 ] || exit "$code"
+finish

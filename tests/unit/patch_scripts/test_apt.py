@@ -1,7 +1,11 @@
 """The apt script under dash and busybox ash, against executables that behave as apt's do."""
 
 import json
+import os
 import shutil
+import signal
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -37,6 +41,8 @@ case $command in
             echo "E: Could not get lock /var/lib/apt/lists/lock" >&2
             exit 100
         fi
+        [ -f "$S/dead" ] && cat "$S/dead" && lists=$(sed -n 's/^Dir::State::lists "\(.*\)";/\1/p' "$S/conf") &&
+            { [ -z "$lists" ] || : >"$lists/x_Packages"; } && exit 100
         [ -f "$S/no-net" ] && echo "W: Failed to fetch http://x/InRelease  Could not resolve 'x'" >&2
         echo "Hit:1 http://x InRelease" ;;
     upgrade) cat "$S/upgrade" ;;
@@ -55,6 +61,8 @@ case $command in
         rm "$S/picked"
         cp "$S/status-after" "$S/status"
         : >"$S/auto"
+        [ ! -f "$S/install-says" ] || cat "$S/install-says" >&2
+        [ ! -f "$S/slow" ] || { echo $PPID >"$S/pid"; sleep 1; }
         [ ! -f "$S/install-code" ] || exit "$(cat "$S/install-code")" ;;
 esac
 """
@@ -183,8 +191,8 @@ def test_exclusions_are_pins_in_a_private_file(apt, words):
     apt.set("admin-preferences", "Package: x\nPin: version 1\nPin-Priority: 1\n")
     apt.run("--dry-run", *words)
     pins = apt.get("preferences")
-    assert pins.startswith("Package: x\n")
-    assert "Package: openssl\nPin: version 3.0-1\nPin-Priority: 1001\n" in pins
+    assert pins.endswith("\n\nPackage: x\nPin: version 1\nPin-Priority: 1\n")
+    assert "Package: openssl\nPin: version 3.0-1\nPin-Priority: 32767\n" in pins
     assert "Package: bash\nPin: version 5.2-1\n" in pins
     assert "libc6" not in pins
 
@@ -259,6 +267,7 @@ def test_automatic_packages_stay_automatic(apt):
 
 
 def test_no_holds_are_placed(apt):
+    apt.set("upgrade", "\n".join(line for line in UPGRADE.splitlines() if "openssl" not in line) + "\n")
     apt.run("--exclude=openssl")
     assert {call.split()[0] for call in apt.get("marks").splitlines()} == {"showauto", "auto"}
 
@@ -342,3 +351,58 @@ def test_a_system_without_apt_is_told(apt, tmp_path):
     assert done.exit_code == 3
     assert done.stdout == b"[]\n"
     assert b"apt-get is not installed" in done.stderr
+
+
+def test_a_dead_repository_keeps_nothing_of_the_others_away_and_is_no_success(apt):
+    apt.set(
+        "dead", "Hit:1 http://x stable InRelease\nErr:2 https://dead.example stable InRelease\nE: Failed to fetch\n"
+    )
+    apt.set("status-after", STATUS.replace("5.2-1", "5.2-2"))
+    dry = apt.run("--dry-run")
+    assert (dry.exit_code, names(dry)) == (4, ["bash", "libc6", "libc6:i386", "openssl"])
+    done = apt.run()
+    assert (done.exit_code, names(done)) == (4, ["bash"])
+    for one in (dry, done):
+        assert b"not looked at: https://dead.example stable InRelease" in one.stdout
+        assert b"https://dead.example" in one.stderr.splitlines()[-1]
+
+
+def test_the_last_word_says_what_was_wrong(apt):
+    holder = "E: Could not get lock /var/lib/dpkg/lock-frontend. It is held by process 4711 (unattended-upgr)"
+    apt.set("install-says", f"W: noise\n{holder}\nE: Unable to acquire the lock\n")
+    apt.set("install-code", "100")
+    done = apt.run()
+    assert done.exit_code == 100
+    assert b"process 4711 (unattended-upgr)" in done.stderr.splitlines()[-1]
+    apt.set("locks", "x\n" * 50)
+    assert b"Could not get lock /var/lib/apt/lists/lock" in apt.run().stderr.splitlines()[-1]
+
+
+def test_what_is_kept_back_is_told(apt):
+    apt.set("upgrade", "The following packages have been kept back:\n  linux-image nginx\n" + UPGRADE)
+    done = apt.run("--dry-run")
+    assert b"Kept back, by a hold, a phased update or a dependency:  linux-image nginx\n" in done.stdout
+
+
+def test_a_plan_that_would_change_an_excluded_package_is_refused(apt):
+    apt.set("pulled", "Inst openssl [3.0-1] (3.0-2 Debian:12.5/stable [amd64])\n")
+    done = apt.run("--only=bash", "--exclude=openssl")
+    assert (done.exit_code, listed(done)) == (100, [])
+    assert b"openssl is excluded" in done.stderr
+    assert all(" -s " in f" {call} " for call in apt.installs)
+
+
+def test_a_run_that_is_ended_early_still_tells_what_did_change(apt):
+    apt.set("slow", "")
+    apt.set("status-after", STATUS.replace("5.2-1", "5.2-2"))
+
+    def end() -> None:
+        while not (apt.state / "pid").exists() or not apt.get("pid"):
+            time.sleep(0.02)
+        os.kill(int(apt.get("pid")), signal.SIGTERM)
+
+    watcher = threading.Thread(target=end)
+    watcher.start()
+    done = apt.run()
+    watcher.join()
+    assert (done.exit_code, names(done)) == (143, ["bash"])
