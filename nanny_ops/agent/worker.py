@@ -5,7 +5,7 @@ import contextlib
 import logging
 import re
 from collections import defaultdict
-from collections.abc import Coroutine, Iterable
+from collections.abc import AsyncIterator, Awaitable, Coroutine, Iterable
 from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
@@ -156,12 +156,13 @@ class Worker:
     async def _come_to(self, order: Order, operation: Operation) -> Finding | None:
         desk = _Desk(order, self._equipment, self._spool, self._cancelled[order.id])
         try:
-            if operation.acknowledged and order.state is State.RECEIVED:
-                await desk.acknowledge()
-                order = replace(order, state=State.ACKED)
-            room = self._room if operation.acknowledged else contextlib.nullcontext()
-            async with self._targets[operation.target(order)], room:
-                finding = await operation.carry_out(order, desk)
+            async with self._queued(operation.target(order)) as turn:
+                if operation.acknowledged and order.state is State.RECEIVED:
+                    await desk.acknowledge()
+                    order = replace(order, state=State.ACKED)
+                await turn
+                async with self._room if operation.acknowledged else contextlib.nullcontext():
+                    finding = await operation.carry_out(order, desk)
         except Refused as refusal:
             finding = refusal.finding
         except Withdrawn as withdrawn:
@@ -173,6 +174,20 @@ class Worker:
         except SpoolError as wrong:  # the result is delivered from memory; what the job left is still on disk
             log.error("event=result_not_kept operation=%s reason=%r", order.id, wrong.message)
         return finding
+
+    @contextlib.asynccontextmanager
+    async def _queued(self, target: str) -> AsyncIterator[Awaitable[object]]:
+        """Stand in the queue for a target from now on; the turn that is yielded comes when those before are done.
+
+        The acknowledgement is awaited in the queue and not before it, or a slow answer would change the order of two.
+        """
+        lock = self._targets[target]
+        turn = asyncio.create_task(lock.acquire(), name=f"turn-{target}")
+        try:
+            yield turn
+        finally:
+            if not turn.cancel() and not turn.cancelled():
+                lock.release()
 
     async def _deliver(self, order: Order, operation: Operation, finding: Finding) -> None:
         try:

@@ -414,3 +414,26 @@ def test_declining_an_investigation_waits_for_no_patch(house: House) -> None:
         await worker.close()
 
     asyncio.run(go())
+
+
+def test_orders_for_one_target_are_carried_out_as_they_came(house: House) -> None:
+    """Also if the answer to the first one's acknowledgement takes longer than the other's."""
+    held = asyncio.Event()
+    ask = house.equipment.client.request
+
+    async def slow_for_the_first(method: str, path: str, **values: Any) -> Any:
+        if path == "/api/operations/op-1/ack" and not held.is_set():
+            await asyncio.sleep(0.1)
+            held.set()
+        return await ask(method, path, **values)
+
+    house.equipment.client.request = slow_for_the_first  # type: ignore[method-assign]
+    house.run(house.plane.add(patch_record("op-1")), house.plane.add(patch_record("op-2")))
+    assert [job.job_id for job in house.hands.started] == ["op-1", "op-2"]
+
+
+def test_an_order_that_cannot_be_acknowledged_does_not_keep_its_target(house: House) -> None:
+    house.plane.rules.append(lambda request: refuse(500) if request.url.path.endswith("op-1/ack") else None)
+    house.run(house.plane.add(patch_record("op-1")), house.plane.add(patch_record("op-2")))
+    assert house.state("op-1") is State.RECEIVED
+    assert house.state("op-2") is State.DELIVERED
