@@ -1,6 +1,8 @@
 """A whole installation in real processes: a control plane, agents on nodes of a lab, a proxy before each agent."""
 
 import contextlib
+import os
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable
@@ -23,6 +25,8 @@ from tests.integration.control.conftest import make_server, sign_in
 #: Seconds for one program in a container, and for an operation to reach its end.
 INSIDE, END = 60, 90
 PAUSE = 0.1
+#: Control planes that start at once: each keeps a core busy for some seconds, and has a deadline.
+STARTS = threading.BoundedSemaphore(os.cpu_count() or 1)
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,7 @@ class Site:
 
     def open(self) -> None:
         """Start the control plane, then enrol and start the agents, all at once."""
-        self.server.start()
+        self.start_plane()
         self.people = {role: sign_in(self.server, role) for role in ("operator", "viewer")}
         for node in self.nodes:
             proxy = CuttingProxy(lambda: self.server.port)
@@ -73,6 +77,11 @@ class Site:
             self.posts.append(Post(agent, proxy, self._vmid(node)))
         with ThreadPoolExecutor(len(self.posts)) as threads:
             list(threads.map(self._enlist, self.posts))
+
+    def start_plane(self) -> None:
+        """Start the control plane, for the first time or again, and wait until it is ready."""
+        with STARTS:
+            self.server.start()
 
     def close(self) -> None:
         """End everything that was started here, whatever happens on the way."""
