@@ -150,7 +150,7 @@ class _Session:
             proxmox=proxmox_access(settings, facts),
         )
         self._worker = Worker(equipment, kept)
-        self._courier = Courier(self._client, kept)
+        self._courier = Courier(self._client, kept, now=world.now)
         self._link = Link(
             self._client,
             self._worker.submit,

@@ -16,7 +16,7 @@ import msgspec
 
 from nanny_ops.agent import backoff
 from nanny_ops.agent.settings import is_loopback
-from nanny_ops.errors import AgentRevoked, ForeignHost, IdentityRefused, Rejected, TooLarge, Unreachable
+from nanny_ops.errors import AgentRevoked, ForeignHost, IdentityRefused, RateLimited, Rejected, TooLarge, Unreachable
 from nanny_ops.protocol.realtime import SILENCE
 
 # httpx brings rich and pygments along (6 MiB) wherever click is installed, for a command that no daemon uses.
@@ -136,11 +136,12 @@ class ApiClient:
         parts: list[Part] | None = None,
         auth: bool = True,
         tries: int = backoff.TRIES,
+        waits: bool = True,
     ) -> Answer:
         """Send one request and return its 2xx answer.
 
-        ``body`` is sent as JSON, ``parts`` as multipart. Raises Unreachable after the last try, Rejected for any other
-        answer, AgentRevoked.
+        ``body`` is sent as JSON, ``parts`` as multipart. A 429 is waited out here, unless ``waits`` is false. Raises
+        Unreachable after the last try, Rejected for any other answer, AgentRevoked, RateLimited with ``retry_after``.
         """
         url, trouble = self.resolve(path), Unreachable()
         content = None if body is None else msgspec.json.encode(body)
@@ -156,10 +157,10 @@ class ApiClient:
                 refusal = self._refusal(method, path, status, answer)
                 if not backoff.is_retryable(status):
                     raise refusal
-                trouble, wait = (
-                    Unreachable(refusal.message, status=status),
-                    backoff.retry_after(headers.get("retry-after")),
-                )
+                wait = backoff.retry_after(headers.get("retry-after"))
+                if status == RateLimited.status and not waits:
+                    raise RateLimited(refusal.message, retry_after=backoff.STREAM_CAP if wait is None else wait)
+                trouble = Unreachable(refusal.message, status=status)
             if attempt + 1 < tries:
                 pause = backoff.delay(attempt, self._random) if wait is None else wait
                 log.info("event=retry try=%d wait=%.1f reason=%r", attempt + 1, pause, trouble.message)

@@ -7,7 +7,7 @@ import errno
 import logging
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -140,11 +140,14 @@ class Spool:
                     (cap,),
                 )
 
-    def oldest(self, count: int) -> list[Reading]:
-        """Return the oldest reports."""
-        query = "SELECT seq, path, subject, body FROM readings ORDER BY seq LIMIT ?"
+    def oldest(self, count: int, besides: Collection[str] = ()) -> list[Reading]:
+        """Return the oldest reports, but none about the subjects in ``besides``; "" stands for those without one."""
+        query = (
+            "SELECT seq, path, subject, body FROM readings WHERE coalesce(subject, '') NOT IN "
+            "(SELECT value FROM json_each(?)) ORDER BY seq LIMIT ?"
+        )
         with _named(self.path):
-            rows = self._db.execute(query, (count,)).fetchall()
+            rows = self._db.execute(query, (msgspec.json.encode(list(besides)).decode(), count)).fetchall()
         return [Reading(seq=seq, path=path, subject=subject, body=body) for seq, path, subject, body in rows]
 
     def acknowledged(self, seq: int) -> None:

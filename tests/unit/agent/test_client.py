@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nanny_ops.agent.client import Answer, ApiClient, Part
-from nanny_ops.errors import AgentRevoked, ForeignHost, IdentityRefused, Rejected, TooLarge, Unreachable
+from nanny_ops.errors import AgentRevoked, ForeignHost, IdentityRefused, RateLimited, Rejected, TooLarge, Unreachable
 from nanny_ops.protocol.metrics import Accepted
 from tests.fakes.control_plane import URL, FixedTokens, read_parts, refuse
 
@@ -59,6 +59,16 @@ def test_trouble_is_tried_five_times_with_growing_waits(trouble: Any) -> None:
         script.run()
     assert len(script.seen) == 5
     assert script.waits == [1, 2, 4, 8]
+
+
+@pytest.mark.rows("G0-RL-05")
+@pytest.mark.parametrize(("headers", "wait"), [({"Retry-After": "17"}, 17), ({"Retry-After": "9999"}, 300), ({}, 60)])
+def test_whoever_does_not_wait_is_told_how_long_to(headers: dict[str, str], wait: float) -> None:
+    script = Script(refuse(429, "rate_limited", **headers))
+    with pytest.raises(RateLimited) as caught:
+        script.run(waits=False)
+    assert caught.value.details["retry_after"] == wait
+    assert (len(script.seen), script.waits) == (1, [])
 
 
 @pytest.mark.rows("G0-ER-04")

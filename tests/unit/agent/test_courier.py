@@ -1,20 +1,31 @@
 """The courier: fresh readings at once, kept ones later, none lost before the cap."""
 
 import asyncio
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from nanny_ops.agent import courier as module
 from nanny_ops.agent.courier import Courier
 from nanny_ops.agent.spool import Reading, Spool
 from nanny_ops.errors import DiskFull
-from tests.fakes.control_plane import FakeControlPlane, make_client, refuse
+from nanny_ops.protocol.clock import stamp
+from tests.fakes.control_plane import NOON, FakeControlPlane, make_client, refuse
 
 
 def metric(number: int) -> Reading:
     return Reading(path="/api/agent", body=b"%d" % number)
+
+
+def made(at: datetime) -> Reading:
+    return Reading(path="/api/agent", body=b'{"timestamp":"%b"}' % stamp(at).encode())
+
+
+def state(number: int, body: bytes) -> Reading:
+    return Reading(path="/api/proxmox/lxc", body=body, subject=f"lxc/{number}")
 
 
 class Post:
@@ -22,14 +33,27 @@ class Post:
 
     def __init__(self, tmp_path: Path, cap: int = 100) -> None:
         self.plane, self.spool = FakeControlPlane(), Spool(tmp_path / "s.db", cap=cap)
+        self.time = NOON
 
     def run(self, work: Any) -> None:
         async def go() -> None:
             client = make_client(self.plane)
-            await work(Courier(client, self.spool))
+            await work(Courier(client, self.spool, now=lambda: self.time))
             await client.close()
 
         asyncio.run(go())
+
+    def wait(self, seconds: float) -> None:
+        self.time += timedelta(seconds=seconds)
+
+    def limit(self, *bodies: bytes, wait: int | None = 20) -> None:
+        """Answer 429 to these bodies, or to all."""
+        headers = {} if wait is None else {"Retry-After": str(wait)}
+
+        def rule(request: httpx.Request) -> httpx.Response | None:
+            return refuse(429, "rate_limited", **headers) if not bodies or request.content in bodies else None
+
+        self.plane.rules.append(rule)
 
     def away(self, status: int = 503) -> None:
         self.plane.rules.append(lambda _request: refuse(status))
@@ -158,3 +182,104 @@ def test_a_full_disk_does_not_end_the_courier(post: Post) -> None:
     post.spool = Full(post.spool.path, cap=10)
     post.run(lambda courier: courier.send([Reading(path="/api/proxmox/node", subject="node/a", body=b"1"), metric(2)]))
     assert post.arrived == [1, 2]
+
+
+@pytest.mark.rows("G0-RL-01")
+def test_what_is_put_off_is_kept_and_holds_up_nothing_else(post: Post) -> None:
+    post.limit(b"1")
+
+    async def work(courier: Courier) -> None:
+        await courier.send([state(100, b"1"), state(101, b"2"), metric(3)])
+        assert (post.arrived, post.kept) == ([2, 3], [b"1"])
+        await courier.send([metric(4)])
+        assert post.arrived == [2, 3, 4]
+
+    post.run(work)
+    assert len(post.plane.requests) == 4  # no second try before its time
+
+
+@pytest.mark.rows("G0-RL-05")
+@pytest.mark.parametrize(("said", "meant"), [(20, 20), (4000, 300), (None, 60)])
+def test_retry_after_is_honoured(post: Post, said: int | None, meant: int) -> None:
+    post.limit(wait=said)
+
+    async def work(courier: Courier) -> None:
+        await courier.send([metric(1), state(100, b"2")])
+        post.plane.rules.clear()
+        post.wait(meant - 1)
+        await courier.send([metric(3), state(100, b"2")])
+        await courier.drain()
+        assert post.arrived == [1, 3]  # kept readings whose age is unknown are old; the object waits
+        post.wait(1)
+        await courier.send([metric(4)])
+        await courier.drain()
+
+    post.run(work)
+    assert post.arrived == [1, 3, 4, 2]
+    assert post.kept == []
+
+
+def test_an_object_that_changed_does_not_wait(post: Post) -> None:
+    post.limit(b"1")
+
+    async def work(courier: Courier) -> None:
+        await courier.send([state(100, b"1")])
+        await courier.send([state(100, b"1")])
+        await courier.send([state(100, b"2")])
+
+    post.run(work)
+    assert (post.arrived, post.kept, len(post.plane.requests)) == ([2], [], 2)
+
+
+@pytest.mark.rows("G0-RL-01")
+def test_a_backlog_that_is_put_off_waits_its_time_and_stays_in_order(post: Post) -> None:
+    post.spool.keep([metric(number) for number in range(20)])
+    post.limit(b"5")
+
+    async def work(courier: Courier) -> None:
+        await courier.drain()
+        assert post.arrived == [0, 1, 2, 3, 4]
+        post.spool.keep([state(100, b"77")])
+        await courier.drain()
+        assert post.arrived == [0, 1, 2, 3, 4, 77]
+        post.plane.rules.clear()
+        post.wait(20)
+        await courier.drain()
+
+    post.run(work)
+    assert post.arrived == [0, 1, 2, 3, 4, 77, *range(5, 13)]
+    assert post.kept == [b"%d" % number for number in range(13, 20)]
+
+
+@pytest.mark.rows("G0-RL-01")
+def test_a_kept_reading_waits_until_it_is_old(post: Post) -> None:
+    """Young ones would take the place of fresh ones."""
+    ages = (90, 64, 34, 4)
+    post.spool.keep([made(NOON - timedelta(seconds=age)) for age in ages])
+    arrived = []
+
+    async def work(courier: Courier) -> None:
+        for _ in range(4):
+            await courier.drain()
+            arrived.append(len(post.arrived))
+            post.wait(10)
+
+    post.run(work)
+    assert arrived == [1, 2, 2, 2]
+
+
+@pytest.mark.parametrize("jump", [-86_400, 86_400])
+def test_a_clock_that_jumps_holds_nothing_back(post: Post, jump: int) -> None:
+    post.spool.keep([made(NOON)])
+    post.limit()
+
+    async def work(courier: Courier) -> None:
+        await courier.send([made(NOON), state(100, b"1")])
+        post.plane.rules.clear()
+        post.wait(jump)
+        await courier.send([metric(2)])
+        await courier.drain()
+
+    post.run(work)
+    assert len(post.arrived) == 4
+    assert post.kept == []

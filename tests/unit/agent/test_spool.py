@@ -28,6 +28,19 @@ def spool(tmp_path: Path) -> Any:
     made.close()
 
 
+def test_subjects_can_be_passed_over(spool: Spool) -> None:
+    subjects = ["lxc/100", None, "lxc/it's", None]
+    spool.keep([Reading(path="/x", body=b"%d" % number, subject=one) for number, one in enumerate(subjects)])
+
+    def bodies(*besides: str) -> list[bytes]:
+        return [one.body for one in spool.oldest(9, besides)]
+
+    assert bodies() == [b"0", b"1", b"2", b"3"]
+    assert bodies("lxc/it's", "lxc/7") == [b"0", b"1", b"3"]
+    assert bodies("") == [b"0", b"2"]
+    assert bodies("", "lxc/100", "lxc/it's") == []
+
+
 def test_the_same_id_twice_is_one_order_and_the_first_stays(spool: Spool) -> None:
     assert spool.accept(order(a=1))
     assert not spool.accept(order(a=2))
