@@ -36,6 +36,7 @@ from nanny_ops.protocol.enrollment import (
     DeviceAuthStarted,
     Refresh,
     Register,
+    RegisterWithToken,
     TokenAnswer,
     TokenFile,
 )
@@ -260,6 +261,16 @@ class Tokens:
         if answer.agent_id != self._current.agent_id:
             raise IdentityRefused("The control plane answered the refresh with another agent's tokens.")
         return answer
+
+
+async def enrol_with_token(post: Post, claim: RegisterWithToken, clock: Clock) -> TokenFile:
+    """Return the new identity; ``post`` sends the enrolment token. Raises AccessDenied, Rejected, Unreachable."""
+    try:
+        return to_file((await post(claim)).read(TokenAnswer), clock())
+    except Rejected as wrong:
+        if wrong.details.get("status") in {401, 403}:
+            raise AccessDenied(f"The enrolment token is not accepted: {wrong.message}") from wrong
+        raise
 
 
 class DeviceFlow:

@@ -65,6 +65,8 @@ SETTINGS: tuple[Setting, ...] = (
     _row("token_path", "path", "", "File of the tokens; empty means token.json in the state directory."),
     _row("ca_file", "path", "", "File of PEM certificates that sign the control plane's certificate."),
     _row("pin_sha256", "digest", "", "SHA-256 of the control plane's own certificate, in hex."),
+    _row("enrollment_token", "secret", "", "Token to register with instead of asking a person."),
+    _row("enrollment_token_file", "path", "", "File that holds the enrolment token."),
     _row("pve_url", "url", "", "Address of a Proxmox VE API; empty on a node means the node itself."),
     _row("pve_token", "secret", "", "API token of Proxmox VE, written user@realm!name=secret."),
     _row("pve_token_file", "path", "", "File that holds the API token of Proxmox VE."),
@@ -90,6 +92,8 @@ class Settings:
     token_path: Path
     ca_file: str
     pin_sha256: str
+    enrollment_token: str = field(repr=False)
+    enrollment_token_file: str
     pve_url: str
     pve_token: str = field(repr=False)
     pve_fingerprint: str
@@ -101,6 +105,16 @@ class Settings:
     policy_file: str
     log_level: str
     spool_metrics_cap: int
+
+
+def enrollment_token(settings: Settings) -> str:
+    """Return the enrolment token, or an empty text; its file is read here, since it may be gone once it has served.
+
+    Raises SettingsError.
+    """
+    if settings.enrollment_token_file:
+        return _read_secret("enrollment_token_file", Path(settings.enrollment_token_file))
+    return settings.enrollment_token
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
@@ -161,6 +175,8 @@ def _assemble(values: dict[str, Any], layers: Iterable[Mapping[str, Any]]) -> Se
     token_file = values.pop("pve_token_file")
     if token_file and not _outranks(layers, "pve_token", "pve_token_file"):
         values["pve_token"] = _read_secret("pve_token_file", Path(token_file))
+    if values["enrollment_token_file"] and _outranks(layers, "enrollment_token", "enrollment_token_file"):
+        values["enrollment_token_file"] = ""
     values["state_dir"] = Path(values["state_dir"])
     values["token_path"] = Path(values["token_path"] or values["state_dir"] / "token.json")
     values["pmxcfs_root"] = Path(values["pmxcfs_root"])

@@ -33,6 +33,7 @@ from nanny_ops.errors import (
 from nanny_ops.protocol.patch import PackageChange, PastEnd, PatchOperation, ScriptVersion
 
 T = TypeVar("T")
+TokenNoun = Literal["tokens", "enrollment-tokens"]
 #: Seconds for one try: to connect, and between two pieces of an answer.
 CONNECT, PIECE = 10.0, 30.0
 #: Tries of a request that may be repeated without harm, and the longest pause between two, in seconds.
@@ -103,6 +104,19 @@ class Client:
     def revoke_agent(self, agent_id: str) -> dict[str, Any]:
         """End the trust in an agent. Raises NotFound, Forbidden."""
         return self._object("POST", f"/api/agents/{_segment(agent_id)}/revoke")
+
+    def add_token(self, noun: TokenNoun, asked: Mapping[str, Any]) -> dict[str, Any]:
+        """Make a token; the answer holds its secret, this once. Raises ValidationFailed, Forbidden, NotFound."""
+        made: dict[str, Any] = self._send("POST", f"/api/{noun}", body=dict(asked)).json()
+        return made
+
+    def tokens(self, noun: TokenNoun, limit: int = PAGE) -> list[dict[str, Any]]:
+        """List tokens, newest first."""
+        return list(self._every(f"/api/{noun}", {}, limit))
+
+    def revoke_token(self, noun: TokenNoun, token_id: str) -> dict[str, Any]:
+        """End a token. Raises NotFound, Forbidden."""
+        return self._object("POST", f"/api/{noun}/{_segment(token_id)}/revoke")
 
     def inventory(self, noun: Literal["clusters", "nodes", "guests"], limit: int = PAGE) -> list[dict[str, Any]]:
         """List what agents have reported of Proxmox VE."""

@@ -10,6 +10,7 @@ import contextlib
 import json
 import logging
 import os
+import secrets
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
@@ -20,11 +21,11 @@ from nanny_ops.agent import lock, spool
 from nanny_ops.agent.app import World, anonymous, make_client, proxmox_access, run_until_signal
 from nanny_ops.agent.client import ApiClient
 from nanny_ops.agent.collectors import COLLECTORS
-from nanny_ops.agent.enrollment import DeviceFlow, TokenStore
+from nanny_ops.agent.enrollment import PATH, DeviceFlow, TokenStore, enrol_with_token
 from nanny_ops.agent.equipment import Equipment
 from nanny_ops.agent.hands import InProcess
 from nanny_ops.agent.policy import Policy
-from nanny_ops.agent.settings import SETTINGS, Settings, load, nearest
+from nanny_ops.agent.settings import SETTINGS, Settings, enrollment_token, load, nearest
 from nanny_ops.errors import (
     AccessDenied,
     AgentRevoked,
@@ -40,7 +41,7 @@ from nanny_ops.errors import (
 )
 from nanny_ops.machine.perform import perform
 from nanny_ops.machine.verbs import DescribeHost, HostFacts
-from nanny_ops.protocol.enrollment import AgentStatus, DeviceAuthStart, Register, TokenFile
+from nanny_ops.protocol.enrollment import AgentStatus, DeviceAuthStart, Register, RegisterWithToken, TokenFile
 
 EXIT_CODES: tuple[tuple[type[NannyError], int], ...] = (
     (SettingsError, 2),
@@ -79,7 +80,9 @@ def _add_flags(command: argparse.ArgumentParser, name: str) -> None:
     command.add_argument("--config", metavar="FILE", help="File of settings (NANNY_AGENT_CONFIG).")
     for row in SETTINGS:
         if row.flag:
-            command.add_argument(row.flag, dest=row.name, metavar=row.kind.upper(), help=f"{row.help} ({row.env})")
+            short = ("--token-file",) if (name, row.name) == ("register", "enrollment_token_file") else ()
+            text = f"{row.help} ({row.env})"
+            command.add_argument(row.flag, *short, dest=row.name, metavar=row.kind.upper(), help=text)
     if name == "register":
         command.add_argument("--force", action="store_true", help="Replace an identity that is there.")
         command.add_argument("--name", default="", help="Name to show to the person who decides.")
@@ -153,12 +156,17 @@ def _refuse_second(store: TokenStore) -> None:
 
 
 async def _enrol(settings: Settings, world: World, name: str) -> TokenFile:
+    token = enrollment_token(settings)
     facts = await world.hands.do(DescribeHost())
     client = make_client(settings, world)
     flow = DeviceFlow(anonymous(client), tell=lambda line: print(line, flush=True), clock=world.now, sleep=world.sleep)
     claims = DeviceAuthStart(hostname=_cut(facts.hostname), all_ips=facts.all_ips[:MOST_IPS], name=_cut(name))
     try:
-        return await flow.enrol(claims, lambda code: _registration(facts, code))
+        if token:
+            client.tokens = _Given(token)
+            claim = RegisterWithToken(**_facts(facts), attempt=secrets.token_hex(16))
+            return await enrol_with_token(lambda body: client.request("POST", PATH, body=body), claim, world.now)
+        return await flow.enrol(claims, lambda code: Register(**_facts(facts), device_code=code))
     finally:
         await client.close()
 
@@ -167,18 +175,17 @@ def _cut(text: str) -> str:
     return text[:MOST_LETTERS]
 
 
-def _registration(facts: HostFacts, device_code: str) -> Register:
-    return Register(
-        device_code=device_code,
-        hostname=_cut(facts.hostname),
-        platform=_cut(facts.platform),
-        platform_family=_cut(facts.platform_family),
-        version=nanny_ops.__version__,
-        primary_ip=facts.primary_ip,
-        kernel_version=_cut(facts.kernel_version),
-        all_ips=facts.all_ips[:MOST_IPS],
-        os_type=_cut(facts.os_type),
-    )
+def _facts(facts: HostFacts) -> dict[str, Any]:
+    return {
+        "hostname": _cut(facts.hostname),
+        "platform": _cut(facts.platform),
+        "platform_family": _cut(facts.platform_family),
+        "version": nanny_ops.__version__,
+        "primary_ip": facts.primary_ip,
+        "kernel_version": _cut(facts.kernel_version),
+        "all_ips": facts.all_ips[:MOST_IPS],
+        "os_type": _cut(facts.os_type),
+    }
 
 
 def _serve(settings: Settings, world: World, options: argparse.Namespace) -> int:
@@ -311,7 +318,7 @@ def _unregister(settings: Settings, world: World, options: argparse.Namespace) -
 
 Command = Callable[[Settings, World, argparse.Namespace], int]
 COMMANDS: dict[str, tuple[Command, str]] = {
-    "register": (_register, "Register this machine with the control plane; a person has to allow it."),
+    "register": (_register, "Register this machine with the control plane: a person or an enrolment token allows it."),
     "run": (_serve, "Be the agent, until SIGTERM."),
     "status": (_status, "Show how this agent stands; changes nothing and takes five seconds at most."),
     "collect": (_collect, "Print one reading as JSON without sending it."),

@@ -19,6 +19,8 @@ NOUNS: dict[str, str] = {
     "lab": "nanny_ops.cli.lab",
     "login": "nanny_ops.cli.login",
     "agent": "nanny_ops.cli.agent",
+    "token": "nanny_ops.cli.token:own",
+    "enrollment-token": "nanny_ops.cli.token:fleet",
     "patch": "nanny_ops.cli.patch",
     "script": "nanny_ops.cli.script",
     "cluster": "nanny_ops.cli.proxmox:cluster",

@@ -1,4 +1,4 @@
-"""How an agent becomes known: the device flow (RFC 8628) and the refresh of tokens (RFC 6749, section 6)."""
+"""How an agent becomes known: the device flow (RFC 8628), a token, and the refresh of tokens (RFC 6749, section 6)."""
 
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
@@ -75,6 +75,23 @@ class Register:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RegisterWithToken:
+    """An agent enrols without a person; the enrolment token travels in the Authorization header."""
+
+    action: Literal["register-with-token"] = "register-with-token"
+    hostname: Text = ""
+    platform: Text = ""
+    platform_family: Text = ""
+    version: Text = ""
+    primary_ip: Annotated[str, MaxLen(64)] = ""
+    kernel_version: Text = ""
+    all_ips: Addresses = field(default_factory=list)
+    os_type: Text = "linux"
+    #: Made anew for each attempt to enrol and kept while that is repeated: a lost answer costs no second use.
+    attempt: Annotated[str, MaxLen(128)] = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Refresh:
     """An agent trades its refresh token for a new pair."""
 
@@ -84,7 +101,7 @@ class Refresh:
 
 @dataclass(frozen=True, kw_only=True)
 class TokenAnswer:
-    """The answer to :class:`Register` and :class:`Refresh`."""
+    """The answer to :class:`Register`, :class:`RegisterWithToken` and :class:`Refresh`."""
 
     access_token: str
     refresh_token: str

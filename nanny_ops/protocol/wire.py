@@ -8,6 +8,7 @@ from nanny_ops.protocol.enrollment import (
     DeviceAuthStarted,
     Refresh,
     Register,
+    RegisterWithToken,
     TokenAnswer,
 )
 from nanny_ops.protocol.investigation import (
@@ -29,10 +30,11 @@ from nanny_ops.protocol.patch import (
 )
 from nanny_ops.protocol.proxmox import ClusterReport, LxcReport, NodeReport, QemuReport
 from nanny_ops.protocol.realtime import Connected, RecordEvent, Subscribe
+from nanny_ops.protocol.token import EnrollmentTokenRequest, Token, TokenIssued, TokenRequest
 
 #: From an agent or a person to the control plane.
-COMMANDS = (DeviceAuthStart, Authorize, Deny, Register, Refresh, Subscribe, Ack, OutputChunk)
-REQUESTS = (PatchRequest, ScriptUpload, InvestigationRequest)
+COMMANDS = (DeviceAuthStart, Authorize, Deny, Register, RegisterWithToken, Refresh, Subscribe, Ack, OutputChunk)
+REQUESTS = (PatchRequest, ScriptUpload, InvestigationRequest, EnrollmentTokenRequest, TokenRequest)
 REPORTS = (
     SystemMetrics,
     ClusterReport,
@@ -55,6 +57,8 @@ ANSWERS = (
     PatchOperation,
     ScriptVersion,
     Investigation,
+    Token,
+    TokenIssued,
 )
 
 CATALOGUE = COMMANDS + REQUESTS + REPORTS + EVENTS + ANSWERS

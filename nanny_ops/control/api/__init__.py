@@ -16,6 +16,7 @@ from nanny_ops.control.api import (
     realtime,
     result,
     script,
+    token,
     user,
 )
 
@@ -24,6 +25,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     health.router,
     user.router,
     enrollment.router,
+    token.router,
     realtime.router,
     operation.router,
     patch.router,

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Body, Query, Request
 from fastapi.responses import FileResponse
 
 from nanny_ops.control.api.limit import admit
-from nanny_ops.control.api.state import AsPerson, Control, Peer, person
+from nanny_ops.control.api.state import AsPerson, Control, Peer, bearer, person
 from nanny_ops.control.services import enrollment as service
 from nanny_ops.control.services.limit import DEVICE_DECIDE, DEVICE_START
 from nanny_ops.errors import NotFound
@@ -18,6 +18,7 @@ from nanny_ops.protocol.enrollment import (
     DeviceAuthStarted,
     Refresh,
     Register,
+    RegisterWithToken,
     TokenAnswer,
 )
 
@@ -32,19 +33,20 @@ PAGE_HEADERS = {
     "Cache-Control": "no-store",
 }
 
-Command = DeviceAuthStart | Authorize | Deny | Register | Refresh
+Command = DeviceAuthStart | Authorize | Deny | Register | RegisterWithToken | Refresh
 EXAMPLES: dict[str, Any] = {
     "start": {"value": {"action": "device-auth-start", "hostname": "pve1"}},
     "authorize": {"value": {"action": "authorize", "user_code": "ABCD2345"}},
     "register": {"value": {"action": "register", "device_code": "550e8400-e29b-41d4-a716-446655440000"}},
+    "register with a token": {"value": {"action": "register-with-token", "hostname": "pve1", "attempt": "3f6a"}},
     "refresh": {"value": {"action": "refresh", "refresh_token": "nrt_..."}},
 }
 REFUSALS: dict[int | str, dict[str, Any]] = {
     400: {
         "description": "authorization_pending, slow_down, expired_token, access_denied, invalid_grant or a bad field"
     },
-    401: {"description": "authorize and deny need a person's token"},
-    403: {"description": "The role does not allow it, or the agent was revoked"},
+    401: {"description": "authorize and deny need a person's token, register-with-token an enrolment token"},
+    403: {"description": "The role does not allow it, the agent was revoked, or the enrolment token is used up"},
     404: {"description": "No agent waits with this user code"},
     409: {"description": "The user code was decided before"},
     429: {"description": "Too many attempts"},
@@ -58,7 +60,7 @@ async def command(
     control: Control,
     peer: Peer,
 ) -> DeviceAuthStarted | TokenAnswer | dict[str, Any]:
-    """Do one step of the device flow, or refresh tokens."""
+    """Do one step of the device flow, enrol by a token, or refresh tokens."""
     match body:
         case DeviceAuthStart():
             admit(request.scope, control.limits.hit(DEVICE_START, "device-start", peer))
@@ -70,6 +72,13 @@ async def command(
         case Register():
             return await _settle(
                 control, lambda tx: service.register(tx, body, peer, control.sessions.keyring, control.clock())
+            )
+        case RegisterWithToken():
+            secret = bearer(request.headers.get("authorization"))
+            return await control.database.write(
+                lambda tx: service.register_with_token(
+                    tx, body, secret, peer, control.sessions.keyring, control.clock()
+                )
             )
         case Refresh():
             return await _settle(

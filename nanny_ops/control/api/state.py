@@ -68,6 +68,8 @@ async def session(request: Request) -> tuple[Principal, Claims]:
     state = state_of(request)
     principal, claims = await state.sessions.resolve(bearer(request.headers.get("authorization")), state.clock())
     request.state.principal = principal
+    if isinstance(principal, Person):
+        principal.allow_method(request.method)
     return principal, claims
 
 

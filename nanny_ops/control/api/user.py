@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field
 
 from nanny_ops.control.api.limit import admit
 from nanny_ops.control.api.state import AsPerson, AsSession, Control, Peer
+from nanny_ops.control.services import token as tokens
 from nanny_ops.control.services import user as service
 from nanny_ops.control.services.limit import LOGIN
 from nanny_ops.control.store import user as users
@@ -66,7 +67,10 @@ async def me(person: AsPerson, control: Control) -> dict[str, Any]:
 async def logout(session: AsSession, control: Control) -> dict[str, Any]:
     """Make the token that is sent worthless."""
     who, claims = session
-    await control.database.write(lambda tx: service.sign_out(tx, claims))
+    if who.token_id:
+        await control.database.write(lambda tx: tokens.give_back(tx, who.token_id, control.clock()))
+    else:
+        await control.database.write(lambda tx: service.sign_out(tx, claims))
     control.sessions.forget(who.id)
     return {"message": "Successfully logged out", "success": True}
 

@@ -44,7 +44,7 @@ def seen_by(tx: Tx, who: Principal, agent_id: str) -> Agent:
 def revoke(tx: Tx, who: Person, agent_id: str, now: datetime) -> Agent:
     """End the trust in an agent and all its tokens; a second time changes nothing. Raises NotFound or Forbidden."""
     agent = seen_by(tx, who, agent_id)
-    who.require(agent.team_id, "operator")
+    who.require(agent.team_id, "operator", "enrol")
     if agent.status != "revoked":
         store.change(tx, agent.id, status="revoked", revoked_at=micros(now))
         enrollments.revoke_families(tx, agent.id, micros(now))
@@ -73,6 +73,7 @@ def rendered(agent: Agent, now: datetime) -> dict[str, Any]:
         "os_type": agent.os_type,
         "primary_ip": agent.primary_ip,
         "all_ips": agent.all_ips,
+        "tags": agent.tags,
         "cluster": agent.cluster_pk,
         "enrolled_at": stamp_micros(agent.created_at),
         "revoked_at": stamp_micros(agent.revoked_at),

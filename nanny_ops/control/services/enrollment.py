@@ -1,4 +1,4 @@
-"""The device flow: an agent shows a code, a person decides, the agent gets its tokens.
+"""The device flow: an agent shows a code, a person decides, the agent gets its tokens. Or a token decides beforehand.
 
 Words and order of the answers are RFC 8628's. A code is decided once, used once, and what registers must be what was
 shown to the person.
@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from nanny_ops.control.services import token as tokens
 from nanny_ops.control.services.keyring import Keyring, digest
 from nanny_ops.control.services.principal import Person
 from nanny_ops.control.store import agent as agents
@@ -35,6 +36,7 @@ from nanny_ops.protocol.enrollment import (
     DeviceAuthStarted,
     Refresh,
     Register,
+    RegisterWithToken,
     TokenAnswer,
 )
 
@@ -89,7 +91,7 @@ def describe(tx: Tx, user_code: str, now: datetime) -> dict[str, Any]:
 
 def decide(tx: Tx, person: Person, user_code: str, *, allow: bool, now: datetime) -> None:
     """Allow or deny an attempt, once. Raises NotFound, Conflict or Forbidden."""
-    team_id = person.team_for("operator")
+    team_id = person.team_for("operator", "enrol")
     code = _undecided(tx, user_code, now)
     store.change_code(
         tx,
@@ -114,11 +116,31 @@ def register(tx: Tx, request: Register, peer: str, keyring: Keyring, now: dateti
     if (strange := _differs(code, request)) is not None:
         store.change_code(tx, code.device_hash, status="denied")
         return Outcome(refusal=AccessDenied(f"{strange} differs from what was approved; start again."))
-    agent = _enrol(tx, code, request, now)
+    hostname = request.hostname or code.claims.get("hostname", "")
+    agent = _enrol(tx, request, now, team_id=code.team_id or "", hostname=hostname, enrolled_by=code.decided_by)
     store.change_code(tx, code.device_hash, status="used", agent_id=agent.id)
-    family = store.RefreshFamily(uuid.uuid4().hex, agent.id, agent.team_id, 1, secrets.token_hex(16), micros(now))
-    store.add_family(tx, family)
-    return Outcome(_tokens(keyring, family, now))
+    return Outcome(_tokens(keyring, _family(tx, agent, now), now))
+
+
+def register_with_token(
+    tx: Tx, request: RegisterWithToken, secret: str, peer: str, keyring: Keyring, now: datetime
+) -> TokenAnswer:
+    """Enrol an agent by an enrolment token; the same attempt repeated gets the same agent and costs no second use.
+
+    Raises TokenInvalid, TokenExpired, AgentRevoked, and Forbidden where the token is used up or out of its range.
+    """
+    token = tokens.allowed(tx, secret, peer, now)
+    attempt = digest(f"{token.id}|{request.attempt}") if request.attempt else None
+    agent = agents.by_attempt(tx, attempt) if attempt else None
+    if agent is None:
+        tokens.spend(tx, token, now)
+        values = {"tags": token.tags, "attempt": attempt, "enrolled_by": token.id}
+        agent = _enrol(tx, request, now, team_id=token.team_id, hostname=request.hostname, **values)
+    elif agent.status == "revoked":
+        raise AgentRevoked
+    else:  # only the last answer counts: who repeats has not kept an earlier one
+        store.revoke_families(tx, agent.id, micros(now))
+    return _tokens(keyring, _family(tx, agent, now), now)
 
 
 def refresh(tx: Tx, request: Refresh, keyring: Keyring, now: datetime) -> Outcome:
@@ -188,11 +210,9 @@ def _differs(code: store.DeviceCode, request: Register) -> str | None:
     return None
 
 
-def _enrol(tx: Tx, code: store.DeviceCode, request: Register, now: datetime) -> agents.Agent:
+def _enrol(tx: Tx, request: Register | RegisterWithToken, now: datetime, **values: Any) -> agents.Agent:
     agent = agents.Agent(
         id=f"agent-{uuid.uuid4()}",
-        team_id=code.team_id or "",
-        hostname=request.hostname or code.claims.get("hostname", ""),
         platform=request.platform,
         platform_family=request.platform_family,
         version=request.version,
@@ -202,10 +222,16 @@ def _enrol(tx: Tx, code: store.DeviceCode, request: Register, now: datetime) -> 
         all_ips=list(request.all_ips),
         status="active",
         created_at=micros(now),
-        enrolled_by=code.decided_by,
+        **values,
     )
     agents.add(tx, agent)
     return agent
+
+
+def _family(tx: Tx, agent: agents.Agent, now: datetime) -> store.RefreshFamily:
+    family = store.RefreshFamily(uuid.uuid4().hex, agent.id, agent.team_id, 1, secrets.token_hex(16), micros(now))
+    store.add_family(tx, family)
+    return family
 
 
 def _tokens(keyring: Keyring, family: store.RefreshFamily, now: datetime) -> TokenAnswer:

@@ -103,7 +103,7 @@ def _agent(tx: Tx, who: Principal, agent_id: str) -> agents.Agent:
     if agent is None:
         raise NotFound(f"There is no agent '{agent_id}'.")
     if isinstance(who, Person):
-        who.require(agent.team_id, "operator")
+        who.require(agent.team_id, "operator", "patch")
     if agent.status == "revoked":
         raise Conflict("This agent was revoked; it takes no orders.")
     return agent

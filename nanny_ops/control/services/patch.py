@@ -39,7 +39,7 @@ def place(tx: Tx, person: Person, request: PatchRequest, key: str, now: datetime
     agent = agents.get(tx, request.agent_id, person.teams)
     if agent is None:
         raise NotFound(f"There is no agent '{request.agent_id}'.")
-    person.require(agent.team_id, "operator")
+    person.require(agent.team_id, "operator", "patch")
     hashed, digest = _key(person, key), _digest(request)
     if hashed and (earlier := store.by_request_key(tx, hashed, micros(now - KEY_LIFETIME))) is not None:
         if earlier.request_digest != digest:
@@ -55,7 +55,7 @@ def withdraw(tx: Tx, person: Person, operation_id: str, now: datetime) -> tuple[
     Raises NotFound, Forbidden, and Conflict when it has ended otherwise.
     """
     operation = visible(tx, person, operation_id)
-    person.require(operation.team_id, "operator")
+    person.require(operation.team_id, "operator", "patch")
     cancelled = operations.cancel(tx, operation, f"Cancelled by {person.email}.", now)
     return cancelled, cancelled is not operation
 
@@ -72,7 +72,7 @@ def readable(tx: Tx, person: Person, operation_id: str) -> Operation:
     """Return an operation whose output the person may read: operators, and who ordered it. Raises also Forbidden."""
     operation = visible(tx, person, operation_id)
     if operation.created_by != person.id:
-        person.require(operation.team_id, "operator")
+        person.require(operation.team_id, "operator", "read")
     return operation
 
 

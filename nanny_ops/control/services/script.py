@@ -51,7 +51,7 @@ def ship(tx: Tx, now: datetime) -> None:
 
 def add(tx: Tx, person: Person, upload: ScriptUpload, now: datetime) -> tuple[Script, bool]:
     """Keep a script; return its version, and whether it is a new one. Raises Forbidden, ValidationFailed."""
-    team_id = person.team_for("operator")
+    team_id = person.team_for("operator", "patch")
     content = _checked(upload)
     checksum = hashlib.sha256(content).hexdigest()
     script_id = identifier(upload.name, checksum)

@@ -67,7 +67,7 @@ async def authenticate(database: Database, email: str, password: str) -> users.U
 
 
 def sign_out(tx: Tx, claims: Claims) -> None:
-    """Make an access token worthless before it expires."""
+    """Make a signed access token worthless before it expires."""
     users.revoke_token(tx, claims.jti, micros(datetime.fromtimestamp(claims.expires, UTC)))
 
 

@@ -1,7 +1,7 @@
 """Agents."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Row, bindparam, func, insert, select, update
@@ -33,6 +33,8 @@ class Agent:
     cluster_pk: str | None = None
     last_seen: int | None = None
     revoked_at: int | None = None
+    tags: list[str] = field(default_factory=list)
+    attempt: str | None = None
 
 
 def add(tx: Tx, agent: Agent) -> None:
@@ -49,6 +51,11 @@ def get(tx: Tx, agent_id: str, teams: Collection[str]) -> Agent | None:
 def find(tx: Tx, agent_id: str) -> Agent | None:
     """Find an agent of any team: only for those who prove to be that agent."""
     return _agent(tx.connection.execute(select(agents).where(agents.c.id == agent_id)).first())
+
+
+def by_attempt(tx: Tx, attempt: str) -> Agent | None:
+    """Find the agent that an attempt to enrol by token made: only for whoever holds that token."""
+    return _agent(tx.connection.execute(select(agents).where(agents.c.attempt == attempt)).first())
 
 
 def some(tx: Tx, ids: Collection[str]) -> dict[str, Agent]:

@@ -111,7 +111,8 @@ agents = Table(
     Column("revoked_at", Instant),
     Column("tags", JSON, nullable=False, server_default="[]"),
     # Of an enrolment by token: the attempt it came from, so that a repeated one finds its agent again.
-    Column("attempt", String(64), unique=True),
+    Column("attempt", String(64)),
+    Index("ix_agents_attempt", "attempt", unique=True),
     Index("ix_agents_team_id_hostname", "team_id", "hostname"),
 )
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from nanny_ops.agent.settings import SETTINGS, Settings, is_loopback, load, nearest
+from nanny_ops.agent.settings import SETTINGS, Settings, enrollment_token, is_loopback, load, nearest
 from nanny_ops.errors import SettingsError
 
 URL = {"NANNYAPI_URL": "https://nanny.example"}
@@ -151,7 +151,7 @@ def test_a_secret_given_twice_in_one_place_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_secret_has_no_flag() -> None:
-    assert [row.name for row in SETTINGS if not row.flag] == ["pve_token"]
+    assert [row.name for row in SETTINGS if not row.flag] == ["enrollment_token", "pve_token"]
     assert all(row.help.endswith(".") for row in SETTINGS)
 
 
@@ -177,3 +177,17 @@ def test_an_unknown_level_is_refused() -> None:
 )
 def test_loopback_is_told_from_the_rest(host: str, expected: bool) -> None:
     assert is_loopback(host) is expected
+
+
+def test_the_enrolment_token_is_read_only_when_it_is_needed(tmp_path: Path) -> None:
+    file = tmp_path / "enrol"
+    file.write_text("nsk_1\n")
+    found = load({"enrollment_token_file": str(file)}, {**URL, "NANNY_AGENT_ENROLLMENT_TOKEN": "nsk_2"}, NOWHERE)
+    assert enrollment_token(found) == "nsk_1"
+    file.unlink()  # it has served: a daemon that starts later must not need it
+    found = load({"enrollment_token_file": str(file)}, URL, NOWHERE)
+    with pytest.raises(SettingsError, match="ENROLLMENT_TOKEN_FILE"):
+        enrollment_token(found)
+    plain = load({}, {**URL, "NANNY_AGENT_ENROLLMENT_TOKEN": "nsk_2"}, NOWHERE)
+    assert enrollment_token(plain) == "nsk_2"
+    assert "nsk_2" not in repr(plain)

@@ -5,6 +5,7 @@ import asyncio
 import json
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -45,6 +46,7 @@ STATUS = {
     "health_status": "healthy",
 }
 Answer = tuple[int, dict[str, Any]]
+NOWHERE = Path("/nonexistent/agent.toml")
 
 
 class Server(ThreadingHTTPServer):
@@ -55,6 +57,7 @@ class Server(ThreadingHTTPServer):
     def __init__(self) -> None:
         self.answers: dict[str, Callable[[dict[str, Any]], Answer]] = {}
         self.seen: list[tuple[str, dict[str, Any]]] = []
+        self.tokens: list[str | None] = []
         self.hang = threading.Event()
         super().__init__(("127.0.0.1", 0), _Handler)
 
@@ -69,6 +72,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _reply(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))) or b"{}")
         self.server.seen.append((self.path, body))
+        self.server.tokens.append(self.headers.get("Authorization"))
         status, answer = self.server.answers.get(self.path, lambda _body: (404, {"error": "not_found"}))(body)
         raw = json.dumps(answer).encode()
         self.send_response(status)
@@ -158,6 +162,53 @@ def test_register_shows_the_code_and_keeps_the_identity(machine: Machine, server
         "version": nanny_ops.__version__,
     }
     assert expected.items() <= poll.items()
+
+
+@pytest.fixture
+def token_file(tmp_path: Path) -> Path:
+    """A file with an enrolment token, as provisioning lays it down."""
+    file = tmp_path / "enrol"
+    file.write_text("nsk_secret\n")
+    return file
+
+
+def test_register_with_a_token_asks_nobody(machine: Machine, server: Server, token_file: Path, capsys: Any) -> None:
+    machine.settings = load({"enrollment_token_file": str(token_file)}, {"NANNYAPI_URL": server.url}, NOWHERE)
+    machine.settings = replace(machine.settings, token_path=machine.store.path)
+    lost = [503]
+
+    def answer(_body: dict[str, Any]) -> Answer:
+        if lost:
+            return lost.pop(), {"error": "unavailable"}
+        granted = {"access_token": "a1", "refresh_token": "r1", "token_type": "Bearer"}
+        return 200, {**granted, "expires_in": 3600, "agent_id": "agent-1"}
+
+    server.answers["/api/auth"] = answer
+    assert machine.run("register") == 0
+    assert machine.store.load().agent_id == "agent-1"
+    first, second = (body for _, body in server.seen)
+    assert (first["action"], first["hostname"]) == ("register-with-token", "node-1")
+    assert len(first["attempt"]) == 32
+    assert first == second
+    assert set(server.tokens) == {"Bearer nsk_secret"}
+    said = capsys.readouterr()
+    assert "nsk_secret" not in said.out + said.err
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_token_that_is_not_accepted_is_said(machine: Machine, server: Server, status: int) -> None:
+    machine.settings = replace(machine.settings, enrollment_token="nsk_old")
+    server.answers["/api/auth"] = lambda _body: (status, {"error": "x", "error_description": "It is used up."})
+    with pytest.raises(AccessDenied, match="used up") as wrong:
+        machine.run("register")
+    assert node.exit_code(wrong.value) == 6
+
+
+def test_the_token_file_has_a_short_flag_where_it_serves(token_file: Path) -> None:
+    parsed = node.build_parser().parse_args(["register", "--token-file", str(token_file)])
+    assert parsed.enrollment_token_file == str(token_file)
+    with pytest.raises(SettingsError):
+        node._parse(["run", "--token-file", str(token_file)])
 
 
 def test_register_denied_leaves_nothing(machine: Machine, server: Server) -> None:
