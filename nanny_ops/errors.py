@@ -17,7 +17,7 @@
     ├── Internal (500)
     ├── Unavailable (503): NotConfigured
     ├── AgentError (agent side, never an HTTP answer)
-    │   ├── NotRegistered · AlreadyRegistered · AlreadyRunning · TokenFileBroken · IdentityRefused
+    │   ├── NotRegistered · AlreadyRegistered · AlreadyRunning · TokenFileBroken · TrustedKeysBroken · IdentityRefused
     │   └── Unreachable · Rejected · ForeignHost
     └── MachineError (agent side, never an HTTP answer)
         ├── ProgramMissing · ProgramTimeout
@@ -282,6 +282,12 @@ class TokenFileBroken(AgentError):
     """The token file cannot be read; run 'nanny-agent register --force'."""
 
     code = "token_file_broken"
+
+
+class TrustedKeysBroken(AgentError):
+    """The file of pinned keys cannot be read; run 'nanny-agent register --force'."""
+
+    code = "trusted_keys_broken"
 
 
 class IdentityRefused(AgentError):

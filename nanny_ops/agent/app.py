@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 import nanny_ops
-from nanny_ops.agent import lock, policy, spool
+from nanny_ops.agent import lock, policy, spool, trusted_keys
 from nanny_ops.agent.client import Answer, ApiClient
 from nanny_ops.agent.collectors import COLLECTORS, Collector
 from nanny_ops.agent.courier import PACE, Courier
@@ -24,6 +24,8 @@ from nanny_ops.agent.scheduler import Scheduler, Tick
 from nanny_ops.agent.settings import Settings
 from nanny_ops.agent.spool import Spool
 from nanny_ops.agent.tls import make_context
+from nanny_ops.agent.trust import Trust
+from nanny_ops.agent.trusted_keys import PinnedKeys
 from nanny_ops.agent.worker import Worker
 from nanny_ops.errors import NannyError, NotRegistered, SettingsError, TokenFileBroken
 from nanny_ops.machine.verbs import DescribeHost, HostFacts, ProxmoxAccess
@@ -74,6 +76,18 @@ def anonymous(client: ApiClient) -> Callable[[object], Awaitable[Answer]]:
         return await client.request("POST", AUTH_PATH, body=body, auth=False)
 
     return post
+
+
+def make_trust(settings: Settings, world: World, client: ApiClient, rules: policy.Policy) -> Trust:
+    """Return what judges scripts: by the owner's file of keys, or by the pinned ones. Raises SettingsError."""
+    return Trust(
+        client=client,
+        hands=world.hands,
+        policy=rules,
+        pinned=PinnedKeys(settings.state_dir / trusted_keys.NAME),
+        local=trusted_keys.read_local(settings.trusted_keys_file),
+        now=world.now,
+    )
 
 
 def proxmox_access(settings: Settings, facts: HostFacts) -> ProxmoxAccess | None:
@@ -138,15 +152,19 @@ class _Session:
 
     def __init__(self, settings: Settings, world: World, kept: Spool, facts: HostFacts, store: TokenStore) -> None:
         self._client = make_client(settings, world)
-        tokens = Tokens(store, anonymous(self._client), world.now)
+        rules = policy.load(settings.policy_file)
+        trust = make_trust(settings, world, self._client, rules)
+        tokens = Tokens(store, anonymous(self._client), world.now, trust.learn)
         self._client.tokens = self._tokens = tokens
+        trust.refresh = self._refresh
         equipment = Equipment(
             client=self._client,
             hands=world.hands,
             agent_id=tokens.agent_id,
             now=world.now,
             sleep=world.sleep,
-            policy=policy.load(settings.policy_file),
+            policy=rules,
+            trust=trust,
             proxmox=proxmox_access(settings, facts),
         )
         self._worker = Worker(equipment, kept)
@@ -191,6 +209,9 @@ class _Session:
                 self._courier.put(readings)
 
         return tick
+
+    async def _refresh(self) -> None:
+        await self._tokens.renew(await self._tokens.access())
 
     async def _resume(self) -> None:
         self._worker.resume()

@@ -64,6 +64,13 @@ class Decodable(Protocol):
 
 
 Post = Callable[[object], Awaitable[Decodable]]
+#: Hears every answer that carries tokens, since it also tells the keys that sign scripts.
+Learn = Callable[[TokenAnswer], Awaitable[None]]
+
+
+async def unheeded(answer: TokenAnswer) -> None:
+    """Learn nothing from an answer."""
+    del answer
 
 
 class TokenStore:
@@ -201,9 +208,9 @@ def to_file(answer: TokenAnswer, now: datetime) -> TokenFile:
 class Tokens:
     """The agent's tokens in use; many may ask at once, one refresh is made."""
 
-    def __init__(self, store: TokenStore, post: Post, clock: Clock) -> None:
+    def __init__(self, store: TokenStore, post: Post, clock: Clock, learn: Learn = unheeded) -> None:
         """Read the token file. Raises NotRegistered, TokenFileBroken."""
-        self._store, self._post, self._clock = store, post, clock
+        self._store, self._post, self._clock, self._learn = store, post, clock, learn
         self._current = store.load()
         self._one = asyncio.Lock()
 
@@ -228,9 +235,12 @@ class Tokens:
         """Return a token other than ``stale``. Raises IdentityRefused, Unreachable, AgentRevoked."""
         async with self._one:
             self._adopt()
-            if self._current.access_token == stale:
-                self._current = self._keep(to_file(await self._refresh(), self._clock()))
-            return self._current.access_token
+            if self._current.access_token != stale:
+                return self._current.access_token
+            answer = await self._refresh()
+            self._current = self._keep(to_file(answer, self._clock()))
+        await self._learn(answer)
+        return self._current.access_token
 
     def _keep(self, fresh: TokenFile) -> TokenFile:
         """Store new tokens, or go on without: a full disk must not silence the agent.
@@ -263,24 +273,32 @@ class Tokens:
         return answer
 
 
-async def enrol_with_token(post: Post, claim: RegisterWithToken, clock: Clock) -> TokenFile:
+async def enrol_with_token(post: Post, claim: RegisterWithToken, clock: Clock, learn: Learn = unheeded) -> TokenFile:
     """Return the new identity; ``post`` sends the enrolment token. Raises AccessDenied, Rejected, Unreachable."""
     try:
-        return to_file((await post(claim)).read(TokenAnswer), clock())
+        answer = (await post(claim)).read(TokenAnswer)
     except Rejected as wrong:
         if wrong.details.get("status") in {401, 403}:
             raise AccessDenied(f"The enrolment token is not accepted: {wrong.message}") from wrong
         raise
+    await learn(answer)
+    return to_file(answer, clock())
 
 
 class DeviceFlow:
     """Asks for a code, shows it to a person, and polls until the person has decided (RFC 8628)."""
 
     def __init__(
-        self, post: Post, *, tell: Callable[[str], None], clock: Clock, sleep: Callable[[float], Awaitable[None]]
+        self,
+        post: Post,
+        *,
+        tell: Callable[[str], None],
+        clock: Clock,
+        sleep: Callable[[float], Awaitable[None]],
+        learn: Learn = unheeded,
     ) -> None:
-        """Take how to ask, how to show, and how to wait."""
-        self._post, self._tell, self._clock, self._sleep = post, tell, clock, sleep
+        """Take how to ask, how to show, how to wait, and who hears the answer."""
+        self._post, self._tell, self._clock, self._sleep, self._learn = post, tell, clock, sleep, learn
 
     async def enrol(self, claims: DeviceAuthStart, register: Callable[[str], Register]) -> TokenFile:
         """Return the new identity. Raises AccessDenied, ExpiredToken, Rejected, Unreachable."""
@@ -297,6 +315,7 @@ class DeviceFlow:
             except Rejected as wrong:
                 interval += self._slower(wrong)
             else:
+                await self._learn(answer)
                 return to_file(answer, self._clock())
         raise ExpiredToken
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from nanny_ops.agent.client import ApiClient
 from nanny_ops.agent.hands import Hands
 from nanny_ops.agent.policy import Policy
+from nanny_ops.agent.trust import Trust
 from nanny_ops.machine.verbs import ProxmoxAccess
 
 
@@ -20,5 +21,6 @@ class Equipment:
     now: Callable[[], datetime]
     sleep: Callable[[float], Awaitable[None]]
     policy: Policy
+    trust: Trust
     #: None where no Proxmox VE is to be read.
     proxmox: ProxmoxAccess | None = None

@@ -20,8 +20,10 @@ from nanny_ops.machine.verbs import (
     ProxmoxReading,
     ReadMetrics,
     ReadProxmox,
+    SignatureCheck,
     StartScript,
     Verb,
+    VerifySignature,
 )
 
 JobVerb = StartScript | LookJob | CancelJob | ForgetJob
@@ -42,6 +44,9 @@ class Hands(Protocol):
 
     @overload
     async def do(self, verb: ReadProxmox) -> ProxmoxReading: ...
+
+    @overload
+    async def do(self, verb: VerifySignature) -> SignatureCheck: ...
 
     @overload
     async def do(self, verb: JobVerb) -> JobState: ...

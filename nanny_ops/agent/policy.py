@@ -8,15 +8,30 @@ from typing import Any
 from nanny_ops.errors import SettingsError
 
 HOST = "host"
+#: Who must have signed a script: anybody whose key is trusted, or only keys that do not lie on the control plane.
+ANY_KEY, OFFLINE = "control-plane", "offline"
+#: Keys that may be asked to agree, at most.
+MOST_SIGNERS = 16
 
 
 @dataclass(frozen=True, kw_only=True)
 class Policy:
-    """Allowed modes, targets (``host`` or a guest's number) and scripts (SHA-256); None allows all of a kind."""
+    """Allowed modes, targets (``host`` or a guest's number) and scripts (SHA-256); None allows all of a kind.
+
+    ``signatures`` says whose signatures count, :data:`ANY_KEY` or :data:`OFFLINE`, ``threshold`` how many different
+    keys must have signed. Empty means :data:`ANY_KEY` where keys are known, and nothing where none ever were.
+    """
 
     modes: frozenset[str] | None = None
     targets: frozenset[str] | None = None
     scripts: frozenset[str] | None = None
+    signatures: str = ""
+    threshold: int = 1
+
+    @property
+    def demands_signatures(self) -> bool:
+        """Tell whether the owner wrote down that scripts must be signed."""
+        return bool(self.signatures) or self.threshold > 1
 
     def refuses(self, *, mode: str, target: str, sha256: str) -> str:
         """Return the sentence that says what is forbidden; empty when nothing is."""
@@ -30,7 +45,7 @@ class Policy:
 
 
 def load(path: str) -> Policy:
-    """Read a TOML file of lists named ``modes``, ``targets`` and ``scripts``. Raises SettingsError."""
+    """Read a TOML file whose keys are those of :class:`Policy`. Raises SettingsError."""
     if not path:
         return Policy()
     try:
@@ -41,7 +56,25 @@ def load(path: str) -> Policy:
     for key in table:
         if key not in known:
             raise SettingsError(f"'{key}' in {path} is not part of a policy; use {', '.join(sorted(known))}.")
-    return Policy(**{key: _words(path, key, value) for key, value in table.items()})
+    return Policy(**{key: _read(path, key, value) for key, value in table.items()})
+
+
+def _read(path: str, key: str, value: Any) -> Any:
+    if key == "signatures":
+        return _mode(path, key, value)
+    return _count(path, key, value) if key == "threshold" else _words(path, key, value)
+
+
+def _mode(path: str, key: str, value: Any) -> str:
+    if value not in (ANY_KEY, OFFLINE):
+        raise SettingsError(f'\'{key}\' in {path} must be "{ANY_KEY}" or "{OFFLINE}".')
+    return str(value)
+
+
+def _count(path: str, key: str, value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= MOST_SIGNERS:
+        raise SettingsError(f"'{key}' in {path} must be a whole number from 1 to {MOST_SIGNERS}.")
+    return value
 
 
 def _words(path: str, key: str, value: Any) -> frozenset[str]:

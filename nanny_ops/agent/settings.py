@@ -77,6 +77,12 @@ SETTINGS: tuple[Setting, ...] = (
     _row("proxmox_interval", "seconds", 300, "Seconds between two readings of Proxmox VE.", (30, 86_400)),
     _row("pull_interval", "seconds", 120, "Seconds between two questions for open orders.", (5, 3600)),
     _row("policy_file", "path", "", "File of the local policy, which the control plane cannot widen."),
+    _row(
+        "trusted_keys_file",
+        "path",
+        "",
+        "File of the keys that must sign scripts; empty means /etc/nanny-ops/trusted-keys, else the pinned ones.",
+    ),
     _row("log_level", "level", "info", "Least severity that is logged: debug, info, warning or error."),
     _row("spool_metrics_cap", "count", 20_000, "Readings kept while the control plane is away.", (1, 1_000_000)),
 )
@@ -103,6 +109,7 @@ class Settings:
     proxmox_interval: int
     pull_interval: int
     policy_file: str
+    trusted_keys_file: str
     log_level: str
     spool_metrics_cap: int
 

@@ -31,6 +31,7 @@ from nanny_ops.errors import (
     ValidationFailed,
 )
 from nanny_ops.protocol.patch import PackageChange, PastEnd, PatchOperation, ScriptVersion
+from nanny_ops.protocol.signature import SigningKeyEntry
 
 T = TypeVar("T")
 TokenNoun = Literal["tokens", "enrollment-tokens"]
@@ -165,6 +166,31 @@ class Client:
     def script_content(self, script_id: str) -> bytes:
         """Return a script as it was added. Raises NotFound."""
         return self._send("GET", f"/api/patches/{_segment(script_id)}/script", repeatable=True).content
+
+    def sign_script(self, script_id: str, key_id: str, signature: str) -> list[str]:
+        """Add a signature and return the names of all keys that have signed. Raises NotFound, ValidationFailed."""
+        path = f"/api/scripts/{_segment(script_id)}/signatures"
+        body = {"key_id": key_id, "signature": signature}
+        return [one["key_id"] for one in self._send("POST", path, body=body, repeatable=True).json()["signatures"]]
+
+    def signing_keys(self) -> list[SigningKeyEntry]:
+        """List the keys that may sign scripts, oldest first."""
+        rows = self._send("GET", "/api/signing-keys", repeatable=True).json()
+        return [record(SigningKeyEntry, row) for row in rows]
+
+    def add_signing_key(self, public_key: str, name: str) -> SigningKeyEntry:
+        """Enter a public key. Raises ValidationFailed, Forbidden, Conflict."""
+        body = {"public_key": public_key, "name": name}
+        return record(SigningKeyEntry, self._send("POST", "/api/signing-keys", body=body, repeatable=True).json())
+
+    def retire_signing_key(self, key_id: str) -> SigningKeyEntry:
+        """End the trust in a key for ever. Raises NotFound, Forbidden, Conflict."""
+        return record(SigningKeyEntry, self._object("POST", f"/api/signing-keys/{_segment(key_id)}/retire"))
+
+    def endorse_signing_key(self, key_id: str, by: str, signature: str) -> SigningKeyEntry:
+        """Add one key's word for another. Raises NotFound, Forbidden, ValidationFailed."""
+        path, body = f"/api/signing-keys/{_segment(key_id)}/endorsements", {"key_id": by, "signature": signature}
+        return record(SigningKeyEntry, self._send("POST", path, body=body, repeatable=True).json())
 
     def _object(self, method: str, path: str) -> dict[str, Any]:
         answer: dict[str, Any] = self._send(method, path, repeatable=True).json()

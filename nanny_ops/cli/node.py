@@ -17,8 +17,8 @@ from dataclasses import asdict
 from typing import Any, NoReturn
 
 import nanny_ops
-from nanny_ops.agent import lock, spool
-from nanny_ops.agent.app import World, anonymous, make_client, proxmox_access, run_until_signal
+from nanny_ops.agent import lock, spool, trusted_keys
+from nanny_ops.agent.app import World, anonymous, make_client, make_trust, proxmox_access, run_until_signal
 from nanny_ops.agent.client import ApiClient
 from nanny_ops.agent.collectors import COLLECTORS
 from nanny_ops.agent.enrollment import PATH, DeviceFlow, TokenStore, enrol_with_token
@@ -26,6 +26,8 @@ from nanny_ops.agent.equipment import Equipment
 from nanny_ops.agent.hands import InProcess
 from nanny_ops.agent.policy import Policy
 from nanny_ops.agent.settings import SETTINGS, Settings, enrollment_token, load, nearest
+from nanny_ops.agent.trust import pin
+from nanny_ops.agent.trusted_keys import PinnedKeys
 from nanny_ops.errors import (
     AccessDenied,
     AgentRevoked,
@@ -41,7 +43,14 @@ from nanny_ops.errors import (
 )
 from nanny_ops.machine.perform import perform
 from nanny_ops.machine.verbs import DescribeHost, HostFacts
-from nanny_ops.protocol.enrollment import AgentStatus, DeviceAuthStart, Register, RegisterWithToken, TokenFile
+from nanny_ops.protocol.enrollment import (
+    AgentStatus,
+    DeviceAuthStart,
+    Register,
+    RegisterWithToken,
+    TokenAnswer,
+    TokenFile,
+)
 
 EXIT_CODES: tuple[tuple[type[NannyError], int], ...] = (
     (SettingsError, 2),
@@ -159,13 +168,24 @@ async def _enrol(settings: Settings, world: World, name: str) -> TokenFile:
     token = enrollment_token(settings)
     facts = await world.hands.do(DescribeHost())
     client = make_client(settings, world)
-    flow = DeviceFlow(anonymous(client), tell=lambda line: print(line, flush=True), clock=world.now, sleep=world.sleep)
+    pinned = PinnedKeys(settings.state_dir / trusted_keys.NAME)
+
+    async def learn(answer: TokenAnswer) -> None:
+        pin(pinned, answer, world.now())
+
+    flow = DeviceFlow(
+        anonymous(client),
+        tell=lambda line: print(line, flush=True),
+        clock=world.now,
+        sleep=world.sleep,
+        learn=learn,
+    )
     claims = DeviceAuthStart(hostname=_cut(facts.hostname), all_ips=facts.all_ips[:MOST_IPS], name=_cut(name))
     try:
         if token:
             client.tokens = _Given(token)
             claim = RegisterWithToken(**_facts(facts), attempt=secrets.token_hex(16))
-            return await enrol_with_token(lambda body: client.request("POST", PATH, body=body), claim, world.now)
+            return await enrol_with_token(lambda body: client.request("POST", PATH, body=body), claim, world.now, learn)
         return await flow.enrol(claims, lambda code: Register(**_facts(facts), device_code=code))
     finally:
         await client.close()
@@ -211,6 +231,7 @@ async def _read_once(settings: Settings, world: World) -> tuple[dict[str, Any], 
         now=world.now,
         sleep=world.sleep,
         policy=Policy(),
+        trust=make_trust(settings, world, client, Policy()),
         proxmox=proxmox_access(settings, facts),
     )
     found: dict[str, Any] = {}

@@ -23,6 +23,7 @@ NOUNS: dict[str, str] = {
     "enrollment-token": "nanny_ops.cli.token:fleet",
     "patch": "nanny_ops.cli.patch",
     "script": "nanny_ops.cli.script",
+    "signing-key": "nanny_ops.cli.signing_key",
     "cluster": "nanny_ops.cli.proxmox:cluster",
     "node": "nanny_ops.cli.proxmox:node",
     "guest": "nanny_ops.cli.proxmox:guest",

@@ -1,5 +1,6 @@
 """``nanny-ops script``: what patch orders run."""
 
+import hashlib
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -7,9 +8,12 @@ from typing import Annotated
 
 import typer
 
+from nanny_ops.cli import offline_key
 from nanny_ops.cli.credential import connect
+from nanny_ops.cli.signing_key import passphrase
 from nanny_ops.cli.table import AsJson, Limit, show, show_one
-from nanny_ops.errors import SettingsError
+from nanny_ops.errors import Conflict, SettingsError
+from nanny_ops.protocol.signature import script_message
 
 app = typer.Typer(no_args_is_help=True, help="Patch scripts.")
 COLUMNS = {"script": "id", "shipped": "shipped", "added": "created_at", "sha256": "sha256", "about": "description"}
@@ -33,6 +37,39 @@ def add(
         show_one(asdict(added), as_json=True)
     else:
         typer.echo(added.id)
+
+
+@app.command("keygen")
+def keygen(
+    out: Annotated[Path, typer.Option("--out", help="File of the private key; the public one gets '.pub' behind it.")],
+) -> None:
+    """Make a key that signs scripts, and print its name and its public half."""
+    key = offline_key.make(out)
+    typer.echo(f"{key.key_id} {key.public_key}")
+
+
+@app.command("sign")
+def sign(
+    script_id: str,
+    key: Annotated[Path, typer.Option("--key", help="The private key: PEM, or 32 raw bytes.")],
+    same_as: Annotated[Path | None, typer.Option(help="Sign only if the script is this file, byte by byte.")] = None,
+) -> None:
+    """Sign a script on this machine; only the signature is sent."""
+    private = offline_key.load(key, passphrase)
+    with connect() as client:
+        content = client.script_content(script_id)
+        if same_as is not None and content != _bytes(same_as):
+            raise Conflict(f"The control plane's script {script_id} is not {same_as}; it was not signed.")
+        message = script_message(script_id, hashlib.sha256(content).hexdigest())
+        names = client.sign_script(script_id, private.key_id, private.sign(message))
+    typer.echo(f"{script_id} is signed by {', '.join(names)}.")
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as wrong:
+        raise SettingsError(f"{path} cannot be read: {wrong.strerror}.") from wrong
 
 
 @app.command("list")

@@ -17,11 +17,12 @@ from nanny_ops.control.api.gate import Gate
 from nanny_ops.control.api.state import State
 from nanny_ops.control.api.streams import Streams
 from nanny_ops.control.bus import Bus
-from nanny_ops.control.services import script
+from nanny_ops.control.services import script, signature
 from nanny_ops.control.services.counts import Counts
 from nanny_ops.control.services.keyring import Keyring, load_secret
 from nanny_ops.control.services.limit import Limits
 from nanny_ops.control.services.session import Sessions
+from nanny_ops.control.services.signing import load_signer
 from nanny_ops.control.settings import Settings
 from nanny_ops.control.store import schema
 from nanny_ops.control.store import team as teams
@@ -51,6 +52,7 @@ def make_state(settings: Settings) -> State:
         streams=Streams(database, bus),
         limits=Limits(enabled=settings.rate_limits == "on"),
         counts=Counts(),
+        signer=load_signer(settings.data_dir),
     )
 
 
@@ -98,6 +100,7 @@ async def _open(state: State) -> None:
     """Migrate, fill in what ships with the product, follow the log; requests get 503 until this is done."""
     try:
         await asyncio.to_thread(prepare, state.database)
+        await asyncio.to_thread(state.database.write_now, lambda tx: signature.adopt(tx, state.signer, now()))
         state.database.start()
         await state.streams.start()
     except Exception as wrong:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from nanny_ops.machine import host, job, metrics
+from nanny_ops.machine import host, job, metrics, signature
 from nanny_ops.machine.proxmox.client import Client
 from nanny_ops.machine.proxmox.reading import read
 from nanny_ops.machine.verbs import (
@@ -17,6 +17,7 @@ from nanny_ops.machine.verbs import (
     ReadProxmox,
     StartScript,
     Verb,
+    VerifySignature,
 )
 
 #: One meter for the process: it remembers the last reading of the CPU.
@@ -32,6 +33,8 @@ def perform(verb: Verb, *, jobs_dir: Path) -> Answer:
             return _METER.read(host.describe(metrics.addresses()))
         case ReadProxmox(access=access):
             return _read_proxmox(access)
+        case VerifySignature():
+            return signature.verify(verb)
         case StartScript(job=order):
             return job.start(jobs_dir, order)
         case LookJob(job_id=job_id):

@@ -96,6 +96,22 @@ class ProxmoxReading:
 
 
 @dataclass(frozen=True, kw_only=True)
+class VerifySignature:
+    """Ask whether an Ed25519 key (32 bytes) has made a signature (64 bytes) of a message."""
+
+    public_key: bytes
+    message: bytes
+    signature: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class SignatureCheck:
+    """The answer to :class:`VerifySignature`."""
+
+    valid: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class ScriptJob:
     """One run of one verified script on one target."""
 
@@ -164,5 +180,5 @@ class JobState:
     result: JobResult | None = None
 
 
-Verb = DescribeHost | ReadMetrics | ReadProxmox | StartScript | LookJob | CancelJob | ForgetJob
-Answer = HostFacts | MetricsReading | ProxmoxReading | JobState
+Verb = DescribeHost | ReadMetrics | ReadProxmox | VerifySignature | StartScript | LookJob | CancelJob | ForgetJob
+Answer = HostFacts | MetricsReading | ProxmoxReading | SignatureCheck | JobState

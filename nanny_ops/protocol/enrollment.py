@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 
 from annotated_types import MaxLen, MinLen
 
+from nanny_ops.protocol.signature import SigningKey
+
 #: Symbols of a user code: no I, O, 0 or 1, which people misread.
 USER_CODE_ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 USER_CODE_LENGTH = 8
@@ -109,6 +111,8 @@ class TokenAnswer:
     token_type: str = "Bearer"  # noqa: S105  the word of the protocol, not a secret
     #: Seconds.
     expires_in: int = ACCESS_TOKEN_LIFETIME
+    #: The keys that sign scripts; none where the control plane signs nothing.
+    signing_keys: list[SigningKey] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -30,11 +30,28 @@ from nanny_ops.protocol.patch import (
 )
 from nanny_ops.protocol.proxmox import ClusterReport, LxcReport, NodeReport, QemuReport
 from nanny_ops.protocol.realtime import Connected, RecordEvent, Subscribe
+from nanny_ops.protocol.signature import (
+    Endorsement,
+    ScriptSignature,
+    ScriptSignatures,
+    SigningKey,
+    SigningKeyEntry,
+    SigningKeyUpload,
+)
 from nanny_ops.protocol.token import EnrollmentTokenRequest, Token, TokenIssued, TokenRequest
 
 #: From an agent or a person to the control plane.
 COMMANDS = (DeviceAuthStart, Authorize, Deny, Register, RegisterWithToken, Refresh, Subscribe, Ack, OutputChunk)
-REQUESTS = (PatchRequest, ScriptUpload, InvestigationRequest, EnrollmentTokenRequest, TokenRequest)
+REQUESTS = (
+    PatchRequest,
+    ScriptUpload,
+    ScriptSignature,
+    SigningKeyUpload,
+    Endorsement,
+    InvestigationRequest,
+    EnrollmentTokenRequest,
+    TokenRequest,
+)
 REPORTS = (
     SystemMetrics,
     ClusterReport,
@@ -56,6 +73,9 @@ ANSWERS = (
     ScriptDigest,
     PatchOperation,
     ScriptVersion,
+    ScriptSignatures,
+    SigningKey,
+    SigningKeyEntry,
     Investigation,
     Token,
     TokenIssued,

@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from email.parser import BytesParser
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -13,11 +14,15 @@ import httpx
 from nanny_ops.agent.client import ApiClient
 from nanny_ops.agent.equipment import Equipment
 from nanny_ops.agent.policy import Policy
+from nanny_ops.agent.trust import Trust
+from nanny_ops.agent.trusted_keys import PinnedKeys
 
 URL = "http://127.0.0.1:8000"
 AGENT = "agent-1"
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 SCRIPT = b"#!/bin/sh\necho '[]'\n"
+#: A machine that never pinned a key.
+NOWHERE = Path("/nonexistent")
 OPEN = {"pending", "delivered", "running"}
 Handler = Callable[[httpx.Request], httpx.Response | None]
 
@@ -163,12 +168,22 @@ def make_client(plane: FakeControlPlane, sleep: Any = no_sleep) -> ApiClient:
 
 
 def make_equipment(plane: FakeControlPlane, hands: Any, **values: Any) -> Equipment:
+    client = make_client(plane)
+    rules = values.get("policy", Policy())
     given = {
-        "client": make_client(plane),
+        "client": client,
         "hands": hands,
         "agent_id": AGENT,
         "now": lambda: NOON,
         "sleep": no_sleep,
-        "policy": Policy(),
+        "policy": rules,
+        "trust": Trust(
+            client=client,
+            hands=hands,
+            policy=rules,
+            pinned=PinnedKeys(NOWHERE / "trusted_keys.json"),
+            local=None,
+            now=lambda: NOON,
+        ),
     }
     return Equipment(**{**given, **values})

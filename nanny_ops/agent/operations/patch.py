@@ -47,7 +47,7 @@ class Patch:
     def __init__(self, equipment: Equipment) -> None:
         """Take what is needed to work."""
         self._client, self._hands, self._policy = equipment.client, equipment.hands, equipment.policy
-        self._now, self._sleep = equipment.now, equipment.sleep
+        self._trust, self._now, self._sleep = equipment.trust, equipment.now, equipment.sleep
 
     def target(self, order: Order) -> str:
         """Return what the order is aimed at; two orders never run on one target at a time. Raises Refused."""
@@ -74,6 +74,7 @@ class Patch:
         forbidden = self._policy.refuses(mode=record.mode, target=target, sha256=sha256)
         if forbidden:
             raise Refused(Outcome.REFUSED, forbidden)
+        await self._trust.check(record.script_id, sha256)
         return ScriptJob(
             job_id=order.id,
             vmid=_vmid(record),

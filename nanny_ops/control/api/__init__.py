@@ -16,6 +16,7 @@ from nanny_ops.control.api import (
     realtime,
     result,
     script,
+    signature,
     token,
     user,
 )
@@ -30,6 +31,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     operation.router,
     patch.router,
     script.router,
+    signature.router,
     result.router,
     output.router,
     investigation.router,

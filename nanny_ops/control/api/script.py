@@ -8,7 +8,9 @@ from fastapi import APIRouter, Body, Response
 from nanny_ops.control.api.page import Listed, Paging
 from nanny_ops.control.api.state import AsAnyone, AsPerson, Control
 from nanny_ops.control.services import script as service
+from nanny_ops.control.services import signature
 from nanny_ops.control.store import script as store
+from nanny_ops.control.store.database import Tx
 from nanny_ops.protocol.patch import ScriptDigest, ScriptUpload, ScriptVersion
 
 router = APIRouter(prefix="/api", tags=["scripts"])
@@ -56,7 +58,14 @@ async def add(
     body: Annotated[Upload, Body(openapi_examples=EXAMPLES)], person: AsPerson, control: Control, response: Response
 ) -> ScriptVersion:
     """Add a script; its id names this version for ever. Needs the role operator."""
-    script, new = await control.database.write(lambda tx: service.add(tx, person, body, control.clock()))
+
+    def step(tx: Tx) -> tuple[store.Script, bool]:
+        script, new = service.add(tx, person, body, control.clock())
+        if new:
+            signature.sign(tx, control.signer, script, control.clock())
+        return script, new
+
+    script, new = await control.database.write(step)
     response.status_code = 201 if new else 200
     return service.rendered(script)
 

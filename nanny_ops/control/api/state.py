@@ -15,6 +15,7 @@ from nanny_ops.control.services.limit import Limits
 from nanny_ops.control.services.metrics import Readings
 from nanny_ops.control.services.principal import HostAgent, Person, Principal
 from nanny_ops.control.services.session import Sessions
+from nanny_ops.control.services.signing import Signer
 from nanny_ops.control.settings import Settings
 from nanny_ops.control.store.database import Database
 from nanny_ops.control.store.output import Outputs
@@ -35,6 +36,7 @@ class State:
     streams: Streams
     limits: Limits
     counts: Counts
+    signer: Signer
     readings: Readings = field(default_factory=Readings)
     clock: Callable[[], datetime] = now
     phase: Phase = "starting"

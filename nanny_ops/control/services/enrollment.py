@@ -13,6 +13,7 @@ from typing import Any
 from nanny_ops.control.services import token as tokens
 from nanny_ops.control.services.keyring import Keyring, digest
 from nanny_ops.control.services.principal import Person
+from nanny_ops.control.services.signature import offered
 from nanny_ops.control.store import agent as agents
 from nanny_ops.control.store import enrollment as store
 from nanny_ops.control.store.database import Tx
@@ -119,7 +120,7 @@ def register(tx: Tx, request: Register, peer: str, keyring: Keyring, now: dateti
     hostname = request.hostname or code.claims.get("hostname", "")
     agent = _enrol(tx, request, now, team_id=code.team_id or "", hostname=hostname, enrolled_by=code.decided_by)
     store.change_code(tx, code.device_hash, status="used", agent_id=agent.id)
-    return Outcome(_tokens(keyring, _family(tx, agent, now), now))
+    return Outcome(_tokens(tx, keyring, _family(tx, agent, now), now))
 
 
 def register_with_token(
@@ -140,7 +141,7 @@ def register_with_token(
         raise AgentRevoked
     else:  # only the last answer counts: who repeats has not kept an earlier one
         store.revoke_families(tx, agent.id, micros(now))
-    return _tokens(keyring, _family(tx, agent, now), now)
+    return _tokens(tx, keyring, _family(tx, agent, now), now)
 
 
 def refresh(tx: Tx, request: Refresh, keyring: Keyring, now: datetime) -> Outcome:
@@ -165,7 +166,7 @@ def refresh(tx: Tx, request: Refresh, keyring: Keyring, now: datetime) -> Outcom
         return Outcome(refusal=InvalidGrant("This refresh token was used before; enrol the agent again."))
     newest = max(family.generation, claims.generation + 1)
     store.change_family(tx, family.id, generation=newest, used_at=micros(now))
-    return Outcome(_tokens(keyring, replace(family, generation=newest), now))
+    return Outcome(_tokens(tx, keyring, replace(family, generation=newest), now))
 
 
 def _undecided(tx: Tx, user_code: str, now: datetime) -> store.DeviceCode:
@@ -234,11 +235,12 @@ def _family(tx: Tx, agent: agents.Agent, now: datetime) -> store.RefreshFamily:
     return family
 
 
-def _tokens(keyring: Keyring, family: store.RefreshFamily, now: datetime) -> TokenAnswer:
+def _tokens(tx: Tx, keyring: Keyring, family: store.RefreshFamily, now: datetime) -> TokenAnswer:
     return TokenAnswer(
         access_token=keyring.access_token(family.agent_id, "agent", now),
         refresh_token=keyring.refresh_token(family.id, family.generation, family.salt),
         agent_id=family.agent_id,
+        signing_keys=offered(tx, family.team_id),
     )
 
 

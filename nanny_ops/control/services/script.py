@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from datetime import datetime
 from importlib import resources
 
@@ -29,24 +29,30 @@ def identifier(name: str, sha256: str) -> str:
 def ship(tx: Tx, now: datetime) -> None:
     """Write the versions that this release brings, unless they are there."""
     known = {script.id for script in store.shipped(tx)}
-    for name, families in FAMILIES.items():
-        content = (resources.files("nanny_ops") / "patch_scripts" / f"{name}.sh").read_bytes()
-        checksum = hashlib.sha256(content).hexdigest()
-        if identifier(name, checksum) not in known:
+    for script_id, name, content, checksum in shipping():
+        if script_id not in known:
             store.add(
                 tx,
                 Script(
-                    id=identifier(name, checksum),
+                    id=script_id,
                     team_id=None,
                     name=name,
                     description=f"Upgrades packages with {name}.",
                     content=content,
                     sha256=checksum,
                     shipped=True,
-                    families=list(families),
+                    families=list(FAMILIES[name]),
                     created_at=micros(now),
                 ),
             )
+
+
+def shipping() -> Iterator[tuple[str, str, bytes, str]]:
+    """Yield id, name, content and SHA-256 of each script that this release brings."""
+    for name in FAMILIES:
+        content = (resources.files("nanny_ops") / "patch_scripts" / f"{name}.sh").read_bytes()
+        checksum = hashlib.sha256(content).hexdigest()
+        yield identifier(name, checksum), name, content, checksum
 
 
 def add(tx: Tx, person: Person, upload: ScriptUpload, now: datetime) -> tuple[Script, bool]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from nanny_ops.agent.policy import Policy, load
+from nanny_ops.agent.policy import OFFLINE, Policy, load
 from nanny_ops.errors import SettingsError
 
 
@@ -27,6 +27,27 @@ def test_an_empty_list_allows_nothing(tmp_path: Path) -> None:
     file = tmp_path / "policy.toml"
     file.write_text("targets = []\n")
     assert load(str(file)).refuses(mode="dry-run", target="host", sha256="") != ""
+
+
+def test_signatures_can_be_demanded_and_from_whom(tmp_path: Path) -> None:
+    file = tmp_path / "policy.toml"
+    file.write_text('signatures = "offline"\nthreshold = 2\n')
+    policy = load(str(file))
+    assert (policy.signatures, policy.threshold, policy.demands_signatures) == (OFFLINE, 2, True)
+    assert policy.refuses(mode="apply", target="host", sha256="ab") == ""
+    file.write_text("threshold = 2\n")
+    assert load(str(file)).demands_signatures
+    assert not Policy().demands_signatures
+
+
+@pytest.mark.parametrize(
+    "text", ["signatures = true", 'signatures = "none"', "threshold = 0", "threshold = true", "threshold = 17"]
+)
+def test_a_slip_about_signatures_is_an_error(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "policy.toml"
+    file.write_text(text)
+    with pytest.raises(SettingsError, match=r"policy\.toml"):
+        load(str(file))
 
 
 @pytest.mark.parametrize("text", ["mode = []", 'modes = "apply"', "modes = [[]]", "modes ="])

@@ -23,6 +23,7 @@ from nanny_ops.machine.verbs import (
     ScriptJob,
     StartScript,
     Verb,
+    VerifySignature,
 )
 
 SCRIPT = b"#!/bin/sh\necho '[]'\n"
@@ -63,7 +64,7 @@ def test_a_dead_proxmox_is_a_named_error(tmp_path):
 
 
 def test_no_verb_is_forgotten():
-    tried = {DescribeHost, ReadMetrics, ReadProxmox, StartScript, LookJob, CancelJob, ForgetJob}
+    tried = {DescribeHost, ReadMetrics, ReadProxmox, VerifySignature, StartScript, LookJob, CancelJob, ForgetJob}
     assert set(get_args(Verb)) == tried
 
 

@@ -1,0 +1,220 @@
+"""Whether a script is authentic: enough of the keys this machine trusts have signed it."""
+
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from urllib.parse import quote
+
+from nanny_ops.agent.client import ApiClient
+from nanny_ops.agent.hands import Hands
+from nanny_ops.agent.order import Refused
+from nanny_ops.agent.policy import OFFLINE, Policy
+from nanny_ops.agent.trusted_keys import How, PinnedKeys, TrustedKey
+from nanny_ops.errors import MachineError, Rejected, SpoolError, TooLarge, TrustedKeysBroken, ValidationFailed
+from nanny_ops.machine.verbs import VerifySignature
+from nanny_ops.protocol.clock import stamp
+from nanny_ops.protocol.enrollment import TokenAnswer
+from nanny_ops.protocol.operation import Outcome
+from nanny_ops.protocol.signature import (
+    KEY_SIZE,
+    MOST_KEYS,
+    SIGNATURE_SIZE,
+    ScriptSignature,
+    ScriptSignatures,
+    SigningKey,
+    decode,
+    key_id,
+    key_message,
+    script_message,
+)
+
+log = logging.getLogger(__name__)
+#: Endorsements looked at after one refresh; each costs a child process.
+MOST_CHECKS = 32
+
+
+def pin(pinned: PinnedKeys, answer: TokenAnswer, now: datetime) -> None:
+    """Trust the keys that came with a new identity and no others. Raises SpoolError."""
+    keys = [_pinned(key, "enrolment", now) for key in _sound(answer.signing_keys) if not key.retired]
+    if keys:
+        pinned.save(keys)
+    else:
+        pinned.forget()
+
+
+def usable(keys: Sequence[TrustedKey], policy: Policy) -> dict[str, TrustedKey]:
+    """Return the keys whose signatures count, by name.
+
+    Under the policy ``offline`` a key counts only if it lies elsewhere than on the control plane and was there at
+    enrolment, is in the owner's file, or was vouched for by enough keys of which the same is true.
+    """
+    strict = policy.signatures == OFFLINE
+    fit = [key for key in keys if not strict or (key.origin == "offline" and key.how != "first-refresh")]
+    good = {key.key_id for key in fit if not key.vouched_by}
+    while more := {
+        key.key_id
+        for key in fit
+        if key.key_id not in good and len(good.intersection(key.vouched_by)) >= policy.threshold
+    }:
+        good |= more  # who vouched may be retired since; its word stands
+    return {key.key_id: key for key in fit if key.key_id in good and not key.retired}
+
+
+@dataclass(kw_only=True)
+class Trust:
+    """Knows the trusted keys, learns new ones by the word of old ones, and judges scripts."""
+
+    client: ApiClient
+    hands: Hands
+    policy: Policy
+    pinned: PinnedKeys
+    #: The owner's file; where it is there, it alone counts.
+    local: list[TrustedKey] | None
+    now: Callable[[], datetime]
+    #: Refreshes the tokens, and with them the keys; asked once where none was ever pinned and scripts are signed.
+    refresh: Callable[[], Awaitable[object]] | None = None
+
+    async def check(self, script_id: str, sha256: str) -> None:
+        """Return if the script may run. Raises Refused with the outcome's word, Unreachable."""
+        keys = self._keys()
+        if keys is None:
+            keys = await self._first_sight(script_id)
+        if keys is None and not self.policy.demands_signatures:
+            log.warning("event=script_unsigned script=%s reason='the control plane has named no key'", script_id)
+            return
+        trusted = usable(keys or [], self.policy)
+        if len(trusted) < self.policy.threshold:
+            sentence = f"{self.policy.threshold} trusted keys must sign a script, and {len(trusted)} are known here."
+            raise Refused(Outcome.SIGNATURE_MISSING, f"{sentence} The script was not run.")
+        await self._count(script_id, sha256, trusted, await self._signatures(script_id))
+
+    async def learn(self, answer: TokenAnswer) -> None:
+        """Take from a refresh what may be taken: retired keys go, new ones need the word of trusted ones."""
+        if self.local is not None:
+            return
+        try:
+            known = self.pinned.load()
+            if known is None:
+                self._begin(answer)
+                return
+            offered = _sound(answer.signing_keys)
+            gone = {key.key_id for key in offered if key.retired}
+            kept = [replace(key, retired=key.retired or key.key_id in gone) for key in known]
+            kept += await self._vouched(kept, offered)
+            if kept != known:
+                self.pinned.save(kept[:MOST_KEYS])
+                log.warning("event=keys_changed trusted=%s", ",".join(usable(kept, self.policy)))
+        except (SpoolError, TrustedKeysBroken) as wrong:
+            log.error("event=keys_not_learned reason=%r", wrong.message)
+
+    def _begin(self, answer: TokenAnswer) -> None:
+        """Pin the keys of an identity that is older than signatures; a strict owner does that by hand."""
+        keys = [_pinned(key, "first-refresh", self.now()) for key in _sound(answer.signing_keys) if not key.retired]
+        if keys and self.policy.signatures != OFFLINE:
+            self.pinned.save(keys)
+            log.warning("event=keys_pinned keys=%s", ",".join(key.key_id for key in keys))
+
+    async def _vouched(self, known: Sequence[TrustedKey], offered: Sequence[SigningKey]) -> list[TrustedKey]:
+        """Return the new keys for which enough trusted ones vouch, also where those are new themselves."""
+        added: list[TrustedKey] = []
+        waiting = [key for key in offered if not key.retired and key.key_id not in {one.key_id for one in known}]
+        checks, news = MOST_CHECKS, True
+        while news:
+            news = False
+            for key in list(waiting):
+                judges = usable([*known, *added], self.policy)
+                words = {word.key_id: word.signature for word in key.endorsements if word.key_id in judges}
+                if len(words) < self.policy.threshold or len(words) > checks:
+                    continue
+                waiting.remove(key)
+                checks -= len(words)
+                message = key_message(decode(key.public_key, KEY_SIZE, "public_key"), key.origin)
+                good = [name for name, text in words.items() if await self._holds(judges[name], message, text)]
+                if len(good) >= self.policy.threshold:
+                    added.append(replace(_pinned(key, "endorsement", self.now()), vouched_by=good))
+                    news = True
+        return added
+
+    async def _holds(self, key: TrustedKey, message: bytes, signature: str) -> bool:
+        try:
+            return await self._verify(key, message, signature)
+        except MachineError as wrong:
+            log.warning("event=endorsement_unchecked key=%s reason=%r", key.key_id, wrong.message)
+            return False
+
+    async def _verify(self, key: TrustedKey, message: bytes, signature: str) -> bool:
+        try:
+            raw = decode(signature, SIGNATURE_SIZE, "signature")
+        except ValidationFailed:
+            return False
+        verb = VerifySignature(public_key=key.raw, message=message, signature=raw)
+        return (await self.hands.do(verb)).valid
+
+    def _keys(self) -> list[TrustedKey] | None:
+        try:
+            return self.pinned.load() if self.local is None else self.local
+        except TrustedKeysBroken as wrong:
+            raise Refused(Outcome.SIGNATURE_MISSING, wrong.message) from wrong
+
+    async def _first_sight(self, script_id: str) -> list[TrustedKey] | None:
+        """Pin keys at once where none ever were and the control plane signs; not every control plane does."""
+        try:
+            signed = await self._signatures(script_id)
+        except Refused:
+            return None
+        if signed and self.refresh is not None:
+            refresh, self.refresh = self.refresh, None
+            await refresh()
+        return self._keys()
+
+    async def _signatures(self, script_id: str) -> list[ScriptSignature]:
+        try:
+            answer = await self.client.request("GET", f"/api/patches/{quote(script_id, safe='')}/signature")
+            return answer.read(ScriptSignatures).signatures[:MOST_KEYS]
+        except (Rejected, TooLarge) as wrong:
+            if wrong.details.get("status") == 401:
+                raise
+            raise Refused(Outcome.SIGNATURE_MISSING, f"{wrong.message} The script was not run.") from wrong
+
+    async def _count(
+        self, script_id: str, sha256: str, trusted: dict[str, TrustedKey], signatures: list[ScriptSignature]
+    ) -> None:
+        good, bad, needed = set[str](), set[str](), self.policy.threshold
+        try:
+            message = script_message(script_id, sha256)
+            for one in signatures:
+                if one.key_id in trusted and one.key_id not in good | bad and len(good) < needed:
+                    valid = await self._verify(trusted[one.key_id], message, one.signature)
+                    (good if valid else bad).add(one.key_id)
+        except ValidationFailed as wrong:
+            raise Refused(Outcome.REFUSED, wrong.message) from wrong
+        except MachineError as wrong:
+            raise Refused(Outcome.SIGNATURE_UNCHECKED, f"{wrong.message} The script was not run.") from wrong
+        if bad:
+            log.warning("event=signature_invalid script=%s keys=%s", script_id, ",".join(sorted(bad)))
+        if len(good) < needed:
+            outcome = Outcome.SIGNATURE_INVALID if bad else Outcome.SIGNATURE_MISSING
+            raise Refused(outcome, _sentence(len(good), needed, bad))
+        log.info("event=script_verified script=%s keys=%s", script_id, ",".join(sorted(good)))
+
+
+def _sentence(good: int, needed: int, bad: set[str]) -> str:
+    forged = f" What is said to be signed by {', '.join(sorted(bad))} is not." if bad else ""
+    return f"{good} of {needed} trusted keys have signed this script; it was not run.{forged}"
+
+
+def _sound(offered: Sequence[SigningKey]) -> list[SigningKey]:
+    """Return the keys that are what their names say, each once."""
+    sound: dict[str, SigningKey] = {}
+    for key in offered[:MOST_KEYS]:
+        try:
+            if key_id(decode(key.public_key, KEY_SIZE, "public_key")) == key.key_id:
+                sound.setdefault(key.key_id, key)
+        except ValidationFailed:
+            log.warning("event=key_skipped key=%r", key.key_id[:64])
+    return list(sound.values())
+
+
+def _pinned(key: SigningKey, how: How, now: datetime) -> TrustedKey:
+    return TrustedKey(key_id=key.key_id, public_key=key.public_key, origin=key.origin, how=how, since=stamp(now))
