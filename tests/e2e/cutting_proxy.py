@@ -160,8 +160,8 @@ class CuttingProxy:
                 self._strike = None
         if due is None:
             return piece
-        self.counts["struck"] += 1
         due[1]()
+        self.counts["struck"] += 1
         return None
 
     def _from_plane(self, pair: _Pair, piece: bytes) -> bytes | None:

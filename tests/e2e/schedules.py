@@ -96,6 +96,14 @@ def agent_killed_after(scene: Scene) -> dict[str, Any]:
     return operation
 
 
+def agent_killed_in_the_upload(scene: Scene) -> dict[str, Any]:
+    """Kill the agent at a byte of the result's upload."""
+    operation = struck_in_the_upload(scene, scene.post.agent.kill)
+    scene.wait(1)
+    scene.post.agent.start()
+    return operation
+
+
 def plane_killed_before_delivery(scene: Scene) -> dict[str, Any]:
     """Kill the control plane when it has accepted the order and nobody has it yet."""
     scene.post.proxy.refuse()
@@ -141,14 +149,9 @@ def plane_killed_while_it_runs(scene: Scene) -> dict[str, Any]:
 
 def plane_killed_in_the_upload(scene: Scene) -> dict[str, Any]:
     """Kill the control plane at a byte of the result's upload."""
-    struck = scene.post.proxy.counts["struck"]
-    scene.post.proxy.strike_in_upload(scene.dice.randrange(PRINTED), scene.site.server.kill)
-    operation = scene.order()
-    until(lambda: scene.post.proxy.counts["struck"] > struck, "the upload", PATIENCE)
-    had_run = scene.runs()
+    operation = struck_in_the_upload(scene, scene.site.server.kill)
     scene.wait(2)
     scene.site.start_plane()
-    assert had_run == ["begin", "end"], "another upload than this run's was struck"
     return operation
 
 
@@ -161,10 +164,21 @@ def stream_cut(scene: Scene) -> dict[str, Any]:
     return operation
 
 
+def struck_in_the_upload(scene: Scene, strike: Callable[[], None]) -> dict[str, Any]:
+    """Place the order, and strike when as many bytes of its result have passed as the dice say."""
+    struck = scene.post.proxy.counts["struck"]
+    scene.post.proxy.strike_in_upload(scene.dice.randrange(PRINTED), strike)
+    operation = scene.order()
+    until(lambda: scene.post.proxy.counts["struck"] > struck, "the upload", PATIENCE)
+    assert scene.runs() == ["begin", "end"], "another upload than this run's was struck"
+    return operation
+
+
 SCHEDULES: tuple[Callable[[Scene], dict[str, Any]], ...] = (
     agent_killed_before,
     agent_killed_during,
     agent_killed_after,
+    agent_killed_in_the_upload,
     plane_killed_before_delivery,
     plane_killed_at_delivery,
     plane_killed_after_ack,

@@ -24,12 +24,17 @@ def sites(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[S
     """One installation per node and seed."""
     home = tmp_path_factory.mktemp("faults")
     made = [Site(lab, home / node.name, [node]) for node in lab.nodes]
+    try:
+        each_at_once(Site.open, made)
+        yield made
+    finally:
+        each_at_once(Site.close, made)
+
+
+def each_at_once(act: Callable[[Site], None], made: list[Site]) -> None:
+    """Do something with every installation at once; return when all have ended, also where one failed."""
     with ThreadPoolExecutor(len(made)) as threads:
-        try:
-            list(threads.map(Site.open, made))
-            yield made
-        finally:
-            list(threads.map(Site.close, made))
+        list(threads.map(act, made))
 
 
 @pytest.mark.rows("G0-PT-01", "G0-RT-05", "G0-PT-08")
