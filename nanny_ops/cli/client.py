@@ -178,9 +178,9 @@ class Client:
         rows = self._send("GET", "/api/signing-keys", repeatable=True).json()
         return [record(SigningKeyEntry, row) for row in rows]
 
-    def add_signing_key(self, public_key: str, name: str) -> SigningKeyEntry:
+    def add_signing_key(self, public_key: str, name: str, team_id: str = "") -> SigningKeyEntry:
         """Enter a public key. Raises ValidationFailed, Forbidden, Conflict."""
-        body = {"public_key": public_key, "name": name}
+        body = {"public_key": public_key, "name": name, "team_id": team_id}
         return record(SigningKeyEntry, self._send("POST", "/api/signing-keys", body=body, repeatable=True).json())
 
     def retire_signing_key(self, key_id: str) -> SigningKeyEntry:

@@ -25,8 +25,9 @@ from nanny_ops.agent.enrollment import PATH, DeviceFlow, TokenStore, enrol_with_
 from nanny_ops.agent.equipment import Equipment
 from nanny_ops.agent.hands import InProcess
 from nanny_ops.agent.policy import Policy
+from nanny_ops.agent.policy import load as load_policy
 from nanny_ops.agent.settings import SETTINGS, Settings, enrollment_token, load, nearest
-from nanny_ops.agent.trust import pin
+from nanny_ops.agent.trust import pin, usable
 from nanny_ops.agent.trusted_keys import PinnedKeys
 from nanny_ops.errors import (
     AccessDenied,
@@ -39,6 +40,7 @@ from nanny_ops.errors import (
     Rejected,
     SettingsError,
     TokenFileBroken,
+    TrustedKeysBroken,
     Unreachable,
 )
 from nanny_ops.machine.perform import perform
@@ -264,6 +266,7 @@ def _status(settings: Settings, world: World, options: argparse.Namespace) -> in
         "token_expires_at": tokens.expires_at,
         "daemon_pid": lock.holder(settings.state_dir),
         "spool": asdict(counts) if counts is not None else None,
+        "trusted_keys": _trusted(settings),
     }
     print(json.dumps(found, indent=2) if options.json else _table(found))
     return code
@@ -311,12 +314,24 @@ class _Given:
         return stale
 
 
+def _trusted(settings: Settings) -> list[str] | None:
+    """Return the names of the keys whose signatures count; None where none was ever pinned."""
+    keys = trusted_keys.read_local(settings.trusted_keys_file)
+    try:
+        keys = PinnedKeys(settings.state_dir / trusted_keys.NAME).load() if keys is None else keys
+    except TrustedKeysBroken:
+        return []
+    return None if keys is None else sorted(usable(keys, load_policy(settings.policy_file)))
+
+
 def _table(found: Mapping[str, Any]) -> str:
     rows = [("control plane", found["control_plane"]), ("agent", found["agent_id"]), ("health", found["health"])]
     if found["reason"]:
         rows.append(("", found["reason"]))
     rows.append(("token expires", found["token_expires_at"]))
     rows.append(("daemon", f"process {found['daemon_pid']}" if found["daemon_pid"] is not None else "not running"))
+    known = found["trusted_keys"]
+    rows.append(("trusted keys", "none pinned yet" if known is None else ", ".join(known) or "none"))
     for name, count in (found["spool"] or {}).items():
         rows.append((name.replace("_", " "), str(count)))
     return "\n".join(f"{left:<22}{right}" for left, right in rows)

@@ -27,12 +27,13 @@ def passphrase() -> str:
 def add(
     public_key: Annotated[str, typer.Argument(help="The public half: base64, or a file with base64 or PEM.")],
     name: Annotated[str, typer.Option(help="What people call it.")],
+    team: Annotated[str, typer.Option(help="Id of the team; by default the first in which you are admin.")] = "",
     as_json: AsJson = False,
 ) -> None:
     """Enter a public key; the private half stays where it is."""
     text = offline_key.read_public(public_key)
     with connect() as client:
-        added = client.add_signing_key(text, name)
+        added = client.add_signing_key(text, name, team)
     if as_json:
         show_one(asdict(added), as_json=True)
     else:

@@ -75,6 +75,8 @@ class SigningKeyUpload:
 
     public_key: KeyText
     name: Annotated[str, MinLen(1), MaxLen(255)]
+    #: Empty means the first team in which the person is admin.
+    team_id: Annotated[str, MaxLen(64)] = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,10 @@ import pytest
 
 from tests.house.tree import ROOT
 
-HEAVY = ("fastapi", "starlette", "uvicorn", "sqlalchemy", "pydantic", "pydantic_settings", "structlog", "typer", "rich")
+HEAVY = (
+    *("fastapi", "starlette", "uvicorn", "sqlalchemy", "pydantic", "pydantic_settings", "structlog", "typer", "rich"),
+    "cryptography",
+)
 PROGRAM = "import json, sys, {module}; print(json.dumps(sorted(sys.modules)))"
 
 

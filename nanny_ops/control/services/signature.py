@@ -73,16 +73,17 @@ def of_script(tx: Tx, script_id: str, teams: Collection[str], own_key: str) -> S
 
 def accept(tx: Tx, person: Person, script_id: str, offered: ScriptSignature, now: datetime) -> bool:
     """Keep a signature made elsewhere; False where it is known. Raises NotFound, Forbidden, ValidationFailed."""
-    person.team_for("operator")
     script = named(tx, script_id, person.teams)
-    key = _usable(tx, person, offered.key_id)
-    _check(key, script_message(script.id, script.sha256), offered.signature)
-    return store.add(tx, script.id, key.id, offered.signature, micros(now), person.id)
+    keys = _usable(tx, person, offered.key_id)
+    _check(keys[0], script_message(script.id, script.sha256), offered.signature)
+    added = [store.add(tx, script.id, key.id, offered.signature, micros(now), person.id) for key in keys]
+    return any(added)
 
 
 def add_key(tx: Tx, person: Person, upload: SigningKeyUpload, now: datetime) -> tuple[Key, bool]:
     """Enter a team's public key, and tell whether it is new. Raises Forbidden, ValidationFailed, Conflict."""
-    team_id = person.team_for("admin")
+    team_id = upload.team_id or person.team_for("admin")
+    person.require(team_id, "admin")
     name = key_id(decode(upload.public_key, KEY_SIZE, "public_key"))
     if store.get_key(tx, store.row_id(None, name)) is not None:
         raise Conflict("This is the control plane's own key.")
@@ -107,25 +108,28 @@ def add_key(tx: Tx, person: Person, upload: SigningKeyUpload, now: datetime) -> 
 
 def endorse(tx: Tx, person: Person, key_name: str, offered: Endorsement, now: datetime) -> Key:
     """Keep one key's word for another. Raises NotFound, Forbidden, ValidationFailed, Conflict."""
-    person.team_for("operator")
-    key, by = _usable(tx, person, key_name), _usable(tx, person, offered.key_id)
-    _check(by, key_message(decode(key.public_key, KEY_SIZE, "public_key"), _origin(key)), offered.signature)
-    store.add_endorsement(tx, key, by, offered.signature, micros(now))
-    return key
+    keys, judges = _usable(tx, person, key_name), _usable(tx, person, offered.key_id)
+    message = key_message(decode(keys[0].public_key, KEY_SIZE, "public_key"), _origin(keys[0]))
+    _check(judges[0], message, offered.signature)
+    for key in keys:
+        for by in judges:
+            store.add_endorsement(tx, key, by, offered.signature, micros(now))
+    return keys[0]
 
 
 def retire(tx: Tx, person: Person, key_name: str, own_key: str, now: datetime) -> Key:
     """End the trust in a key, for ever. Raises NotFound, Forbidden, Conflict for the one the control plane uses."""
-    key = _known(tx, person, key_name)
-    if key.key_id == own_key and key.is_control_plane:
-        raise Conflict("The control plane signs with this key; give it another one first.")
-    if key.team_id is not None:
-        person.require(key.team_id, "admin")
-    elif not person.is_admin:
-        raise Forbidden("Only an admin of the installation may retire a key of the control plane.")
-    if key.retired_at is None:
-        store.retire_key(tx, key.id, micros(now))
-    return _known(tx, person, key_name)
+    for key in _known(tx, person, key_name):
+        if key.key_id == own_key and key.is_control_plane:
+            raise Conflict("The control plane signs with this key; give it another one first.")
+        if key.team_id is not None:
+            person.require(key.team_id, "admin")
+        elif not person.is_admin:
+            raise Forbidden("Only an admin of the installation may retire a key of the control plane.")
+        person.allow("admin")
+        if key.retired_at is None:
+            store.retire_key(tx, key.id, micros(now))
+    return _known(tx, person, key_name)[0]
 
 
 def offered(tx: Tx, team_id: str) -> list[SigningKey]:
@@ -167,18 +171,24 @@ def _origin(key: Key) -> Origin:
     return "control-plane" if key.is_control_plane else "offline"
 
 
-def _known(tx: Tx, person: Person, key_name: str) -> Key:
-    key = store.find_key(tx, key_name, person.teams)
-    if key is None:
+def _known(tx: Tx, person: Person, key_name: str) -> list[Key]:
+    keys = store.named(tx, key_name, person.teams)
+    if not keys:
         raise NotFound(f"There is no signing key '{key_name}'.")
-    return key
+    return keys
 
 
-def _usable(tx: Tx, person: Person, key_name: str) -> Key:
-    key = _known(tx, person, key_name)
-    if key.retired_at is not None:
+def _usable(tx: Tx, person: Person, key_name: str) -> list[Key]:
+    """Return the keys of a name for whose team the person may act."""
+    person.team_for("operator", "patch")
+    teams = person.teams_as("operator")
+    keys = [key for key in _known(tx, person, key_name) if key.team_id is None or key.team_id in teams]
+    if not keys:
+        raise Forbidden("This needs the role 'operator' in the team of the signing key.")
+    good = [key for key in keys if key.retired_at is None]
+    if not good:
         raise Conflict(f"The signing key '{key_name}' is retired.")
-    return key
+    return good
 
 
 def _check(key: Key, message: bytes, signature: str) -> None:

@@ -51,11 +51,10 @@ def get_key(tx: Tx, key_pk: str) -> Key | None:
     return None if row is None else Key(**row._mapping)
 
 
-def find_key(tx: Tx, key_id: str, teams: Collection[str]) -> Key | None:
-    """Find a key by its name: a team's own goes before the control plane's."""
-    named = select(signing_keys).where((signing_keys.c.key_id == key_id) & _visible(teams))
-    row = tx.connection.execute(named.order_by(signing_keys.c.is_control_plane, signing_keys.c.id)).first()
-    return None if row is None else Key(**row._mapping)
+def named(tx: Tx, key_id: str, teams: Collection[str]) -> list[Key]:
+    """Return the keys of a name: the control plane's, or one for each of these teams that has entered it."""
+    found = select(signing_keys).where((signing_keys.c.key_id == key_id) & _visible(teams))
+    return [Key(**row._mapping) for row in tx.connection.execute(found.order_by(signing_keys.c.id))]
 
 
 def keys(tx: Tx, teams: Collection[str]) -> list[Key]:

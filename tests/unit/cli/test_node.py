@@ -33,6 +33,7 @@ from nanny_ops.errors import (
 )
 from nanny_ops.protocol.clock import now, stamp
 from nanny_ops.protocol.enrollment import TokenFile
+from nanny_ops.protocol.signature import encode, key_id
 from tests.fakes.hands import FakeHands
 
 STATUS = {
@@ -128,7 +129,7 @@ def machine(tmp_path: Path, server: Server) -> Machine:
     return Machine(tmp_path, server.url)
 
 
-def device_flow(server: Server, *refusals: str) -> None:
+def device_flow(server: Server, *refusals: str, **further: Any) -> None:
     waiting = list(refusals)
 
     def answer(body: dict[str, Any]) -> Answer:
@@ -138,7 +139,7 @@ def device_flow(server: Server, *refusals: str) -> None:
         if waiting:
             return 400, {"error": waiting.pop(0), "error_description": "", "timestamp": ""}
         granted = {"access_token": "a1", "refresh_token": "r1", "token_type": "Bearer"}
-        return 200, {**granted, "expires_in": 3600, "agent_id": "agent-1"}
+        return 200, {**granted, "expires_in": 3600, "agent_id": "agent-1", **further}
 
     server.answers["/api/auth"] = answer
 
@@ -244,8 +245,22 @@ def test_status_tells_everything_and_writes_nothing(machine: Machine, server: Se
     assert found["token_expires_at"] == machine.store.load().expires_at
     assert found["spool"] == {"open_orders": 0, "undelivered_results": 0, "undeliverable": 0, "readings": 0}
     assert found["daemon_pid"] is None
+    assert found["trusted_keys"] is None
     assert {one.name: one.stat().st_mtime_ns for one in machine.home.iterdir()} == before
     assert {path for path, _ in server.seen} == {"/health", "/api/agent/agent-1"}
+
+
+def test_registering_pins_the_keys_and_status_names_them(machine: Machine, server: Server, capsys: Any) -> None:
+    for number, origin in ((1, "control-plane"), (2, "offline")):
+        raw = bytes([number]) * 32
+        told = {"public_key": encode(raw), "key_id": key_id(raw), "origin": origin}
+        device_flow(server, signing_keys=[told])
+        assert machine.run("register", force=number > 1) == 0
+        capsys.readouterr()
+        assert status(machine, capsys)[1]["trusted_keys"] == [key_id(raw)]
+    assert (machine.home / "trusted_keys.json").stat().st_mode & 0o777 == 0o600
+    (machine.home / "trusted_keys.json").write_text("[")
+    assert status(machine, capsys)[1]["trusted_keys"] == []
 
 
 def test_status_sees_a_running_daemon_and_prints_a_table(machine: Machine, capsys: Any) -> None:

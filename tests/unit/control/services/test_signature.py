@@ -1,5 +1,6 @@
 """Who may sign, what is kept, what agents are told, on both databases."""
 
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ VIEWER, OPERATOR, ADMIN = (
     for role in ("viewer", "operator", "admin")
 )
 STRANGER = Person("user-s", "s@example.com", "s", False, {"team-other": "admin"})
+ADMIN_OF_NONE = Person("user-n", "n@example.com", "n", False, {teams.DEFAULT: "operator", "team-other": "viewer"})
 ROOT = Person("user-root", "root@example.com", "root", True, {teams.DEFAULT: "admin"})
 
 
@@ -168,6 +170,50 @@ def test_agents_are_told_where_a_key_lies_and_who_vouches_for_it(
     forged = Endorsement(key_id=signer.key_id, signature=signer.sign(b"something else"))
     with pytest.raises(ValidationFailed):
         database.write_now(lambda tx: service.endorse(tx, OPERATOR, offline.key_id, forged, now))
+
+
+def test_a_key_of_two_teams_acts_in_both_and_only_where_its_holder_may(
+    database: Database, signer: Signer, script: Script, offline: Signer, now: datetime
+) -> None:
+    enter(database, offline, now)
+    enter(database, offline, now, STRANGER)
+    both = Person("user-b", "b@example.com", "b", False, {teams.DEFAULT: "viewer", "team-other": "operator"})
+    apt = database.read_now(script_store.shipped)[0]
+    assert offer(database, apt, offline, now, both) is True
+    assert signed_by(database, apt.id, signer, "team-other") == [signer.key_id, offline.key_id]
+    assert signed_by(database, apt.id, signer) == [signer.key_id], "a viewer signs nothing"
+    root = Person("user-r", "r@example.com", "r", True, {teams.DEFAULT: "admin", "team-other": "admin"})
+    assert offer(database, apt, offline, now, root) is True
+    assert signed_by(database, apt.id, signer) == [signer.key_id, offline.key_id]
+    word = Endorsement(
+        key_id=signer.key_id, signature=signer.sign(key_message(decode(offline.public_key, 32, "key"), "offline"))
+    )
+    database.write_now(lambda tx: service.endorse(tx, root, offline.key_id, word, now))
+    for team in (teams.DEFAULT, "team-other"):
+        assert database.read_now(lambda tx, team=team: service.offered(tx, team))[1].endorsements == [word]
+    with pytest.raises(Forbidden):
+        database.write_now(lambda tx: service.retire(tx, ADMIN_OF_NONE, offline.key_id, signer.key_id, now))
+    database.write_now(lambda tx: service.retire(tx, root, offline.key_id, signer.key_id, now))
+    for team in (teams.DEFAULT, "team-other"):
+        assert signed_by(database, apt.id, signer, team) == [signer.key_id]
+
+
+def test_automation_signs_only_with_a_token_that_may(
+    database: Database, script: Script, offline: Signer, now: datetime
+) -> None:
+    enter(database, offline, now)
+    for scopes, allowed in (({"read"}, False), ({"patch"}, True)):
+        program = replace(OPERATOR, scopes=scopes)
+        if allowed:
+            assert offer(database, script, offline, now, program) is True
+        else:
+            with pytest.raises(Forbidden):
+                offer(database, script, offline, now, program)
+    with pytest.raises(Forbidden):
+        enter(database, offline, now, replace(ADMIN, scopes={"patch"}))
+    retire = replace(ADMIN, scopes={"patch"})
+    with pytest.raises(Forbidden):
+        database.write_now(lambda tx: service.retire(tx, retire, offline.key_id, "", now))
 
 
 def test_a_retired_key_is_good_for_nothing(
