@@ -17,6 +17,7 @@ from nanny_ops.protocol.investigation import (
     InvestigationReport,
     InvestigationRequest,
 )
+from nanny_ops.protocol.legacy import LegacyMetrics
 from nanny_ops.protocol.metrics import Accepted, SystemMetrics
 from nanny_ops.protocol.operation import Ack, AckAnswer, OpenOperations, OutputChunk
 from nanny_ops.protocol.patch import (
@@ -54,6 +55,7 @@ REQUESTS = (
 )
 REPORTS = (
     SystemMetrics,
+    LegacyMetrics,
     ClusterReport,
     NodeReport,
     LxcReport,

@@ -10,7 +10,7 @@ from nanny_ops.control.api.problem import plane_of
 #: Addresses that need no token.
 PUBLIC = frozenset({"/health", "/health/ready", "/metrics", "/api/auth", "/api/auth/login", "/api/auth/token"})
 #: Addresses where a token may be given but need not be.
-OPTIONAL = frozenset({("get", "/api/realtime")})
+OPTIONAL = frozenset({("get", "/api/realtime"), ("post", "/api/agent")})
 INSTANT = "2026-01-31T02:00:00.000Z"
 MEANINGS = {
     400: ("bad_request", "BAD_REQUEST", "The request cannot be understood, or a field is wrong"),

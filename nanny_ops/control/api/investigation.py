@@ -5,13 +5,15 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Query
 from pydantic import TypeAdapter, ValidationError
 
+from nanny_ops.control.api.legacy import is_legacy
 from nanny_ops.control.api.page import Listed, Paging
 from nanny_ops.control.api.problem import from_validation
 from nanny_ops.control.api.state import AsAgent, AsAnyone, AsPerson, Control
 from nanny_ops.control.services import investigation as service
 from nanny_ops.control.services import operation as operations
+from nanny_ops.control.services.principal import HostAgent
 from nanny_ops.control.store import operation as store
-from nanny_ops.errors import BadRequest
+from nanny_ops.errors import BadRequest, Conflict, NotConfigured
 from nanny_ops.protocol.investigation import Investigation, InvestigationReport, InvestigationRequest
 from nanny_ops.protocol.operation import Status
 
@@ -46,7 +48,15 @@ async def create(
     """Ask for an investigation; with ``investigation_id`` the body is a model turn of one that is open."""
     named = body.get("investigation_id")
     if isinstance(named, str) and named:
-        await control.database.read(lambda tx: service.take_turn(tx, who, named))
+        try:
+            await control.database.read(lambda tx: service.take_turn(tx, who, named))
+        except NotConfigured as wrong:
+            if isinstance(who, HostAgent) and is_legacy(who):
+                # It would ask again for ever: to it every 5xx is a reason to wait.
+                declined = InvestigationReport(outcome="unsupported", reason=wrong.message)
+                await report(named, declined, who, control)
+                raise Conflict(wrong.message) from None
+            raise
     if "messages" in body:
         raise BadRequest("A model turn needs the investigation_id of an open investigation.")
     try:

@@ -1,11 +1,13 @@
 """Readings of hosts: taken in from agents, shown to people."""
 
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 from starlette.types import Receive, Scope, Send
 
+from nanny_ops.control.api.action import act, speak, spoken
 from nanny_ops.control.api.body import Record, read, read_of
 from nanny_ops.control.api.limit import admit
 from nanny_ops.control.api.state import AsPerson, Control, State, bearer
@@ -13,6 +15,7 @@ from nanny_ops.control.services import agent as agents
 from nanny_ops.control.services import metrics as service
 from nanny_ops.control.services.principal import HostAgent
 from nanny_ops.errors import Forbidden, NotFound
+from nanny_ops.protocol.legacy import GUIDE
 from nanny_ops.protocol.metrics import SystemMetrics
 
 router = APIRouter(tags=["metrics"])
@@ -47,6 +50,8 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
     400: {"description": "The body is not JSON, or a field has a wrong value; details name it"},
     401: {"description": "No valid token"},
     403: {"description": "A person's token, another agent's reading, or a revoked agent"},
+    404: {"description": "An action about an agent that your teams do not have"},
+    409: {"description": "An action that the present state does not allow"},
     413: {"description": "More than 1 MiB"},
     429: {"description": "Too many readings of the last minute, or of an earlier time"},
 }
@@ -56,8 +61,14 @@ Instant = Annotated[str | None, Query(max_length=64, description="ISO 8601", exa
 
 @router.post("/api/agent", responses=REFUSALS, response_class=Response, openapi_extra=READING.documented())
 async def ingest(request: Request, control: Control) -> Response:
-    """Take in one reading of a host; it is written when the answer comes, and the same instant is written once."""
-    await _take(control, request.headers.get("authorization"), await read_of(request), request.scope)
+    """Take in one reading of a host; it is written when the answer comes, and the same instant is written once.
+
+    A body with an ``action`` is of the dialect that agents spoke before the guide, and is answered in that dialect.
+    """
+    raw = await read_of(request)
+    if (said := spoken(raw)) is not None:
+        return await act(request, said, partial(_keep, control, request.scope))
+    await _take(control, request.headers.get("authorization"), raw, request.scope)
     return Response(TAKEN, media_type="application/json")
 
 
@@ -69,7 +80,12 @@ async def ingest_directly(control: State, scope: Scope, receive: Receive, send: 
             authorization = value.decode("latin-1")
         elif name == b"content-length":
             length = value
-    await _take(control, authorization, await read(receive, length), scope)
+    raw = await read(receive, length)
+    if (said := spoken(raw)) is not None:
+        answer = await act(Request(scope, receive), said, partial(_keep, control, scope))
+        await answer(scope, receive, send)
+        return
+    await _take(control, authorization, raw, scope)
     await send({"type": "http.response.start", "status": 200, "headers": list(HEADERS)})
     await send({"type": "http.response.body", "body": TAKEN})
 
@@ -79,12 +95,19 @@ async def _take(control: State, authorization: str | None, raw: bytes, scope: Sc
     scope["state"]["principal"] = who
     if not isinstance(who, HostAgent):
         raise Forbidden("This needs an agent's token; the token given is a person's.")
+    reading = READING.parse(raw)
+    await _keep(control, scope, who, reading, raw)
+    if who.dialect != GUIDE:
+        await speak(control, who.id, GUIDE)
+
+
+async def _keep(control: State, scope: Scope, who: HostAgent, reading: SystemMetrics, raw: bytes) -> None:
     now = control.clock()
 
     def within_limits(at: datetime) -> None:
         admit(scope, control.limits.reading(who.id, at.timestamp(), now.timestamp()))
 
-    await control.readings.take(control.database, who, READING.parse(raw), raw, now, within_limits)
+    await control.readings.take(control.database, who, reading, raw, now, within_limits)
 
 
 @router.get("/api/agent/{agent_id}/metrics", responses=UNKNOWN)

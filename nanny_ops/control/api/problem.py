@@ -26,9 +26,17 @@ from nanny_ops.protocol.clock import now, stamp
 log = structlog.get_logger()
 
 #: Beginnings of addresses that agents use; elsewhere the principal decides.
-AGENT_PLANE = ("/api/agent", "/api/auth", "/api/realtime", "/api/operations", "/api/proxmox")
+AGENT_PLANE = (
+    "/api/agent",
+    "/api/auth",
+    "/api/realtime",
+    "/api/operations",
+    "/api/proxmox",
+    "/api/files",
+    "/api/reboot/",
+)
 OPERATOR_PLANE = ("/api/auth/", "/api/agents", "/api/proxmox/clusters", "/api/proxmox/nodes", "/api/proxmox/guests")
-AGENT_ENDINGS = ("/script", "/sha256", "/results", "/report")
+AGENT_ENDINGS = ("/script", "/sha256", "/results", "/report", "/result", "/validate")
 
 
 def install(app: FastAPI) -> None:
@@ -41,10 +49,10 @@ def install(app: FastAPI) -> None:
 
 def render(request: Request, error: NannyError) -> JSONResponse:
     """Return the answer for a named error."""
-    flat = is_agent_plane(request)
+    is_flat = is_agent_plane(request)
     trace = getattr(request.state, "request_id", "") or uuid.uuid4().hex
-    status = error.status if flat else getattr(error, "operator_status", error.status)
-    body = _flat(error, trace, now()) if flat else _nested(error, trace, now(), request)
+    status = error.status if is_flat else getattr(error, "operator_status", error.status)
+    body = flat(error, trace, now()) if is_flat else _nested(error, trace, now(), request)
     return JSONResponse(body, status_code=status, headers=error.headers)
 
 
@@ -62,7 +70,8 @@ def plane_of(path: str) -> bool:
     return path.startswith(AGENT_PLANE) or (path.startswith("/api/") and path.endswith(AGENT_ENDINGS))
 
 
-def _flat(error: NannyError, trace: str, at: datetime) -> dict[str, Any]:
+def flat(error: NannyError, trace: str, at: datetime) -> dict[str, Any]:
+    """Return the body of an error as agents read it."""
     body: dict[str, Any] = {
         "error": error.code,
         "error_description": error.message,

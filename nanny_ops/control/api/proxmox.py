@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Request, Response
 
 from nanny_ops.control.api.body import Record, read_of
+from nanny_ops.control.api.legacy import guided
 from nanny_ops.control.api.limit import refusal, tell
 from nanny_ops.control.api.state import AsAgent, AsPerson, Control, State
 from nanny_ops.control.services import inventory
@@ -36,6 +37,9 @@ LXC = Record(
 QEMU = Record(
     QemuReport, {"name": "db1", "qemu_id": "qemu/201", "status": "running", "uptime": 60, "vmid": 201, "node": "pve1"}
 )
+#: Names of fields as agents before the guide have them.
+CLUSTER_NAMES = {"px_cluster_id": "cluster_id", "name": "cluster_name"}
+NODE_NAMES = {"nodeid": "node_id", "pveversion": "pve_version"}
 REFUSALS: dict[int | str, dict[str, Any]] = {
     400: {"description": "The body is not JSON, or a field has a wrong value; details name it"},
     403: {"description": "A person's token, or a revoked agent"},
@@ -52,7 +56,7 @@ Gone = Annotated[bool, Query(description="Guests that were destroyed, instead of
 @router.post("/cluster", responses=REFUSALS, openapi_extra=CLUSTER.documented())
 async def take_cluster(request: Request, agent: AsAgent, control: Control) -> Accepted:
     """Take in what an agent says of its cluster; with ``guests``, what is missing there is gone."""
-    report, body = CLUSTER.parse_open(await read_of(request))
+    report, body = CLUSTER.parse_open(guided(await read_of(request), CLUSTER_NAMES))
     name = f"{report.cluster_id}/{report.cluster_name}"
     await _take(request, control, agent, name, partial(service.take_cluster, report=report, body=body))
     return Accepted(message=f"Cluster {report.cluster_name} noted")
@@ -61,7 +65,7 @@ async def take_cluster(request: Request, agent: AsAgent, control: Control) -> Ac
 @router.post("/node", responses=REFUSALS, openapi_extra=NODE.documented())
 async def take_node(request: Request, agent: AsAgent, control: Control) -> Accepted:
     """Take in what an agent says of a node."""
-    report, body = NODE.parse_open(await read_of(request))
+    report, body = NODE.parse_open(guided(await read_of(request), NODE_NAMES))
     await _take(request, control, agent, report.name, partial(service.take_node, report=report, body=body))
     return Accepted(message=f"Node {report.name} noted")
 

@@ -6,12 +6,15 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Request, Response
 from starlette.types import Receive, Scope, Send
 
+from nanny_ops.control.api.legacy import frame, is_legacy, is_unbegun
+from nanny_ops.control.api.legacy import greeting as legacy_greeting
 from nanny_ops.control.api.limit import tell
 from nanny_ops.control.api.state import AsAgent, Control, Peer, State, peer_of, session
-from nanny_ops.control.api.streams import UNBOUND_LIFETIME, StreamResponse, encode
+from nanny_ops.control.api.streams import UNBOUND_LIFETIME, StreamResponse
 from nanny_ops.control.services import realtime as service
 from nanny_ops.control.services.limit import Quota
 from nanny_ops.errors import Forbidden, NotFound, RateLimited, UnknownChannel
+from nanny_ops.protocol.legacy import REBOOT_OPERATIONS
 from nanny_ops.protocol.realtime import CHANNELS, Subscribe
 
 router = APIRouter(prefix="/api/realtime", tags=["realtime"])
@@ -47,7 +50,8 @@ async def open_directly(control: State, scope: Scope, receive: Receive, send: Se
 
 
 async def _open(request: Request, control: State, peer: str, last_event_id: str | None) -> StreamResponse:
-    owner = (await session(request))[0].id if "authorization" in request.headers else None
+    who = (await session(request))[0] if "authorization" in request.headers else None
+    owner = who.id if who is not None else None
     if owner is None and control.streams.unbound(peer) >= UNBOUND_PER_PEER:
         tell(request.scope, Quota(UNBOUND_PER_PEER, 0, control.clock().timestamp() + UNBOUND_LIFETIME))
         raise RateLimited(
@@ -55,7 +59,10 @@ async def _open(request: Request, control: State, peer: str, last_event_id: str 
         )
     known = SEQUENCE.fullmatch(last_event_id or "")
     seen = int(known.group()) if known else None
-    return StreamResponse(control.streams, control.streams.open(peer, owner, seen))
+    stream = control.streams.open(peer, owner, seen)
+    if is_legacy(who):
+        stream.opening = legacy_greeting(stream.client_id)
+    return StreamResponse(control.streams, stream)
 
 
 @router.post(
@@ -70,17 +77,21 @@ async def _open(request: Request, control: State, peer: str, last_event_id: str 
 )
 async def subscribe(body: Subscribe, agent: AsAgent, control: Control) -> Response:
     """Bind a stream to the agent and to channels; what it has missed is sent first."""
-    unknown = [channel for channel in body.subscriptions if channel not in CHANNELS]
+    channels = (*CHANNELS, REBOOT_OPERATIONS) if is_legacy(agent) else CHANNELS
+    unknown = [channel for channel in body.subscriptions if channel not in channels]
     if unknown:
-        raise UnknownChannel(f"There is no channel '{unknown[0]}'; channels are {', '.join(CHANNELS)}.")
+        raise UnknownChannel(f"There is no channel '{unknown[0]}'; channels are {', '.join(channels)}.")
     stream = control.streams.get(body.clientId)
     if stream is None:
         raise NotFound("No stream is open under this clientId; open one with GET /api/realtime.")
     if stream.owner not in {None, agent.id}:
         raise Forbidden("This stream was opened by somebody else.")
+    stream.translate = frame if is_legacy(agent) else None
     control.streams.bind(stream, agent.id, agent.id, frozenset(body.subscriptions))
     missed = await control.database.read(
         lambda tx: service.missed(tx, agent, frozenset(body.subscriptions), stream.last_seen)
     )
-    control.streams.go_live(stream, [(item.seq, encode(item.seq, item.payload)) for item in missed.items], missed.upto)
+    items = [item for item in missed.items if not is_legacy(agent) or is_unbegun(item.payload)]
+    told = [(item.seq, data) for item in items if (data := stream.encode(item.seq, item.payload)) is not None]
+    control.streams.go_live(stream, told, missed.upto)
     return Response(status_code=204)

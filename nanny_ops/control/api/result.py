@@ -1,6 +1,7 @@
 """Uploads of results: streamed to disk part by part, never held in memory."""
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -10,10 +11,12 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import ClientDisconnect
 
 from nanny_ops.control.api.problem import from_validation
-from nanny_ops.control.api.state import AsAgent, Control, outputs_of
+from nanny_ops.control.api.state import AsAgent, Control, State, outputs_of
 from nanny_ops.control.services import operation as operations
 from nanny_ops.control.services import result as service
-from nanny_ops.control.store.output import STREAMS, Incoming
+from nanny_ops.control.services.principal import HostAgent
+from nanny_ops.control.store.operation import Operation
+from nanny_ops.control.store.output import STREAMS, Incoming, Stream
 from nanny_ops.errors import BadRequest, TooLarge, Unavailable, ValidationFailed
 from nanny_ops.protocol.metrics import Accepted
 from nanny_ops.protocol.patch import ResultMetadata
@@ -26,6 +29,9 @@ PART_HEADERS_CAP = 8 * 1024
 #: Seconds that one upload may take.
 PATIENCE = 600
 METADATA = TypeAdapter(ResultMetadata)
+#: Parts of a form that are outputs, and those that are read into memory with their cap in bytes.
+FILES: Mapping[str, Stream] = {stream: stream for stream in STREAMS}
+TEXTS: Mapping[str, int] = {"metadata": METADATA_CAP}
 BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -57,31 +63,46 @@ ANSWERS: dict[int | str, dict[str, Any]] = {
 async def upload(operation_id: str, request: Request, agent: AsAgent, control: Control) -> Accepted:
     """Take a result: ``metadata``, ``stdout`` and ``stderr``. Idempotent; the first result of an operation stands."""
     operation = await control.database.read(lambda tx: service.expected(tx, agent, operation_id))
-    outputs = outputs_of(control)
-    incoming = await asyncio.to_thread(outputs.receive, operation.id)
+    incoming = await asyncio.to_thread(outputs_of(control).receive, operation.id)
     try:
-        metadata = read_metadata(await receive(request, incoming, control.settings.result_cap_bytes))
-        essence = service.essence(operation, metadata)
-        receipt = await asyncio.to_thread(incoming.keep, essence)
-        taken = await control.database.write(
-            lambda tx: service.take(tx, agent, operation.id, metadata, receipt, control.clock())
-        )
+        form = Form(request.headers.get("content-type", ""), incoming)
+        await receive(request, form, control.settings.result_cap_bytes)
+        metadata = read_metadata(form.text("metadata"))
+        taken = await keep(control, agent, operation, incoming, metadata)
     finally:
         await asyncio.to_thread(incoming.discard)
+    return Accepted(success=True, message=taken.message)
+
+
+async def keep(
+    control: State,
+    agent: HostAgent,
+    operation: Operation,
+    incoming: Incoming,
+    metadata: ResultMetadata,
+    *,
+    listed: bool = True,
+) -> service.Taken:
+    """Bring a received result to its place and end its operation; ``listed`` as in the service."""
+    outputs, essence = outputs_of(control), service.essence(operation, metadata)
+    receipt = await asyncio.to_thread(incoming.keep, essence)
+    taken = await control.database.write(
+        lambda tx: service.take(tx, agent, operation.id, metadata, receipt, control.clock(), listed=listed)
+    )
     if taken.new:
         operations.tell_end(control.counts, taken.operation)
         await asyncio.to_thread(outputs.settle, operation.id)
     if not taken.counts:
         await asyncio.to_thread(outputs.drop, operation.id, receipt)
-    return Accepted(success=True, message=taken.message)
+    return taken
 
 
-async def receive(request: Request, incoming: Incoming, cap: int) -> bytes:
-    """Stream a form to disk and return its part ``metadata``. Raises BadRequest, TooLarge, Unavailable."""
+async def receive(request: Request, form: "Form", cap: int) -> None:
+    """Stream a form to disk until its closing boundary. Raises BadRequest, TooLarge, Unavailable."""
     length = request.headers.get("content-length", "")
     if length.isascii() and length.isdigit() and int(length) > cap:
         raise TooLarge(f"The results are larger than {cap} bytes.", limit=cap)
-    form, size = Form(request.headers.get("content-type", ""), incoming), 0
+    size = 0
     try:
         async with asyncio.timeout(PATIENCE):
             async for chunk in request.stream():
@@ -93,7 +114,7 @@ async def receive(request: Request, incoming: Incoming, cap: int) -> bytes:
         raise BadRequest("The upload was cut before its end.") from None
     except TimeoutError:
         raise Unavailable(f"The upload took longer than {PATIENCE} seconds.") from None
-    return form.metadata()
+    form.check_end()
 
 
 def read_metadata(text: bytes) -> ResultMetadata:
@@ -108,15 +129,24 @@ def read_metadata(text: bytes) -> ResultMetadata:
 
 
 class Form:
-    """Takes a multipart body in pieces cut anywhere and hands its files on."""
+    """Takes a multipart body in pieces cut anywhere, hands its files on and keeps its texts; other parts are passed by.
 
-    def __init__(self, content_type: str, incoming: Incoming) -> None:
+    ``files`` says which stream a part is, ``texts`` how many bytes a text may have.
+    """
+
+    def __init__(
+        self,
+        content_type: str,
+        incoming: Incoming,
+        files: Mapping[str, Stream] = FILES,
+        texts: Mapping[str, int] = TEXTS,
+    ) -> None:
         """Read the boundary. Raises BadRequest."""
         kind, options = parse_options_header(content_type)
         if kind != b"multipart/form-data" or not options.get(b"boundary"):
             raise BadRequest("The body must be multipart/form-data with a boundary.")
-        self._incoming = incoming
-        self._metadata = bytearray()
+        self._incoming, self._files, self._caps = incoming, files, texts
+        self._texts: dict[str, bytearray] = {}
         self._seen: set[str] = set()
         self._part, self._ended = "", False
         self._field, self._value, self._disposition = bytearray(), bytearray(), b""
@@ -132,13 +162,16 @@ class Form:
         except FormParserError as wrong:
             raise BadRequest(f"The body is not valid multipart/form-data: {wrong}") from None
 
-    def metadata(self) -> bytes:
-        """Return the part ``metadata`` after the last piece. Raises BadRequest when the form is not complete."""
+    def check_end(self) -> None:
+        """Raise BadRequest when the form is not complete."""
         if not self._ended:
             raise BadRequest("The body ends before its closing boundary.")
-        if "metadata" not in self._seen:
-            raise ValidationFailed("metadata: this part is missing.", field="metadata")
-        return bytes(self._metadata)
+
+    def text(self, name: str) -> bytes:
+        """Return a text after the last piece. Raises ValidationFailed when it is missing."""
+        if name not in self._texts:
+            raise ValidationFailed(f"{name}: this part is missing.", field=name)
+        return bytes(self._texts[name])
 
     def _callbacks(self) -> Any:
         return {
@@ -170,16 +203,19 @@ class Form:
         self._part = options.get(b"name", b"").decode("utf-8", "replace")
         if self._part in self._seen:
             raise BadRequest(f"The part '{self._part}' comes twice.")
-        if self._part in {"metadata", *STREAMS}:
+        if self._part in self._files:
             self._seen.add(self._part)
+        elif self._part in self._caps:
+            self._seen.add(self._part)
+            self._texts[self._part] = bytearray()
 
     def _data(self, piece: bytes) -> None:
-        if self._part in STREAMS:
-            self._incoming.write(self._part, piece)
-        elif self._part == "metadata":
-            if len(self._metadata) + len(piece) > METADATA_CAP:
-                raise TooLarge(f"The part 'metadata' is larger than {METADATA_CAP} bytes.", limit=METADATA_CAP)
-            self._metadata += piece
+        if self._part in self._files:
+            self._incoming.write(self._files[self._part], piece)
+        elif (text := self._texts.get(self._part)) is not None:
+            if len(text) + len(piece) > (cap := self._caps[self._part]):
+                raise TooLarge(f"The part '{self._part}' is larger than {cap} bytes.", limit=cap)
+            text += piece
 
     def _end(self) -> None:
         self._ended = True

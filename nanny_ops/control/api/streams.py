@@ -4,7 +4,7 @@ import asyncio
 import json
 import secrets
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -43,6 +43,9 @@ class Stream:
     live: bool = False
     closed: bool = False
     quiet_beats: int = 0
+    #: Other first bytes than :func:`greeting`, and what writes an event (None leaves it out), for another dialect.
+    opening: bytes = b""
+    translate: Callable[[str, dict[str, Any]], bytes | None] | None = None
     waiting: deque[tuple[int, bytes]] = field(default_factory=deque)
     ready: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -56,6 +59,10 @@ class Stream:
         self.waiting.append((seq, data))
         if self.live or not seq:
             self.ready.set()
+
+    def encode(self, seq: int, payload: dict[str, Any]) -> bytes | None:
+        """Write an event for this listener; None for one that it is not told."""
+        return encode(seq, payload) if self.translate is None else self.translate(self.client_id, payload)
 
     def close(self) -> None:
         """End the stream; the listener opens it again."""
@@ -162,10 +169,12 @@ class Streams:
         listeners = self._by_subject.get(event.subject)
         if not listeners:
             return
-        data = encode(event.seq, event.payload)
+        shared = encode(event.seq, event.payload)
         for stream in list(listeners):
             if event.topic in stream.topics:
-                stream.offer(event.seq, data)
+                data = shared if stream.translate is None else stream.encode(event.seq, event.payload)
+                if data is not None:
+                    stream.offer(event.seq, data)
 
     async def _beat(self) -> None:
         while True:
@@ -208,7 +217,7 @@ class StreamResponse(Response):
         gone.add_done_callback(lambda _task: stream.close())
         try:
             await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-            await send(_body(greeting(stream.client_id)))
+            await send(_body(stream.opening or greeting(stream.client_id)))
             while not stream.closed:
                 await stream.ready.wait()
                 stream.ready.clear()

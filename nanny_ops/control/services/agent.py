@@ -75,6 +75,7 @@ def rendered(agent: Agent, now: datetime) -> dict[str, Any]:
         "all_ips": agent.all_ips,
         "tags": agent.tags,
         "cluster": agent.cluster_pk,
+        "dialect": agent.dialect,
         "enrolled_at": stamp_micros(agent.created_at),
         "revoked_at": stamp_micros(agent.revoked_at),
     }

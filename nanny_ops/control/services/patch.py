@@ -8,6 +8,7 @@ import uuid
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 
+from nanny_ops.control.services import legacy
 from nanny_ops.control.services import operation as operations
 from nanny_ops.control.services import script as scripts
 from nanny_ops.control.services.principal import Person
@@ -20,6 +21,7 @@ from nanny_ops.control.store.database import Tx
 from nanny_ops.control.store.operation import Operation
 from nanny_ops.errors import Conflict, NotFound, ValidationFailed
 from nanny_ops.protocol.clock import from_micros, micros, parse_stamp, stamp, stamp_micros
+from nanny_ops.protocol.legacy import NANNYAGENT
 from nanny_ops.protocol.operation import parse_vmid
 from nanny_ops.protocol.patch import DEFAULT_EXPIRY, PackageChange, PastEnd, PatchOperation, PatchRequest
 
@@ -122,6 +124,8 @@ def _operation(tx: Tx, person: Person, agent: Agent, request: PatchRequest, now:
     if agent.status == "revoked":
         raise Conflict("This agent was revoked; it takes no orders.")
     _check_words(request)
+    if agent.dialect == NANNYAGENT:
+        legacy.check(request)
     vmid = _target(request)
     families = _families(tx, agent, vmid)
     if request.script_id:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from nanny_ops.errors import Forbidden
+from nanny_ops.protocol.legacy import GUIDE, Dialect
 from nanny_ops.protocol.token import Scope
 
 Role = Literal["viewer", "operator", "admin"]
@@ -70,6 +71,7 @@ class HostAgent:
     hostname: str
     #: Of a static token, where it came with one.
     token_id: str = ""
+    dialect: Dialect = GUIDE
 
     @property
     def teams(self) -> Collection[str]:

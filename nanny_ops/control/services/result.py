@@ -51,8 +51,20 @@ def essence(operation: Operation, metadata: ResultMetadata) -> bytes:
     return json.dumps({**asdict(metadata), "timestamp": ""}, sort_keys=True).encode()
 
 
-def take(tx: Tx, agent: HostAgent, operation_id: str, metadata: ResultMetadata, receipt: str, now: datetime) -> Taken:
-    """End an operation with its result, whose files are in place under ``receipt``."""
+def take(
+    tx: Tx,
+    agent: HostAgent,
+    operation_id: str,
+    metadata: ResultMetadata,
+    receipt: str,
+    now: datetime,
+    *,
+    listed: bool = True,
+) -> Taken:
+    """End an operation with its result, whose files are in place under ``receipt``.
+
+    ``listed`` is False where the script listed no packages at all, so that silence about one says nothing.
+    """
     operation = expected(tx, agent, operation_id)
     held = (operation.result or {}).get("receipt")
     if held == receipt:
@@ -64,7 +76,7 @@ def take(tx: Tx, agent: HostAgent, operation_id: str, metadata: ResultMetadata, 
     ended = _end(tx, operation, to, metadata, receipt, now, outcome=outcome.value, reason=reason)
     changes = [_plain(change) for change in metadata.package_list]
     patches.add_changes(tx, ended, changes)
-    if to is Status.COMPLETED:  # the list of a run that failed says neither what is nor what is not there
+    if to is Status.COMPLETED and listed:  # the list of a run that failed says neither what is nor what is not there
         package.remember(tx, ended, changes, now)
     return Taken(ended, "Patch results uploaded successfully", counts=True, new=True)
 

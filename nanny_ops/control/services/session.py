@@ -112,7 +112,7 @@ def _agent(tx: Tx, agent_id: str) -> HostAgent:
         raise TokenInvalid
     if agent.status == "revoked":
         raise AgentRevoked
-    return HostAgent(agent.id, agent.team_id, agent.hostname)
+    return HostAgent(agent.id, agent.team_id, agent.hostname, dialect=agent.dialect)
 
 
 def as_person(tx: Tx, user: users.User) -> Person:

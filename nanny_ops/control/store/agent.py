@@ -8,6 +8,7 @@ from sqlalchemy import Row, bindparam, func, insert, select, update
 
 from nanny_ops.control.store.database import Tx
 from nanny_ops.control.store.tables import agents
+from nanny_ops.protocol.legacy import GUIDE, Dialect
 
 #: Notes that an agent was heard of: parameters ``agent`` and ``seen`` (microseconds), for ``Database.append``.
 SEEN = update(agents).where(agents.c.id == bindparam("agent")).values(last_seen=bindparam("seen"))
@@ -35,6 +36,7 @@ class Agent:
     revoked_at: int | None = None
     tags: list[str] = field(default_factory=list)
     attempt: str | None = None
+    dialect: Dialect = GUIDE
 
 
 def add(tx: Tx, agent: Agent) -> None:

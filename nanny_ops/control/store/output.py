@@ -43,6 +43,15 @@ class Incoming:
             self._files[stream].write(data)
         self._sums[stream].update(data)
 
+    def tail(self, stream: Stream, size: int) -> bytes:
+        """Return the last bytes of what has come of one stream. Raises Unavailable."""
+        if stream not in self._files:
+            return b""
+        with _storage(), (self._temporary / stream).open("rb") as file:
+            self._files[stream].flush()
+            file.seek(max(0, file.seek(0, os.SEEK_END) - size))
+            return file.read()
+
     def keep(self, metadata: bytes) -> str:
         """Bring everything to disk under its final name and return the receipt. Raises Unavailable."""
         sums = [self._sums[stream].digest() for stream in STREAMS]

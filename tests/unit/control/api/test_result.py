@@ -30,7 +30,8 @@ def test_any_cut_gives_the_same(
         return
     for start, end in itertools.pairwise(places):
         form.feed(sent[start:end])
-    assert form.metadata() == metadata
+    form.check_end()
+    assert form.text("metadata") == metadata
     file = outputs.find("op", incoming.keep(b""), "stdout")
     incoming.discard()
     assert file is not None
