@@ -182,6 +182,23 @@ def test_many_who_ask_at_once_cause_one_refresh(tmp_path: Path) -> None:
     assert store.load().refresh_token == "r1"
 
 
+def test_what_an_answer_tells_of_keys_is_heard_once_and_after_the_tokens_are_kept(tmp_path: Path) -> None:
+    key = {"key_id": "k", "public_key": "p", "origin": "offline"}
+    plane = Plane({**GRANTED, "signing_keys": [key]})
+    _, store = tokens(tmp_path, plane)
+    heard: list[tuple[str, str]] = []
+
+    async def learn(answer: TokenAnswer) -> None:
+        heard.append((answer.signing_keys[0].key_id, store.load().access_token))
+
+    async def ask() -> None:
+        held = Tokens(store, plane.post, lambda: plane.time, learn)
+        await asyncio.gather(*(held.renew(FILE.access_token) for _ in range(3)))
+
+    asyncio.run(ask())
+    assert heard == [("k", GRANTED["access_token"])]
+
+
 def test_a_token_about_to_expire_is_renewed_unasked(tmp_path: Path) -> None:
     plane = Plane(GRANTED)
     held, _ = tokens(tmp_path, plane)

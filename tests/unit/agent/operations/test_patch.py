@@ -103,6 +103,13 @@ def test_a_script_that_is_not_the_promised_one_is_not_run(bench: Bench) -> None:
     assert bench.desk.told == []
 
 
+def test_a_script_that_no_trusted_key_has_signed_is_not_run(bench: Bench) -> None:
+    bench.policy = Policy(signatures="control-plane")
+    assert bench.refusal() is Outcome.SIGNATURE_MISSING
+    assert bench.desk.told == []
+    assert ("GET", "/api/patches/apt/signature") in bench.plane.requests
+
+
 @pytest.mark.parametrize("end", ["/script", "/sha256"])
 def test_a_script_nobody_knows_has_its_name(bench: Bench, end: str) -> None:
     bench.plane.rules.append(lambda request: refuse(404) if request.url.path.endswith(end) else None)
