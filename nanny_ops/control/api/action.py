@@ -34,6 +34,7 @@ from nanny_ops.errors import (
     NotFound,
     SlowDown,
     TokenInvalid,
+    Unavailable,
     UnknownAction,
     ValidationFailed,
 )
@@ -58,6 +59,7 @@ LISTED = 100
 WORDS: dict[tuple[str, type[NannyError]], tuple[int, str]] = {
     ("register", AuthorizationPending): (400, PENDING),
     ("register", SlowDown): (400, PENDING),
+    ("register", Unavailable): (503, PENDING),
     ("register", ExpiredToken): (400, "device code expired"),
     ("register", AccessDenied): (400, "device code denied"),
     ("register", InvalidGrant): (400, "invalid device code"),

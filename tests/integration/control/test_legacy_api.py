@@ -3,12 +3,13 @@
 import hashlib
 import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.integration.control.conftest import Agent, Server, client_of
+from tests.integration.control.conftest import Agent, Server, client_of, make_server, sign_in
 from tests.integration.control.guide import METRICS as FLAT
 from tests.integration.control.listener import Listener
 from tests.integration.control.old_agent import CLAIM, METRICS, OldAgent, OldStream, claim, enrol_old
@@ -534,3 +535,19 @@ def test_a_token_enrols_and_names_its_agent(server: Server, operator: httpx.Clie
         for name, status in ((agent_id, 200), ("agent-other", 403)):
             answer = client.post("/api/agent", json=METRICS, headers={"X-Agent-ID": name})
             assert answer.status_code == status
+
+
+def test_the_limits_of_all_agents_hold(tmp_path: Path) -> None:
+    server = make_server(tmp_path / "data", NANNY_RATE_LIMITS="on")
+    server.start()
+    try:
+        with sign_in(server, "operator") as person:
+            agent = enrol_old(server, person)
+            answers = [agent.report() for _ in range(3)]
+            agent.client.close()
+    finally:
+        server.stop()
+    assert [answer.status_code for answer in answers] == [200, 200, 429]
+    assert answers[2].json()["error"] == "rate_limited"
+    assert int(answers[2].headers["retry-after"]) > 0
+    assert [answer.headers["x-ratelimit-remaining"] for answer in answers] == ["1", "0", "0"]

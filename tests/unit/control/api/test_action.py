@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nanny_ops.control.api.action import ACTIONS, WORDS, spoken
-from nanny_ops.errors import AuthorizationPending, SlowDown
+from nanny_ops.errors import AuthorizationPending, SlowDown, Unavailable
 
 
 @pytest.mark.parametrize(
@@ -40,9 +40,10 @@ def test_any_body_is_of_one_dialect(body: Any) -> None:
     assert (said is not None) == (isinstance(body, dict) and "action" in body)
 
 
-def test_a_poll_too_early_is_no_reason_to_give_up() -> None:
-    for waiting in (AuthorizationPending, SlowDown):
+def test_what_passes_is_no_reason_to_give_up_polling() -> None:
+    passing = {AuthorizationPending, SlowDown, Unavailable}
+    for waiting in passing:
         assert "device not authorized" in WORDS["register", waiting][1]
-    final = [word for (action, kind), (_, word) in WORDS.items() if kind not in {AuthorizationPending, SlowDown}]
+    final = [word for (_, kind), (_, word) in WORDS.items() if kind not in passing]
     assert not [word for word in final if "device not authorized" in word]
     assert {action for action, _ in WORDS} <= set(ACTIONS)
