@@ -25,7 +25,13 @@ ENOUGH_FOR = {
     "agent": ["agent", "machine", "protocol", "errors.py", "cli/node.py"],
     "control": ["control", "protocol", "errors.py"],
     "lab": ["lab"],
-    "cli": [f"cli/{name}.py" for name in ("operator", "client", "patch", "agent", "script", "signing_key", "offline_key", "login", "table", "watch")],
+    "cli": [
+        f"cli/{name}.py"
+        for name in (
+            *("operator", "client", "patch", "agent", "script", "signing_key"),
+            *("offline_key", "login", "table", "watch"),
+        )
+    ],
 }
 
 
