@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import threading
@@ -116,11 +117,15 @@ class Apt:
         return (self.state / name).read_text()
 
     def run(self, *arguments: str, path: str | None = None):
-        before = set(Path("/var/tmp").glob("nanny-apt.*"))
         environment = {"PATH": path or f"{self.bin}:/usr/bin:/bin", "NANNY_INDEX_PAUSE": "0"}
         done = run([*self.shell, str(SCRIPT), *arguments], timeout=30, env=environment)
-        assert set(Path("/var/tmp").glob("nanny-apt.*")) <= before, "the private folder was left behind"
+        assert not [folder for folder in self.private_folders() if Path(folder).exists()], "left behind"
         return done
+
+    def private_folders(self) -> list[str]:
+        """Return the folders that apt-get was pointed to; others' runs have theirs in the same place."""
+        calls = self.state / "calls"
+        return re.findall(r"/var/tmp/nanny-apt\.\w+", calls.read_text()) if calls.exists() else []
 
     @property
     def installs(self) -> list[str]:
