@@ -119,6 +119,18 @@ class Client:
         """End a token. Raises NotFound, Forbidden."""
         return self._object("POST", f"/api/{noun}/{_segment(token_id)}/revoke")
 
+    def audit(self, limit: int = PAGE, **filters: str) -> list[dict[str, Any]]:
+        """List who did what, newest first; filters are action, actor, object, since and until. Raises Forbidden."""
+        return list(self._every("/api/audit", filters, limit))
+
+    def audit_export(self) -> Iterator[bytes]:
+        """Yield every entry with its hashes as lines of JSON, oldest first, as they come. Raises Forbidden."""
+        with self._http.stream("GET", "/api/audit/export") as answer:
+            if not answer.is_success:
+                answer.read()
+                raise _error(answer)
+            yield from answer.iter_bytes()
+
     def inventory(self, noun: Literal["clusters", "nodes", "guests"], limit: int = PAGE) -> list[dict[str, Any]]:
         """List what agents have reported of Proxmox VE."""
         return list(self._every(f"/api/proxmox/{noun}", {}, limit))

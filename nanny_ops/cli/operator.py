@@ -24,6 +24,7 @@ NOUNS: dict[str, str] = {
     "patch": "nanny_ops.cli.patch",
     "script": "nanny_ops.cli.script",
     "signing-key": "nanny_ops.cli.signing_key",
+    "audit": "nanny_ops.cli.audit",
     "cluster": "nanny_ops.cli.proxmox:cluster",
     "node": "nanny_ops.cli.proxmox:node",
     "guest": "nanny_ops.cli.proxmox:guest",

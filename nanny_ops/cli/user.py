@@ -11,6 +11,7 @@ from nanny_ops.control.app import open_database, prepare
 from nanny_ops.control.services import user as service
 from nanny_ops.control.settings import load
 from nanny_ops.control.store import user as store
+from nanny_ops.control.store.caller import CALLER, Caller
 from nanny_ops.control.store.database import Tx
 from nanny_ops.errors import ValidationFailed
 from nanny_ops.protocol.clock import now
@@ -54,10 +55,12 @@ def disable(email: Email) -> None:
 def in_store(run: Callable[[Tx], T]) -> T:
     """Run a function in the store that the environment names, migrated first."""
     database = open_database(load(os.environ, {}))
+    typist = CALLER.set(Caller("local", f"uid-{os.getuid()}", os.environ.get("SUDO_USER", "")))
     try:
         prepare(database)
         return database.write_now(run)
     finally:
+        CALLER.reset(typist)
         database.close()
 
 

@@ -35,7 +35,9 @@ log = structlog.get_logger()
 def open_database(settings: Settings) -> Database:
     """Make the data directory (mode 0700) and return its database, or PostgreSQL's."""
     Path(settings.data_dir).mkdir(mode=0o700, parents=True, exist_ok=True)
-    return Database(settings.database_url.get_secret_value() or sqlite_url(settings.data_dir))
+    secret = load_secret(settings.data_dir, settings.secret_key.get_secret_value())
+    url = settings.database_url.get_secret_value() or sqlite_url(settings.data_dir)
+    return Database(url, seal=Keyring(secret).seal)
 
 
 def make_state(settings: Settings) -> State:

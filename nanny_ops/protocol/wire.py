@@ -1,5 +1,6 @@
 """The catalogue: every record that travels, by direction. A house test snapshots its JSON schema."""
 
+from nanny_ops.protocol.audit import AuditEntry
 from nanny_ops.protocol.enrollment import (
     AgentStatus,
     Authorize,
@@ -81,6 +82,7 @@ ANSWERS = (
     Investigation,
     Token,
     TokenIssued,
+    AuditEntry,
 )
 
 CATALOGUE = COMMANDS + REQUESTS + REPORTS + EVENTS + ANSWERS

@@ -4,6 +4,7 @@ from fastapi import APIRouter
 
 from nanny_ops.control.api import (
     agent,
+    audit,
     enrollment,
     health,
     investigation,
@@ -28,6 +29,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     user.router,
     enrollment.router,
     token.router,
+    audit.router,
     realtime.router,
     operation.router,
     patch.router,

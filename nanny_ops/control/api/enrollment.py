@@ -7,7 +7,7 @@ from fastapi import APIRouter, Body, Query, Request
 from fastapi.responses import FileResponse
 
 from nanny_ops.control.api.limit import admit
-from nanny_ops.control.api.state import AsPerson, Control, Peer, bearer, person
+from nanny_ops.control.api.state import AsPerson, Control, Peer, bearer, called_by, person
 from nanny_ops.control.services import enrollment as service
 from nanny_ops.control.services.limit import DEVICE_DECIDE, DEVICE_START
 from nanny_ops.errors import NotFound
@@ -61,6 +61,7 @@ async def command(
     peer: Peer,
 ) -> DeviceAuthStarted | TokenAnswer | dict[str, Any]:
     """Do one step of the device flow, enrol by a token, or refresh tokens."""
+    called_by(request, None)
     match body:
         case DeviceAuthStart():
             admit(request.scope, control.limits.hit(DEVICE_START, "device-start", peer))

@@ -20,6 +20,7 @@ from nanny_ops.control.services import legacy as service
 from nanny_ops.control.services import result as results
 from nanny_ops.control.services import script as scripts
 from nanny_ops.control.services.principal import HostAgent
+from nanny_ops.control.store.database import Tx
 from nanny_ops.control.store.output import Stream
 from nanny_ops.errors import NotFound
 from nanny_ops.protocol.legacy import NANNYAGENT
@@ -59,8 +60,13 @@ async def download(collection: str, script_id: str, name: str, who: AsAnyone, co
     script = await control.database.read(lambda tx: scripts.named(tx, script_id, who.teams))
     if name != service.file_name(script_id):
         raise NotFound(f"There is no file '{name}'.")
-    if isinstance(who, HostAgent) and collection != service.SCRIPTS:
-        await control.database.write(lambda tx: service.fetched(tx, who, collection, script, control.clock()))
+
+    def begin(tx: Tx) -> None:
+        scripts.fetched(tx, script_id, who, control.clock())
+        if isinstance(who, HostAgent) and collection != service.SCRIPTS:
+            service.fetched(tx, who, collection, script, control.clock())
+
+    await control.database.write(begin)
     headers = {"X-Content-Type-Options": "nosniff", "ETag": f'"{script.sha256}"'}
     return Response(script.content, media_type="text/x-shellscript", headers=headers)
 

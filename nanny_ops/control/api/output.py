@@ -11,6 +11,7 @@ from fastapi import APIRouter, Header, Query, Response
 from fastapi.responses import StreamingResponse
 
 from nanny_ops.control.api.state import AsAgent, AsPerson, Control, outputs_of
+from nanny_ops.control.services import audit
 from nanny_ops.control.services import patch as patches
 from nanny_ops.control.services import result as results
 from nanny_ops.control.store.output import Stream
@@ -88,7 +89,16 @@ Window = tuple[int, int | None, bool]
 
 
 async def _show(operation_id: str, person: AsPerson, control: Control, stream: Stream, window: Window) -> Response:
-    operation = await control.database.read(lambda tx: patches.readable(tx, person, operation_id))
+    operation, noted = await control.database.read(
+        lambda tx: (
+            patches.readable(tx, person, operation_id),
+            audit.is_fresh(tx, person, "log.read", operation_id, control.clock()),
+        )
+    )
+    if not noted:
+        await control.database.write(
+            lambda tx: audit.note(tx, "log.read", operation.id, control.clock(), operation.team_id, stream=stream)
+        )
     receipt = (operation.result or {}).get("receipt")
     file = await asyncio.to_thread(outputs_of(control).find, operation.id, receipt, stream)
     headers = {**HEADERS, "X-Operation-Status": operation.status}

@@ -34,7 +34,7 @@ class Upload(ScriptUpload):
 @router.get("/patches/{script_id}/script", response_class=Response, responses=BYTES)
 async def download(script_id: str, who: AsAnyone, control: Control) -> Response:
     """Hand out a script byte by byte as it was added."""
-    script = await control.database.read(lambda tx: service.named(tx, script_id, who.teams))
+    script = await control.database.write(lambda tx: service.fetched(tx, script_id, who, control.clock()))
     headers = {"X-Content-Type-Options": "nosniff", "ETag": f'"{script.sha256}"'}
     return Response(script.content, media_type="text/x-shellscript", headers=headers)
 

@@ -9,6 +9,7 @@ from fastapi import Depends, Request
 
 from nanny_ops.control.api.streams import Streams
 from nanny_ops.control.bus import Bus
+from nanny_ops.control.services import audit
 from nanny_ops.control.services.counts import Counts
 from nanny_ops.control.services.keyring import Claims
 from nanny_ops.control.services.limit import Limits
@@ -17,6 +18,7 @@ from nanny_ops.control.services.principal import HostAgent, Person, Principal
 from nanny_ops.control.services.session import Sessions
 from nanny_ops.control.services.signing import Signer
 from nanny_ops.control.settings import Settings
+from nanny_ops.control.store.caller import CALLER
 from nanny_ops.control.store.database import Database
 from nanny_ops.control.store.output import Outputs
 from nanny_ops.errors import Forbidden, TokenMalformed, TokenMissing
@@ -65,11 +67,17 @@ def peer_of(request: Request) -> str:
     return request.client.host if request.client else "unknown"
 
 
+def called_by(request: Request, who: Principal | None) -> None:
+    """Let whatever this request writes be noted as done by its asker."""
+    CALLER.set(audit.caller(who, peer_of(request), getattr(request.state, "request_id", "")))
+
+
 async def session(request: Request) -> tuple[Principal, Claims]:
     """Return who is asking, with their claims. Raises the errors of a bad Authorization header or token."""
     state = state_of(request)
     principal, claims = await state.sessions.resolve(bearer(request.headers.get("authorization")), state.clock())
     request.state.principal = principal
+    called_by(request, principal)
     if isinstance(principal, Person):
         principal.allow_method(request.method)
     return principal, claims

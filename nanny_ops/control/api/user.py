@@ -6,7 +6,7 @@ from fastapi import APIRouter, Form, Request
 from pydantic import BaseModel, Field
 
 from nanny_ops.control.api.limit import admit
-from nanny_ops.control.api.state import AsPerson, AsSession, Control, Peer
+from nanny_ops.control.api.state import AsPerson, AsSession, Control, Peer, called_by
 from nanny_ops.control.services import token as tokens
 from nanny_ops.control.services import user as service
 from nanny_ops.control.services.limit import LOGIN
@@ -70,7 +70,7 @@ async def logout(session: AsSession, control: Control) -> dict[str, Any]:
     if who.token_id:
         await control.database.write(lambda tx: tokens.give_back(tx, who.token_id, control.clock()))
     else:
-        await control.database.write(lambda tx: service.sign_out(tx, claims))
+        await control.database.write(lambda tx: service.sign_out(tx, claims, control.clock()))
     control.sessions.forget(who.id)
     return {"message": "Successfully logged out", "success": True}
 
@@ -78,4 +78,5 @@ async def logout(session: AsSession, control: Control) -> dict[str, Any]:
 async def _authenticate(request: Request, control: Control, peer: str, email: str, password: str) -> users.User:
     admit(request.scope, control.limits.hit(LOGIN, "login-address", peer))
     admit(request.scope, control.limits.hit(LOGIN, "login-account", email.lower()))
-    return await service.authenticate(control.database, email, password)
+    called_by(request, None)
+    return await service.authenticate(control.database, email, password, control.clock())

@@ -4,6 +4,7 @@ from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
+from nanny_ops.control.services import audit
 from nanny_ops.control.services.principal import HostAgent, Person, Principal
 from nanny_ops.control.store import agent as store
 from nanny_ops.control.store import enrollment as enrollments
@@ -48,6 +49,7 @@ def revoke(tx: Tx, who: Person, agent_id: str, now: datetime) -> Agent:
     if agent.status != "revoked":
         store.change(tx, agent.id, status="revoked", revoked_at=micros(now))
         enrollments.revoke_families(tx, agent.id, micros(now))
+        audit.note(tx, "revoke", agent.id, now, agent.team_id, hostname=agent.hostname)
     return seen_by(tx, who, agent_id)
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from nanny_ops.control.services import audit
 from nanny_ops.control.services import token as tokens
 from nanny_ops.control.services.keyring import Keyring, digest
 from nanny_ops.control.services.principal import Person
@@ -102,6 +103,8 @@ def decide(tx: Tx, person: Person, user_code: str, *, allow: bool, now: datetime
         decided_at=micros(now),
         team_id=team_id,
     )
+    claimed = str(code.claims.get("hostname", ""))
+    audit.note(tx, "allow" if allow else "deny", code.user_code, now, team_id, hostname=claimed, peer=code.peer)
 
 
 def register(tx: Tx, request: Register, peer: str, keyring: Keyring, now: datetime) -> Outcome:
@@ -226,6 +229,7 @@ def _enrol(tx: Tx, request: Register | RegisterWithToken, now: datetime, **value
         **values,
     )
     agents.add(tx, agent)
+    audit.note(tx, "enrol", agent.id, now, agent.team_id, hostname=agent.hostname, allowed_by=agent.enrolled_by)
     return agent
 
 

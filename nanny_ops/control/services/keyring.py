@@ -46,6 +46,8 @@ class Keyring:
         """Derive one key per purpose from the secret."""
         self._access = _derive(secret, b"access token")
         self._refresh = _derive(secret, b"refresh token")
+        #: Signs the head of the audit's log.
+        self.seal = _derive(secret, b"audit head")
         self.key_id = _derive(secret, b"key id").hex()[:12]
 
     def access_token(self, subject: str, audience: Audience, now: datetime) -> str:

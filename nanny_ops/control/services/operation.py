@@ -6,6 +6,7 @@ from typing import Any
 
 import structlog
 
+from nanny_ops.control.services import audit
 from nanny_ops.control.services.counts import Counts
 from nanny_ops.control.services.principal import HostAgent
 from nanny_ops.control.services.record import TOPICS, record
@@ -14,7 +15,7 @@ from nanny_ops.control.store import operation as store
 from nanny_ops.control.store.database import Tx
 from nanny_ops.control.store.operation import Operation
 from nanny_ops.errors import Conflict, Forbidden, NotFound
-from nanny_ops.protocol.clock import micros
+from nanny_ops.protocol.clock import from_micros, micros
 from nanny_ops.protocol.operation import ENDED, MOVES, Ack, AckAnswer, Outcome, Status
 from nanny_ops.protocol.realtime import Action
 
@@ -31,6 +32,9 @@ def create(tx: Tx, operation: Operation) -> Operation:
     """Write a new operation and tell its agent."""
     store.add(tx, operation)
     announce(tx, operation, "create", operation.created_at)
+    asked = {"agent": operation.agent_id, "target": operation.target, "mode": operation.request.get("mode", "")}
+    at = from_micros(operation.created_at)
+    audit.note(tx, f"{operation.kind}.create", operation.id, at, operation.team_id, **asked)
     return operation
 
 
@@ -44,6 +48,9 @@ def move(tx: Tx, operation: Operation, to: Status, now: datetime, **values: Any)
     store.change(tx, operation.id, **changed)
     moved = replace(operation, **changed)
     announce(tx, moved, "update", micros(now))
+    if to in ENDED:
+        told = {"agent": moved.agent_id, "status": moved.status, "outcome": moved.outcome}
+        audit.note(tx, f"{moved.kind}.end", moved.id, now, moved.team_id, **told)
     return moved
 
 
@@ -122,7 +129,9 @@ def cancel(tx: Tx, operation: Operation, reason: str, now: datetime) -> Operatio
     """End an operation before its time: a state first, a message to the agent second. Raises Conflict when ended."""
     if operation.status == Status.CANCELLED:
         return operation
-    return move(tx, operation, Status.CANCELLED, now, outcome=Outcome.CANCELLED.value, reason=reason)
+    cancelled = move(tx, operation, Status.CANCELLED, now, outcome=Outcome.CANCELLED.value, reason=reason)
+    audit.note(tx, f"{operation.kind}.cancel", operation.id, now, operation.team_id, agent=operation.agent_id)
+    return cancelled
 
 
 def sweep(tx: Tx, now: datetime) -> list[Operation]:

@@ -6,7 +6,8 @@ from collections.abc import Collection, Iterator
 from datetime import datetime
 from importlib import resources
 
-from nanny_ops.control.services.principal import Person
+from nanny_ops.control.services import audit
+from nanny_ops.control.services.principal import Person, Principal
 from nanny_ops.control.store import script as store
 from nanny_ops.control.store.database import Tx
 from nanny_ops.control.store.script import Script
@@ -80,6 +81,7 @@ def add(tx: Tx, person: Person, upload: ScriptUpload, now: datetime) -> tuple[Sc
         created_by=person.id,
     )
     store.add(tx, script)
+    audit.note(tx, "script.add", script.id, now, team_id, sha256=script.sha256)
     return script, True
 
 
@@ -88,6 +90,13 @@ def named(tx: Tx, script_id: str, teams: Collection[str]) -> Script:
     script = store.get(tx, script_id, teams)
     if script is None:
         raise NotFound(f"There is no script '{script_id}'.")
+    return script
+
+
+def fetched(tx: Tx, script_id: str, who: Principal, now: datetime) -> Script:
+    """Return a version that is handed out, and note to whom. Raises NotFound."""
+    script = named(tx, script_id, who.teams)
+    audit.note(tx, "script.download", script.id, now, script.team_id or "", sha256=script.sha256)
     return script
 
 

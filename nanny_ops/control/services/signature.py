@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from datetime import datetime
 
+from nanny_ops.control.services import audit
 from nanny_ops.control.services.principal import Person
 from nanny_ops.control.services.script import named, shipping
 from nanny_ops.control.services.signing import Signer, is_genuine
@@ -77,6 +78,8 @@ def accept(tx: Tx, person: Person, script_id: str, offered: ScriptSignature, now
     keys = _usable(tx, person, offered.key_id)
     _check(keys[0], script_message(script.id, script.sha256), offered.signature)
     added = [store.add(tx, script.id, key.id, offered.signature, micros(now), person.id) for key in keys]
+    if any(added):
+        audit.note(tx, "script.sign", script.id, now, script.team_id or "", key=offered.key_id, sha256=script.sha256)
     return any(added)
 
 
@@ -103,6 +106,7 @@ def add_key(tx: Tx, person: Person, upload: SigningKeyUpload, now: datetime) -> 
         added_by=person.id,
     )
     store.add_key(tx, key)
+    audit.note(tx, "key.add", name, now, team_id, name=key.name)
     return key, True
 
 
@@ -114,6 +118,7 @@ def endorse(tx: Tx, person: Person, key_name: str, offered: Endorsement, now: da
     for key in keys:
         for by in judges:
             store.add_endorsement(tx, key, by, offered.signature, micros(now))
+    audit.note(tx, "key.endorse", keys[0].key_id, now, keys[0].team_id or "", by=offered.key_id)
     return keys[0]
 
 
@@ -129,6 +134,7 @@ def retire(tx: Tx, person: Person, key_name: str, own_key: str, now: datetime) -
         person.allow("admin")
         if key.retired_at is None:
             store.retire_key(tx, key.id, micros(now))
+            audit.note(tx, "key.retire", key.key_id, now, key.team_id or "", name=key.name)
     return _known(tx, person, key_name)[0]
 
 

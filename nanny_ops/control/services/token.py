@@ -11,6 +11,7 @@ from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
+from nanny_ops.control.services import audit
 from nanny_ops.control.services.keyring import digest
 from nanny_ops.control.services.principal import Person
 from nanny_ops.control.store import agent as agents
@@ -78,12 +79,14 @@ def revoke(tx: Tx, person: Person, token_id: str, kinds: tuple[str, ...], now: d
     person.allow("admin" if found.kind == "operator" and found.id != person.token_id else "enrol")
     if found.revoked_at is None:
         store.change(tx, found.id, revoked_at=micros(now))
+        audit.note(tx, "token.revoke", found.id, now, found.team_id, kind=found.kind, name=found.name)
     return store.get(tx, token_id, seen) or found
 
 
 def give_back(tx: Tx, token_id: str, now: datetime) -> None:
     """End the token with which somebody signs out."""
     store.change(tx, token_id, revoked_at=micros(now))
+    audit.note(tx, "logout", token_id, now)
 
 
 def presented(tx: Tx, secret: str, now: datetime) -> Token:
@@ -178,6 +181,7 @@ def _add(
         **values,
     )
     store.add(tx, token)
+    audit.note(tx, "token.add", token.id, now, team_id, kind=kind, name=token.name, scopes=token.scopes)
     return token, secret
 
 

@@ -4,10 +4,12 @@ import asyncio
 import secrets
 import uuid
 from datetime import UTC, datetime
+from typing import Any
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
 
+from nanny_ops.control.services import audit
 from nanny_ops.control.services.keyring import Claims
 from nanny_ops.control.store import team as teams
 from nanny_ops.control.store import user as users
@@ -44,6 +46,7 @@ def add(tx: Tx, email: str, role: str, password_hash: str, now: datetime) -> use
     user = users.User(f"user-{uuid.uuid4()}", email, local, password_hash, role == "admin", False, at_now, at_now)
     users.add(tx, user)
     teams.join(tx, user.id, teams.DEFAULT, role)
+    audit.note(tx, "user.add", user.id, now, email=email, role=role)
     return user
 
 
@@ -53,22 +56,28 @@ def disable(tx: Tx, email: str, now: datetime) -> users.User:
     if user is None:
         raise NotFound(f"There is no account for {email}.")
     users.disable(tx, user.id, micros(now))
+    audit.note(tx, "user.disable", user.id, now, email=user.email)
     return user
 
 
-async def authenticate(database: Database, email: str, password: str) -> users.User:
+async def authenticate(database: Database, email: str, password: str, now: datetime) -> users.User:
     """Return the person whose password this is. Raises LoginFailed, always after the same work."""
     user = await database.read(lambda tx: users.by_email(tx, email))
     stored = user.password_hash if user is not None else _NOBODY
     matches = await asyncio.to_thread(_verify, stored, password)
     if user is None or not matches or user.disabled:
+        # What was typed for an account that is not there may be a password: it is not written down.
+        known: dict[str, Any] = {"email": user.email, "disabled": user.disabled} if user is not None else {}
+        await database.write(lambda tx: audit.note(tx, "login_failed", user.id if user else "", now, **known))
         raise LoginFailed
+    await database.write(lambda tx: audit.note(tx, "login", user.id, now, email=user.email))
     return user
 
 
-def sign_out(tx: Tx, claims: Claims) -> None:
+def sign_out(tx: Tx, claims: Claims, now: datetime) -> None:
     """Make a signed access token worthless before it expires."""
     users.revoke_token(tx, claims.jti, micros(datetime.fromtimestamp(claims.expires, UTC)))
+    audit.note(tx, "logout", claims.subject, now)
 
 
 def rendered(user: users.User) -> dict[str, str]:

@@ -18,6 +18,7 @@ import structlog
 from sqlalchemy import Connection, Engine, Executable, create_engine, event
 from sqlalchemy.exc import DataError, DBAPIError, OperationalError
 
+from nanny_ops.control.store.caller import CALLER, SYSTEM, Caller
 from nanny_ops.errors import BadRequest, Unavailable
 
 T = TypeVar("T")
@@ -36,6 +37,9 @@ class Tx:
     connection: Connection
     #: True once an event was logged: listeners are woken after the commit.
     logged: bool = False
+    #: On whose behalf it is, and the key that signs the head of the audit's log.
+    caller: Caller = SYSTEM
+    seal: bytes = b""
 
 
 @dataclass
@@ -44,6 +48,8 @@ class _Work:
     loop: asyncio.AbstractEventLoop
     future: asyncio.Future[Any]
     rows: Sequence[tuple[Executable, Mapping[str, Any]]] = ()
+    caller: Caller = SYSTEM
+    seal: bytes = b""
     outcome: Any = None
     error: BaseException | None = None
 
@@ -54,6 +60,8 @@ class Database:
 
     url: str
     on_commit: Callable[[], None] = lambda: None
+    #: Signs the head of the audit's log.
+    seal: bytes = field(default=b"", repr=False)
     _queue: "queue.SimpleQueue[_Work | None]" = field(default_factory=queue.SimpleQueue)
 
     def __post_init__(self) -> None:
@@ -90,7 +98,7 @@ class Database:
         """Do the same in the caller's thread."""
         try:
             with self._reading.connect() as connection, connection.begin():
-                return run(Tx(connection))
+                return run(Tx(connection, seal=self.seal))
         except OperationalError as wrong:
             log.error("database cannot be read", reason=str(wrong.orig))
             raise Unavailable("The database cannot be reached.") from wrong
@@ -99,7 +107,7 @@ class Database:
 
     async def write(self, run: Callable[[Tx], T]) -> T:
         """Run a function in the writer and return after its commit."""
-        outcome: T = await self._put(_Work(run, *_promise()))
+        outcome: T = await self._put(_Work(run, *_promise(), caller=CALLER.get(), seal=self.seal))
         return outcome
 
     async def append(self, statement: Executable, row: Mapping[str, Any]) -> None:
@@ -116,7 +124,7 @@ class Database:
     def write_now(self, run: Callable[[Tx], T]) -> T:
         """Run a function in a transaction of its own in the caller's thread: for commands, not for the server."""
         with self._engine.begin() as connection:
-            return run(Tx(connection))
+            return run(Tx(connection, caller=CALLER.get(), seal=self.seal))
 
     async def _put(self, work: _Work) -> Any:
         self._queue.put(work)
@@ -183,7 +191,7 @@ def _run(connection: Connection, group: list[_Work]) -> bool:
 
 
 def _one(connection: Connection, work: _Work, run: Callable[[Tx], Any]) -> bool:
-    tx = Tx(connection)
+    tx = Tx(connection, caller=work.caller, seal=work.seal)
     savepoint = connection.begin_nested()
     try:
         work.outcome = run(tx)

@@ -356,3 +356,34 @@ events = Table(
     Index("ix_events_subject_seq", "subject", "seq"),
     sqlite_autoincrement=True,
 )
+
+#: Rows are added and never changed; nothing refers to others' rows, so that what was is told for ever.
+audit = Table(
+    "audit",
+    metadata,
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", Instant, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("actor", Id, nullable=False),
+    Column("name", String(255), nullable=False),
+    Column("token_id", Id, nullable=False),
+    Column("action", String(32), nullable=False),
+    Column("object", String(128), nullable=False),
+    Column("team_id", Id, nullable=False),
+    Column("peer", String(64), nullable=False),
+    Column("request_id", String(64), nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("prev", String(64), nullable=False),
+    Column("hash", String(64), nullable=False),
+    Index("ix_audit_object_action", "object", "action"),
+)
+
+#: One row: the last of the log, signed.
+audit_head = Table(
+    "audit_head",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("hash", String(64), nullable=False),
+    Column("signature", String(64), nullable=False),
+)

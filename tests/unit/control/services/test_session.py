@@ -59,7 +59,7 @@ async def test_people_who_signed_out_or_were_disabled_are_refused(database: Data
     who, claims = await sessions.resolve(token, clock())
     assert isinstance(who, Person)
     assert who.roles == {teams.DEFAULT: "operator"}
-    await database.write(lambda tx: people.sign_out(tx, claims))
+    await database.write(lambda tx: people.sign_out(tx, claims, clock()))
     sessions.forget(user.id)
     with pytest.raises(TokenInvalid, match="signing out"):
         await sessions.resolve(token, clock())

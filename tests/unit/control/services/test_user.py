@@ -17,16 +17,16 @@ async def test_only_the_right_password_of_an_open_account_signs_in(database: Dat
     hashed = service.hash_password(PASSWORD)
     assert hashed.startswith("$argon2id$")
     made = await database.write(lambda tx: service.add(tx, "Op@Example.com ", "operator", hashed, now))
-    assert (await service.authenticate(database, "op@example.COM", PASSWORD)).id == made.id
+    assert (await service.authenticate(database, "op@example.COM", PASSWORD, now)).id == made.id
     refusals = []
     for email, password in (("op@example.com", "wrong"), ("nobody@example.com", PASSWORD)):
         with pytest.raises(LoginFailed) as caught:
-            await service.authenticate(database, email, password)
+            await service.authenticate(database, email, password, now)
         refusals.append(caught.value.message)
     assert len(set(refusals)) == 1
     await database.write(lambda tx: service.disable(tx, "op@example.com", now))
     with pytest.raises(LoginFailed):
-        await service.authenticate(database, "op@example.com", PASSWORD)
+        await service.authenticate(database, "op@example.com", PASSWORD, now)
 
 
 @pytest.mark.parametrize("email", ["", "nobody", "@example.com", "a@", "a b@example.com", "x" * 250 + "@example.com"])
