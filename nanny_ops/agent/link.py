@@ -103,6 +103,9 @@ class Link:
         await self._client.request("POST", PATH, body=Subscribe(clientId=greeting.clientId, subscriptions=[*CHANNELS]))
 
     def _take(self, event: Event) -> None:
+        if event.name == "gap":
+            log.warning("event=link_gap data=%.200r action='open orders follow'", event.data)
+            return
         if event.name != "record":
             log.debug("event=ignored name=%r", event.name)
             return

@@ -15,6 +15,7 @@ COLUMNS = {
     "agent": "agent_id",
     "status": "status",
     "health": "health_status",
+    "twice": "duplicate_identity",
     "platform": "platform",
     "version": "version",
     "last seen": "last_seen",

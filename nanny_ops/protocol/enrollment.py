@@ -138,6 +138,9 @@ class AgentStatus:
     platform: str
     kernel_version: str
     health_status: Literal["healthy", "stale", "offline", "unknown"]
+    #: Two machines use this agent's identity, and since when that is known.
+    duplicate_identity: bool = False
+    duplicate_identity_since: str | None = None
 
 
 #: Seconds of silence after which an agent is no longer healthy, and after which it is offline.

@@ -34,6 +34,17 @@ class Subscribe:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Gap:
+    """The data of the event ``gap``: what happened behind ``last_seen`` up to ``resumes_after`` cannot be told again.
+
+    The operations that are open follow, then whatever happens behind ``resumes_after``.
+    """
+
+    last_seen: int
+    resumes_after: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class RecordEvent:
     """The data of the event ``record``: something was created or has changed."""
 

@@ -31,7 +31,7 @@ from nanny_ops.protocol.patch import (
     ScriptVersion,
 )
 from nanny_ops.protocol.proxmox import ClusterReport, LxcReport, NodeReport, QemuReport
-from nanny_ops.protocol.realtime import Connected, RecordEvent, Subscribe
+from nanny_ops.protocol.realtime import Connected, Gap, RecordEvent, Subscribe
 from nanny_ops.protocol.signature import (
     Endorsement,
     ScriptSignature,
@@ -65,7 +65,7 @@ REPORTS = (
     InvestigationReport,
 )
 #: From the control plane.
-EVENTS = (Connected, RecordEvent, PatchRecord, InvestigationRecord)
+EVENTS = (Connected, Gap, RecordEvent, PatchRecord, InvestigationRecord)
 ANSWERS = (
     DeviceAuthStarted,
     TokenAnswer,

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query, Response
 from nanny_ops.control.api.state import AsAnyone, AsPerson, Control
 from nanny_ops.control.services import agent as service
 from nanny_ops.control.store import agent as store
+from nanny_ops.control.store.database import Tx
 from nanny_ops.protocol.enrollment import AgentStatus
 
 router = APIRouter(tags=["agents"])
@@ -19,8 +20,13 @@ UNKNOWN: dict[int | str, dict[str, Any]] = {
 @router.get("/api/agent/{agent_id}", responses=UNKNOWN)
 async def status(agent_id: str, who: AsAnyone, control: Control) -> AgentStatus:
     """Show how an agent is, to itself or to people of its team."""
-    found = await control.database.read(lambda tx: service.seen_by(tx, who, agent_id))
-    return service.status(found, control.clock())
+    now = control.clock()
+
+    def look(tx: Tx) -> AgentStatus:
+        found = service.seen_by(tx, who, agent_id)
+        return service.status(found, now, service.duplicated(tx, [found], now).get(found.id))
+
+    return await control.database.read(look)
 
 
 @router.get("/api/agents")
@@ -32,9 +38,15 @@ async def every(
     offset: Annotated[int, Query(ge=0, le=2**31)] = 0,
 ) -> dict[str, Any]:
     """List the agents of your teams by name, revoked ones too."""
-    found, total = await control.database.read(lambda tx: store.page(tx, who.teams, limit, offset))
+    now = control.clock()
+
+    def look(tx: Tx) -> tuple[list[dict[str, Any]], int]:
+        found, total = store.page(tx, who.teams, limit, offset)
+        doubled = service.duplicated(tx, found, now)
+        return [service.rendered(agent, now, doubled.get(agent.id)) for agent in found], total
+
+    items, total = await control.database.read(look)
     response.headers["X-Total-Count"] = str(total)
-    items = [service.rendered(agent, control.clock()) for agent in found]
     return {"items": items, "total": total, "limit": limit, "offset": offset}
 
 

@@ -10,12 +10,14 @@ from nanny_ops.control.api.legacy import frame, is_legacy, is_unbegun
 from nanny_ops.control.api.legacy import greeting as legacy_greeting
 from nanny_ops.control.api.limit import tell
 from nanny_ops.control.api.state import AsAgent, Control, Peer, State, peer_of, session
-from nanny_ops.control.api.streams import UNBOUND_LIFETIME, StreamResponse
+from nanny_ops.control.api.streams import UNBOUND_LIFETIME, StreamResponse, marked, notice
+from nanny_ops.control.services import duplicate
 from nanny_ops.control.services import realtime as service
 from nanny_ops.control.services.limit import Quota
+from nanny_ops.control.services.principal import HostAgent
 from nanny_ops.errors import Forbidden, NotFound, RateLimited, UnknownChannel
 from nanny_ops.protocol.legacy import REBOOT_OPERATIONS
-from nanny_ops.protocol.realtime import CHANNELS, Subscribe
+from nanny_ops.protocol.realtime import CHANNELS, Gap, Subscribe
 
 router = APIRouter(prefix="/api/realtime", tags=["realtime"])
 #: What the server gives as an event's id; anything else a listener brings is not ours.
@@ -87,11 +89,27 @@ async def subscribe(body: Subscribe, agent: AsAgent, control: Control) -> Respon
     if stream.owner not in {None, agent.id}:
         raise Forbidden("This stream was opened by somebody else.")
     stream.translate = frame if is_legacy(agent) else None
-    control.streams.bind(stream, agent.id, agent.id, frozenset(body.subscriptions))
+    replaced = control.streams.bind(stream, agent.id, agent.id, frozenset(body.subscriptions))
     missed = await control.database.read(
         lambda tx: service.missed(tx, agent, frozenset(body.subscriptions), stream.last_seen)
     )
     items = [item for item in missed.items if not is_legacy(agent) or is_unbegun(item.payload)]
     told = [(item.seq, data) for item in items if (data := stream.encode(item.seq, item.payload)) is not None]
+    if missed.gap is not None and stream.translate is None:
+        told = _after(missed.gap, told)
     control.streams.go_live(stream, told, missed.upto)
+    if replaced:
+        await _note_replacement(control, agent)
     return Response(status_code=204)
+
+
+def _after(gap: Gap, frames: list[tuple[int, bytes]]) -> list[tuple[int, bytes]]:
+    """Put the notice first. The last frame carries the id, so that the notice comes once and nothing open is lost."""
+    *rest, last = notice(gap), *(data for _, data in frames)
+    return [(0, data) for data in (*rest, marked(last, gap.resumes_after))]
+
+
+async def _note_replacement(control: State, agent: HostAgent) -> None:
+    now = control.clock()
+    if control.replacements.note(agent.id, now):
+        await control.database.write(lambda tx: duplicate.flag(tx, agent.id, duplicate.REPLACED, now))

@@ -11,6 +11,7 @@ from nanny_ops.control.api.streams import Streams
 from nanny_ops.control.bus import Bus
 from nanny_ops.control.services import audit
 from nanny_ops.control.services.counts import Counts
+from nanny_ops.control.services.duplicate import Replacements
 from nanny_ops.control.services.keyring import Claims
 from nanny_ops.control.services.limit import Limits
 from nanny_ops.control.services.metrics import Readings
@@ -40,6 +41,7 @@ class State:
     counts: Counts
     signer: Signer
     readings: Readings = field(default_factory=Readings)
+    replacements: Replacements = field(default_factory=Replacements)
     clock: Callable[[], datetime] = now
     phase: Phase = "starting"
 

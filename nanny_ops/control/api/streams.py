@@ -5,7 +5,7 @@ import json
 import secrets
 from collections import deque
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from starlette.responses import Response
@@ -15,7 +15,7 @@ from nanny_ops.control.bus import Bus
 from nanny_ops.control.store import event as events
 from nanny_ops.control.store.database import Database
 from nanny_ops.control.store.event import Event
-from nanny_ops.protocol.realtime import HEARTBEAT, RETRY_MS
+from nanny_ops.protocol.realtime import HEARTBEAT, RETRY_MS, Gap
 
 #: Events a listener may be behind before it is closed; it comes back with the last id it saw.
 BACKLOG = 1000
@@ -126,9 +126,9 @@ class Streams:
         return sum(stream.owner is None and stream.opened_by == peer for stream in self._by_client.values())
 
     def bind(self, stream: Stream, owner: str, subject: str, topics: Collection[str]) -> list[Stream]:
-        """Give a stream its events, held back until :meth:`go_live`; return the older streams it replaces."""
+        """Give a stream its events, held back until :meth:`go_live`; return the open streams it replaces."""
         stream.owner, stream.subject, stream.topics, stream.live = owner, subject, topics, False
-        others = [other for other in self._by_subject.get(subject, ()) if other is not stream]
+        others = [other for other in self._by_subject.get(subject, ()) if other is not stream and not other.closed]
         for other in others:
             other.close()
         self._by_subject.setdefault(subject, set()).add(stream)
@@ -191,6 +191,16 @@ def encode(seq: int, payload: dict[str, Any]) -> bytes:
     """Write one ``record`` event; ``seq`` 0 leaves out the id."""
     head = f"id: {seq}\n" if seq else ""
     return f"event: record\n{head}data: {json.dumps(payload, separators=(',', ':'))}\n\n".encode()
+
+
+def notice(gap: Gap) -> bytes:
+    """Write that events are lost to the listener; a control frame carries no id."""
+    return f"event: gap\ndata: {json.dumps(asdict(gap), separators=(',', ':'))}\n\n".encode()
+
+
+def marked(data: bytes, seq: int) -> bytes:
+    """Give a frame an id, so that a listener who has read it goes on from there."""
+    return b"id: %d\n" % seq + data
 
 
 def greeting(client_id: str) -> bytes:

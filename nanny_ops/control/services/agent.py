@@ -1,5 +1,6 @@
 """Agents as people see them: how they are, and the end of their trust."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -7,9 +8,11 @@ from typing import Any, Literal
 from nanny_ops.control.services import audit
 from nanny_ops.control.services.principal import HostAgent, Person, Principal
 from nanny_ops.control.store import agent as store
+from nanny_ops.control.store import duplicate as duplicates
 from nanny_ops.control.store import enrollment as enrollments
 from nanny_ops.control.store.agent import Agent
 from nanny_ops.control.store.database import Tx
+from nanny_ops.control.store.duplicate import Duplicate
 from nanny_ops.errors import Forbidden, NotFound
 from nanny_ops.protocol.clock import from_micros, micros, stamp_micros
 from nanny_ops.protocol.enrollment import OFFLINE_AFTER, STALE_AFTER, AgentStatus
@@ -50,10 +53,16 @@ def revoke(tx: Tx, who: Person, agent_id: str, now: datetime) -> Agent:
         store.change(tx, agent.id, status="revoked", revoked_at=micros(now))
         enrollments.revoke_families(tx, agent.id, micros(now))
         audit.note(tx, "revoke", agent.id, now, agent.team_id, hostname=agent.hostname)
+        duplicates.forget(tx, agent.id)
     return seen_by(tx, who, agent_id)
 
 
-def status(agent: Agent, now: datetime) -> AgentStatus:
+def duplicated(tx: Tx, found: Sequence[Agent], now: datetime) -> Mapping[str, Duplicate]:
+    """Return which of these agents share their identity with another machine, by id."""
+    return duplicates.some(tx, [agent.id for agent in found], micros(now))
+
+
+def status(agent: Agent, now: datetime, duplicate: Duplicate | None = None) -> AgentStatus:
     """Return an agent as ``GET /api/agent/{agent_id}`` shows it."""
     return AgentStatus(
         agent_id=agent.id,
@@ -64,13 +73,15 @@ def status(agent: Agent, now: datetime) -> AgentStatus:
         platform=agent.platform,
         kernel_version=agent.kernel_version,
         health_status=health(agent.last_seen, now),
+        duplicate_identity=duplicate is not None,
+        duplicate_identity_since=stamp_micros(duplicate.since) if duplicate else None,
     )
 
 
-def rendered(agent: Agent, now: datetime) -> dict[str, Any]:
+def rendered(agent: Agent, now: datetime, duplicate: Duplicate | None = None) -> dict[str, Any]:
     """Return an agent as lists for people show it."""
     return {
-        **asdict(status(agent, now)),
+        **asdict(status(agent, now, duplicate)),
         "platform_family": agent.platform_family,
         "os_type": agent.os_type,
         "primary_ip": agent.primary_ip,

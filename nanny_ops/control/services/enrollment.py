@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from nanny_ops.control.services import audit
+from nanny_ops.control.services import audit, duplicate
 from nanny_ops.control.services import token as tokens
 from nanny_ops.control.services.keyring import Keyring, digest
 from nanny_ops.control.services.principal import Person
@@ -166,6 +166,7 @@ def refresh(tx: Tx, request: Refresh, keyring: Keyring, now: datetime) -> Outcom
         return Outcome(refusal=InvalidGrant("This refresh token has not been used for too long; enrol again."))
     if claims.generation < family.generation - 1:
         store.change_family(tx, family.id, revoked_at=micros(now))
+        duplicate.flag(tx, agent.id, duplicate.COPIED, now)
         return Outcome(refusal=InvalidGrant("This refresh token was used before; enrol the agent again."))
     newest = max(family.generation, claims.generation + 1)
     store.change_family(tx, family.id, generation=newest, used_at=micros(now))

@@ -327,6 +327,17 @@ package_changes = Table(
     Column("repository", String(255), nullable=False),
 )
 
+#: Identities that two machines use; without ``until`` it counts for good.
+duplicates = Table(
+    "duplicates",
+    metadata,
+    Column("agent_id", Id, ForeignKey("agents.id"), primary_key=True),
+    _team(),
+    Column("since", Instant, nullable=False),
+    Column("until", Instant),
+    Column("reason", String(255), nullable=False),
+)
+
 #: What is known of one package on one target: the last thing a result told.
 packages = Table(
     "packages",

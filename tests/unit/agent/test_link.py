@@ -195,6 +195,23 @@ def test_a_revoked_agent_stops_listening() -> None:
     assert asyncio.run(go()) == [("GET", "/api/realtime")]
 
 
+@pytest.mark.rows("G0-RT-06")
+def test_a_gap_is_logged_and_what_follows_is_taken(caplog: pytest.LogCaptureFixture) -> None:
+    gap = b'event: gap\ndata: {"last_seen":5,"resumes_after":9}\n\n'
+
+    async def go() -> Run:
+        plane, stream = FakeControlPlane(), Stream(1, [], connect=CONNECT + gap)
+        plane.stream = stream.open
+        run = Run(plane)
+        await run.until(stream.done)
+        return run
+
+    assert asyncio.run(go()).got == [("record", "create", "op-1")]
+    assert [one.message for one in caplog.records if "link_gap" in one.message] == [
+        """event=link_gap data='{"last_seen":5,"resumes_after":9}' action='open orders follow'"""
+    ]
+
+
 def test_a_failed_question_is_left_for_the_next_time() -> None:
     async def go() -> Run:
         plane = FakeControlPlane()
