@@ -15,7 +15,7 @@ from fastapi import FastAPI
 
 from nanny_ops.control.app import configure_logging, create_app
 from nanny_ops.control.settings import Settings, load
-from nanny_ops.errors import SettingsError
+from nanny_ops.errors import NannyError, SettingsError
 
 app = typer.Typer(add_completion=False)
 #: Seconds that running requests get at the end; streams are closed at once and come back elsewhere.
@@ -44,7 +44,10 @@ def serve(
     listener = bind(settings)
     settings = settings.model_copy(update={"port": listener.getsockname()[1]})
     sys.stderr.write(f"nanny-ops listens on {settings.host} port {settings.port}\n")
-    Server(uvicorn_config(create_app(settings), settings)).run(sockets=[listener])
+    app = create_app(settings)
+    Server(uvicorn_config(app, settings)).run(sockets=[listener])
+    if app.state.control.phase == "failed":
+        raise NannyError("The control plane cannot start; the log above says why.")
 
 
 def allow_open_files() -> None:
@@ -108,11 +111,18 @@ class Server(uvicorn.Server):
         gc.collect()
         gc.freeze()
 
+    async def on_tick(self, counter: int) -> bool:
+        """End also when the store could not be opened: a service manager must see that, not a lasting 503."""
+        app = self.config.app
+        failed = isinstance(app, FastAPI) and app.state.control.phase == "failed"
+        return await super().on_tick(counter) or failed
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Drain, then end."""
         app = self.config.app
         if isinstance(app, FastAPI):
-            app.state.control.phase = "draining"
+            if app.state.control.phase != "failed":
+                app.state.control.phase = "draining"
             app.state.control.streams.close_all()
         await super().shutdown(sockets)
 

@@ -70,7 +70,7 @@ def create_app(settings: Settings) -> FastAPI:
         try:
             yield
         finally:
-            state.phase = "draining"
+            state.phase = "failed" if state.phase == "failed" else "draining"
             if ticker.running:
                 ticker.shutdown(wait=False)
             opening.cancel()
@@ -107,6 +107,7 @@ async def _open(state: State) -> None:
         await state.streams.start()
     except Exception as wrong:
         log.critical("cannot start", exc_info=wrong)
+        state.phase = "failed"
         raise
     state.phase = "ready"
     log.info("ready", database="sqlite" if state.database.sqlite else "postgresql", address=state.public_url)

@@ -25,7 +25,7 @@ from nanny_ops.control.store.output import Outputs
 from nanny_ops.errors import Forbidden, TokenMalformed, TokenMissing
 from nanny_ops.protocol.clock import now
 
-Phase = Literal["starting", "ready", "draining"]
+Phase = Literal["starting", "ready", "draining", "failed"]
 
 
 @dataclass
