@@ -19,7 +19,7 @@ START = 1_800_000_000.0
 
 
 def price(count: Callable[[str, float], Quota | None], spacing: float) -> float:
-    """Return the microseconds of CPU for one count, in the middle of several rounds, each agent asking once per round."""
+    """Return the microseconds of CPU for one count: the middle of several rounds, each agent asking once a round."""
     took, now = [], START
     for _ in range(ROUNDS):
         began = time.process_time()
