@@ -134,7 +134,7 @@ def register_with_token(
     Raises TokenInvalid, TokenExpired, AgentRevoked, and Forbidden where the token is used up or out of its range.
     """
     token = tokens.allowed(tx, secret, peer, now)
-    attempt = digest(f"{token.id}|{request.attempt}") if request.attempt else None
+    attempt = digest(f"{token.id}|{request.attempt!a}") if request.attempt else None
     agent = agents.by_attempt(tx, attempt) if attempt else None
     if agent is None:
         tokens.spend(tx, token, now)
@@ -167,6 +167,7 @@ def refresh(tx: Tx, request: Refresh, keyring: Keyring, now: datetime) -> Outcom
     if claims.generation < family.generation - 1:
         store.change_family(tx, family.id, revoked_at=micros(now))
         duplicate.flag(tx, agent.id, duplicate.COPIED, now)
+        audit.note(tx, "refresh.reused", agent.id, now, agent.team_id, hostname=agent.hostname)
         return Outcome(refusal=InvalidGrant("This refresh token was used before; enrol the agent again."))
     newest = max(family.generation, claims.generation + 1)
     store.change_family(tx, family.id, generation=newest, used_at=micros(now))

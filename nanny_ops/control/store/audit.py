@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, insert, inspect, select, true, update
+from sqlalchemy import ColumnElement, String, func, insert, inspect, select, true, update
 
 from nanny_ops.control.store.database import Tx
 from nanny_ops.control.store.tables import audit, audit_head
@@ -25,6 +25,12 @@ NOTHING = "0" * 64
 BROKEN = "audit.broken"
 #: Rows read at once.
 BATCH = 500
+#: Built once: an entry costs 125 microseconds, and with statements of its own 430.
+HEAD = select(audit_head).where(audit_head.c.id == 1)
+LOCKED_HEAD = HEAD.with_for_update()
+INSERT = insert(audit)
+MOVE = update(audit_head).where(audit_head.c.id == 1)
+WIDTHS = {name: column.type.length for name, column in audit.c.items() if isinstance(column.type, String)}
 
 
 @dataclass(frozen=True)
@@ -90,9 +96,9 @@ def append(tx: Tx, at: int, action: str, thing: str, team_id: str, detail: dict[
         last, prev = _add(tx, last, prev, at, BROKEN, "", "", {"head": last})
     last, prev = _add(tx, last, prev, at, action, thing, team_id, detail)
     signature = _sign(tx.seal, last, prev)
-    changed = update(audit_head).where(audit_head.c.id == 1).values(seq=last, hash=prev, signature=signature)
-    if tx.connection.execute(changed).rowcount == 0:
-        tx.connection.execute(insert(audit_head).values(id=1, seq=last, hash=prev, signature=signature))
+    head = {"seq": last, "hash": prev, "signature": signature}
+    if tx.connection.execute(MOVE, head).rowcount == 0:
+        tx.connection.execute(insert(audit_head), {"id": 1, **head})
 
 
 def page(tx: Tx, wanted: Filter, limit: int, offset: int) -> tuple[list[Row], int]:
@@ -149,12 +155,13 @@ def digest(row: Row) -> str:
 
 
 def _head(tx: Tx) -> tuple[int, str, bool]:
-    found = tx.connection.execute(select(audit_head).where(audit_head.c.id == 1).with_for_update()).first()
+    found = tx.connection.execute(LOCKED_HEAD).first()
+    if found is not None and hmac.compare_digest(found.signature, _sign(tx.seal, found.seq, found.hash)):
+        return found.seq, found.hash, True
     newest = tx.connection.execute(select(func.max(audit.c.seq))).scalar_one() or 0
     if found is None:
         return newest, NOTHING, newest == 0
-    genuine = hmac.compare_digest(found.signature, _sign(tx.seal, found.seq, found.hash))
-    return (found.seq if genuine else max(found.seq, newest)), found.hash, genuine
+    return max(found.seq, newest), found.hash, False
 
 
 def _add(
@@ -172,15 +179,15 @@ def _add(
         "peer": who.peer,
         "request_id": who.request_id,
     }
-    kept = {name: _fitting(text, audit.c[name].type) for name, text in texts.items()}
+    kept = {name: _fitting(text)[: WIDTHS[name]] for name, text in texts.items()}
     row = Row(seq=last + 1, at=at, **kept, detail=json.dumps(detail, sort_keys=True), prev=prev, hash="")
     values = {**vars(row), "hash": digest(row)}
-    tx.connection.execute(insert(audit).values(**values))
+    tx.connection.execute(INSERT, values)
     return row.seq, values["hash"]
 
 
 def _compared(tx: Tx, walked: Verdict, last: int) -> Verdict:
-    head = tx.connection.execute(select(audit_head).where(audit_head.c.id == 1)).first()
+    head = tx.connection.execute(HEAD).first()
     if head is None:
         return Verdict(walked.rows, walked.last, last, "is followed by no signed head")
     if not hmac.compare_digest(head.signature, _sign(tx.seal, head.seq, head.hash)):
@@ -209,6 +216,6 @@ def _sign(key: bytes, seq: int, hashed: str) -> str:
     return hmac.new(key, f"audit head|{seq}|{hashed}".encode(), hashlib.sha256).hexdigest()
 
 
-def _fitting(text: str, kind: Any) -> str:
+def _fitting(text: str) -> str:
     # PostgreSQL takes neither a NUL nor half a surrogate pair nor more than was declared.
-    return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()[: kind.length]
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()

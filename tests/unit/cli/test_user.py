@@ -1,11 +1,16 @@
 """``nanny-ops user`` on an empty data directory, and its refusals."""
 
+import os
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from nanny_ops.cli.user import app
+from nanny_ops.control.app import open_database
+from nanny_ops.control.settings import Settings
+from nanny_ops.control.store import audit
+from nanny_ops.control.store.caller import CALLER, SYSTEM
 from nanny_ops.errors import Conflict, ValidationFailed
 
 RUN = CliRunner()
@@ -39,3 +44,17 @@ def test_bad_input_is_refused(tmp_path: Path, role: str, password: str, wrong: t
 def test_an_account_is_made_once(tmp_path: Path) -> None:
     add(tmp_path, "a@example.com")
     assert isinstance(add(tmp_path, "a@example.com").exception, Conflict)
+
+
+def test_who_typed_it_is_noted(tmp_path: Path) -> None:
+    add(tmp_path, "a@example.com", "admin")
+    RUN.invoke(app, ["disable", "--email", "a@example.com"], env={"NANNY_DATA_DIR": str(tmp_path)})
+    database = open_database(Settings(data_dir=tmp_path))
+    rows = database.read_now(lambda tx: audit.after(tx, audit.Filter(teams=None), 0))
+    assert database.read_now(audit.verify).wrong == ""
+    database.close()
+    assert [(row.action, row.kind, row.actor) for row in rows] == [
+        ("user.add", "local", f"uid-{os.getuid()}"),
+        ("user.disable", "local", f"uid-{os.getuid()}"),
+    ]
+    assert CALLER.get() is SYSTEM

@@ -21,7 +21,7 @@ from nanny_ops.control.store.caller import Caller
 from nanny_ops.control.store.database import Database
 from nanny_ops.errors import Forbidden, LoginFailed
 from nanny_ops.protocol.clock import micros
-from nanny_ops.protocol.enrollment import DeviceAuthStart, Register, RegisterWithToken
+from nanny_ops.protocol.enrollment import DeviceAuthStart, Refresh, Register, RegisterWithToken
 from nanny_ops.protocol.investigation import InvestigationRequest
 from nanny_ops.protocol.patch import PatchRequest, ScriptUpload
 from nanny_ops.protocol.token import EnrollmentTokenRequest
@@ -113,6 +113,23 @@ def test_the_life_of_an_order(database: Database, now: datetime) -> None:
     ended = service.rendered(rows(database)[-1])
     assert (ended.detail["status"], ended.detail["outcome"], ended.detail["agent"]) == ("expired", "expired", agent_id)
     assert "hunter2" not in repr(rows(database))
+
+
+def test_a_copy_of_a_refresh_token(database: Database, now: datetime) -> None:
+    who = operator(database, now)
+    asked = EnrollmentTokenRequest(name="rack 4")
+    _, secret = database.write_now(lambda tx: tokens.add_enrollment(tx, who, asked, now))
+    claim = RegisterWithToken(hostname="pve1")
+    first = database.write_now(lambda tx: enrollment.register_with_token(tx, claim, secret, "192.0.2.1", RING, now))
+    newest = first.refresh_token
+    for _ in range(2):
+        again = Refresh(refresh_token=newest)
+        answer = database.write_now(lambda tx, again=again: enrollment.refresh(tx, again, RING, now)).answer
+        assert answer is not None
+        newest = answer.refresh_token
+    stale = Refresh(refresh_token=first.refresh_token)
+    assert database.write_now(lambda tx: enrollment.refresh(tx, stale, RING, now)).refusal is not None
+    assert noted(database)[-1] == ("refresh.reused", first.agent_id)
 
 
 def test_investigations_too(database: Database, now: datetime) -> None:

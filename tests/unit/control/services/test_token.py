@@ -82,7 +82,7 @@ def test_uses_are_counted_and_a_lost_answer_costs_none(database: Database, now: 
     assert first.refresh_token != again.refresh_token
     assert enrol(database, made.token, now, attempt="b").agent_id != first.agent_id
     with pytest.raises(Forbidden, match="used up"):
-        enrol(database, made.token, now, attempt="c")
+        enrol(database, made.token, now, attempt="\ud800\0")
     assert enrol(database, made.token, now, attempt="b")
     kept = database.read_now(lambda tx: store.by_hash(tx, digest(made.token)))
     assert kept is not None
