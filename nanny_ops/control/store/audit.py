@@ -25,6 +25,8 @@ NOTHING = "0" * 64
 BROKEN = "audit.broken"
 #: Rows read at once.
 BATCH = 500
+#: PostgreSQL advisory lock under which the first row is written: there is no head yet that could be locked.
+FIRST_LOCK = 6_102_025
 #: Built once: an entry costs 125 microseconds, and with statements of its own 430.
 HEAD = select(audit_head).where(audit_head.c.id == 1)
 LOCKED_HEAD = HEAD.with_for_update()
@@ -156,6 +158,9 @@ def digest(row: Row) -> str:
 
 def _head(tx: Tx) -> tuple[int, str, bool]:
     found = tx.connection.execute(LOCKED_HEAD).first()
+    if found is None and tx.connection.dialect.name == "postgresql":  # SQLite has one writer anyway
+        tx.connection.execute(select(func.pg_advisory_xact_lock(FIRST_LOCK)))
+        found = tx.connection.execute(LOCKED_HEAD).first()
     if found is not None and hmac.compare_digest(found.signature, _sign(tx.seal, found.seq, found.hash)):
         return found.seq, found.hash, True
     newest = tx.connection.execute(select(func.max(audit.c.seq))).scalar_one() or 0

@@ -1,5 +1,6 @@
 """The audit's log: sealed row by row, refused to be changed, and every kind of tampering found, on both databases."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -179,6 +180,20 @@ async def test_it_is_there_if_and_only_if_the_change_is(log: Database) -> None:
         await log.write(change_and_fail)
     assert [row.object for row in rows(log)][-1] == "op-5"
     assert verify(log).wrong == ""
+
+
+async def test_two_control_planes_write_one_chain(database: Database) -> None:
+    other = Database(database.url, seal=b"k" * 32)
+    database.seal = other.seal
+    other.start()
+
+    async def write(one: Database, number: int) -> None:
+        await one.write(lambda tx: store.append(tx, number, "revoke", f"agent-{number}", "", {}))
+
+    await asyncio.gather(*(write(one, number) for number in range(10) for one in (database, other)))
+    other.close()
+    assert verify(database).rows == 20
+    assert verify(database).wrong == ""
 
 
 async def test_it_is_noted_who_asked(log: Database) -> None:
