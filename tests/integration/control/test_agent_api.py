@@ -19,6 +19,7 @@ FIELDS = {"hostname": "prod-web-01", "platform": "ubuntu", "version": "1.0.0", "
 def test_status_has_every_field_of_the_guide(enrol: Callable[..., Agent], viewer: httpx.Client) -> None:
     agent = enrol(**FIELDS)
     expected = {**FIELDS, "agent_id": agent.id, "status": "active", "last_seen": None, "health_status": "unknown"}
+    expected |= {"duplicate_identity": False, "duplicate_identity_since": None}  # beside the guide
     for client in (agent.client, viewer):
         answer = client.get(f"/api/agent/{agent.id}")
         assert (answer.status_code, answer.json()) == (200, expected)
