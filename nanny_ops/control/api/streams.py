@@ -1,6 +1,7 @@
 """Open streams: every event is encoded once, and the same bytes go to each listener."""
 
 import asyncio
+import contextlib
 import json
 import secrets
 from collections import deque
@@ -8,6 +9,7 @@ from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+import structlog
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -15,8 +17,10 @@ from nanny_ops.control.bus import Bus
 from nanny_ops.control.store import event as events
 from nanny_ops.control.store.database import Database
 from nanny_ops.control.store.event import Event
+from nanny_ops.errors import NannyError
 from nanny_ops.protocol.realtime import HEARTBEAT, RETRY_MS, Gap
 
+log = structlog.get_logger()
 #: Events a listener may be behind before it is closed; it comes back with the last id it saw.
 BACKLOG = 1000
 #: Events read from the log at once.
@@ -24,6 +28,8 @@ BATCH = 500
 PING = b": ping\n\n"
 #: Seconds after which a stream that nobody has subscribed is closed.
 UNBOUND_LIFETIME = 60
+#: Seconds after which the log is looked at although nobody said that it has grown: another process may have written.
+LOOK_EVERY = 5.0
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
@@ -77,6 +83,7 @@ class Streams:
         """Start with none."""
         self._database = database
         self._bus = bus
+        self.look_every = LOOK_EVERY
         self._by_client: dict[str, Stream] = {}
         self._by_subject: dict[str, set[Stream]] = {}
         self._more = asyncio.Event()
@@ -158,12 +165,19 @@ class Streams:
 
     async def _follow(self) -> None:
         while True:
-            await self._more.wait()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._more.wait(), self.look_every)
             self._more.clear()
-            while found := await self._database.read(lambda tx: events.after(tx, self._seq, BATCH)):
-                for event in found:
-                    self._seq = event.seq
-                    self._deliver(event)
+            try:
+                await self._catch_up()
+            except NannyError as wrong:  # the database is away for a moment; what it holds is told afterwards
+                log.warning("event log not read", reason=wrong.message)
+
+    async def _catch_up(self) -> None:
+        while found := await self._database.read(lambda tx: events.after(tx, self._seq, BATCH)):
+            for event in found:
+                self._seq = event.seq
+                self._deliver(event)
 
     def _deliver(self, event: Event) -> None:
         listeners = self._by_subject.get(event.subject)

@@ -12,6 +12,7 @@ from nanny_ops.control.bus import Bus
 from nanny_ops.control.store import event as events
 from nanny_ops.control.store import team as teams
 from nanny_ops.control.store.database import Database
+from nanny_ops.errors import Unavailable
 from nanny_ops.protocol.clock import micros
 
 AT = micros(datetime(2026, 1, 31, tzinfo=UTC))
@@ -123,3 +124,46 @@ def test_frames_are_what_the_protocol_asks_for() -> None:
     assert greeting("abc") == b'event: connect\nretry: 5000\ndata: {"clientId":"abc"}\n\n'
     assert encode(7, {"action": "create"}) == b'event: record\nid: 7\ndata: {"action":"create"}\n\n'
     assert b"id:" not in encode(0, {})
+
+
+async def test_a_database_that_is_away_for_a_moment_costs_no_event(database: Database) -> None:
+    bus = Bus()
+    database.on_commit = bus.wake
+    streams = Streams(database, bus)
+    streams.look_every = 0.05
+    await streams.start()
+    stream = streams.open("peer", None, None)
+    ear = Listener(streams, stream)
+    streams.bind(stream, "agent-1", "agent-1", {"patch_operations"})
+    streams.go_live(stream, [], 0)
+    read, failures = database.read, 3
+
+    async def read_or_fail(run: Any) -> Any:
+        nonlocal failures
+        if failures:
+            failures -= 1
+            raise Unavailable("The database cannot be reached.")
+        return await read(run)
+
+    database.read = read_or_fail  # type: ignore[method-assign]
+    await log(database, "agent-1", 7)
+    await ear.until(2)
+    assert numbers(ear.got) == [7]
+    assert failures == 0
+    await ear.end()
+    await streams.stop()
+
+
+async def test_what_another_process_wrote_is_told_without_a_wake(database: Database) -> None:
+    streams = Streams(database, Bus())
+    streams.look_every = 0.05
+    await streams.start()
+    stream = streams.open("peer", None, None)
+    ear = Listener(streams, stream)
+    streams.bind(stream, "agent-1", "agent-1", {"patch_operations"})
+    streams.go_live(stream, [], 0)
+    await log(database, "agent-1", 8)
+    await ear.until(2)
+    assert numbers(ear.got) == [8]
+    await ear.end()
+    await streams.stop()
