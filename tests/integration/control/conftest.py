@@ -60,7 +60,7 @@ class Server:
     @property
     def settings(self) -> Settings:
         """What the process is told."""
-        return load({"NANNY_DATA_DIR": str(self.data_dir)}, {})
+        return load({"NANNY_DATA_DIR": str(self.data_dir), **self.env}, {})
 
     def start(self) -> None:
         """Start and wait until it is ready."""
