@@ -1,24 +1,22 @@
 """``nanny-ops agent``: which machines are enrolled, and the end of one's trust."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
 
 from nanny_ops.cli.client import Client
 from nanny_ops.cli.credential import connect
-from nanny_ops.cli.table import AsJson, Limit, show, show_one
+from nanny_ops.cli.table import AsJson, Column, Limit, age, show, show_one
 from nanny_ops.errors import Conflict, NotFound
 
 app = typer.Typer(no_args_is_help=True, help="Enrolled machines.")
-COLUMNS = {
-    "host": "hostname",
+COLUMNS: dict[str, Column] = {
     "agent": "agent_id",
-    "status": "status",
-    "health": "health_status",
-    "twice": "duplicate_identity",
-    "platform": "platform",
+    "host": "hostname",
+    "state": "state",
+    "last seen": ("last_seen", age),
     "version": "version",
-    "last seen": "last_seen",
 }
 Name = Annotated[str, typer.Argument(help="The agent's id, or its host name.")]
 
@@ -27,7 +25,9 @@ Name = Annotated[str, typer.Argument(help="The agent's id, or its host name.")]
 def list_agents(as_json: AsJson = False, limit: Limit = 500) -> None:
     """List agents by host name."""
     with connect() as client:
-        show(client.agents(limit), COLUMNS, as_json=as_json)
+        found = client.agents(limit)
+    rows = [{**agent, "state": state(agent)} for agent in found]
+    show(found if as_json else rows, COLUMNS, as_json=as_json)
 
 
 @app.command("show")
@@ -43,6 +43,14 @@ def revoke(agent: Name) -> None:
     with connect() as client:
         revoked = client.revoke_agent(find(client, agent)["agent_id"])
     typer.echo(f"{revoked['hostname']} ({revoked['agent_id']}) is revoked.")
+
+
+def state(agent: Mapping[str, Any]) -> str:
+    """Say in a word or two how an agent is: ``revoked``, its health, or that two machines are this agent."""
+    if agent["status"] == "revoked":
+        return "revoked"
+    health: str = agent["health_status"]
+    return f"{health}, duplicate" if agent.get("duplicate_identity") else health
 
 
 def find(client: Client, name: str) -> dict[str, Any]:

@@ -8,13 +8,13 @@ from typing import Annotated, Any
 import typer
 
 from nanny_ops.cli.credential import connect
-from nanny_ops.cli.table import AsJson, Limit, show
+from nanny_ops.cli.table import AsJson, Column, Limit, moment, show
 from nanny_ops.errors import SettingsError
 
 app = typer.Typer(no_args_is_help=True, help="Who did what.")
-COLUMNS = {
+COLUMNS: dict[str, Column] = {
     "nr": "seq",
-    "when": "at",
+    "when": ("at", moment),
     "who": "who",
     "from": "peer",
     "what": "action",

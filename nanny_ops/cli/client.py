@@ -20,6 +20,7 @@ from nanny_ops.errors import (
     Conflict,
     Forbidden,
     Internal,
+    LoginFailed,
     NannyError,
     NotFound,
     RateLimited,
@@ -88,8 +89,11 @@ class Client:
         self._http.close()
 
     def login(self, email: str, password: str) -> str:
-        """Sign in and return the token. Raises Unauthorized."""
-        answer = self._send("POST", "/api/auth/login", body={"email": email, "password": password})
+        """Sign in and return the token. Raises LoginFailed."""
+        try:
+            answer = self._send("POST", "/api/auth/login", body={"email": email, "password": password})
+        except Unauthorized as wrong:
+            raise LoginFailed(wrong.message) from wrong
         token: str = answer.json()["access_token"]
         self._http.headers["Authorization"] = f"Bearer {token}"
         return token

@@ -1,5 +1,6 @@
 """``nanny-ops``: what operators type. One sub-command per noun, loaded when it is called."""
 
+import difflib
 import importlib
 import sys
 from typing import Any
@@ -8,7 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from nanny_ops import __version__
-from nanny_ops.errors import NannyError, SettingsError
+from nanny_ops.errors import LoginFailed, NannyError, SettingsError, Unauthorized, Unreachable
 
 #: Noun and module, and what to take from it where that is not ``app``.
 #: Loading all of them costs over a second, and a client's machine has no control plane to load.
@@ -31,6 +32,14 @@ NOUNS: dict[str, str] = {
 }
 
 
+#: What a person does next, where the error cannot know that somebody types.
+NEXT: tuple[tuple[type[NannyError], str], ...] = (
+    (LoginFailed, ""),
+    (Unauthorized, " Sign in with 'nanny-ops login'; is NANNY_TOKEN set, renew or unset it."),
+    (Unreachable, " Is it running, and is NANNY_URL right?"),
+)
+
+
 class Nouns(TyperGroup):
     """Finds a noun's commands in its module."""
 
@@ -42,7 +51,8 @@ class Nouns(TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Load a noun's module. Raises SettingsError where a needed library is not installed."""
         if cmd_name not in NOUNS:
-            return super().get_command(ctx, cmd_name)
+            near = difflib.get_close_matches(cmd_name, NOUNS, n=1)
+            ctx.fail(f"No such command '{cmd_name}'." + (f" Did you mean '{near[0]}'?" if near else ""))
         name, _, attribute = NOUNS[cmd_name].partition(":")
         try:
             module = importlib.import_module(name)
@@ -71,8 +81,16 @@ def main() -> None:
     try:
         app()
     except NannyError as wrong:
-        sys.stderr.write(f"nanny-ops: {wrong.message}\n")
+        sys.stderr.write(f"nanny-ops: {wrong.message}{advice(wrong)}\n")
         sys.exit(2 if isinstance(wrong, SettingsError) else 1)
+    except OSError as wrong:  # a folder that cannot be made, a disk that is full
+        sys.stderr.write(f"nanny-ops: {wrong.filename or 'system'}: {wrong.strerror or wrong}.\n")
+        sys.exit(1)
+
+
+def advice(wrong: NannyError) -> str:
+    """Return what a person does next, or nothing where the message says it."""
+    return next((text for kind, text in NEXT if isinstance(wrong, kind)), "")
 
 
 if __name__ == "__main__":

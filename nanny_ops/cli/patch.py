@@ -2,6 +2,7 @@
 
 import sys
 import uuid
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -11,22 +12,20 @@ from nanny_ops.cli import agent as agents
 from nanny_ops.cli import proxmox
 from nanny_ops.cli.client import Client
 from nanny_ops.cli.credential import connect
-from nanny_ops.cli.table import AsJson, Limit, printable, show, show_one
+from nanny_ops.cli.table import AsJson, Column, Limit, age, moment, printable, show, show_one
 from nanny_ops.cli.watch import Watch
 from nanny_ops.errors import SettingsError
 from nanny_ops.protocol.operation import GOOD
 from nanny_ops.protocol.patch import DEFAULT_TIMEOUT, PatchOperation
 
 app = typer.Typer(no_args_is_help=True, help="Patch orders.")
-COLUMNS = {
+COLUMNS: dict[str, Column] = {
     "order": "id",
     "mode": "mode",
-    "target": "target",
-    "status": "status",
-    "outcome": "outcome",
-    "packages": "package_count",
-    "ordered": "created_at",
-    "agent": "agent_id",
+    "where": "where",
+    "state": "state",
+    "pkgs": "package_count",
+    "ordered": ("created_at", age),
 }
 PACKAGES = {"package": "name", "from": "old_version", "to": "version", "action": "action", "security": "security"}
 Names = Annotated[list[str] | None, typer.Option(help="Package names; may be repeated, or separated by commas.")]
@@ -86,7 +85,12 @@ def list_patches(
     with connect() as client:
         agent_id = agents.find(client, agent)["agent_id"] if agent else ""
         filters = {"agent_id": agent_id, "status": status, "outcome": outcome, "vmid": guest, "mode": mode}
-        show([asdict(found) for found in client.patches(limit, **filters)], COLUMNS, as_json=as_json)
+        found = [asdict(operation) for operation in client.patches(limit, **filters)]
+        hosts = {} if as_json or not found else {one["agent_id"]: one["hostname"] for one in client.agents(100_000)}
+    for row in () if as_json else found:
+        row["where"] = f"{row['target']} on {hosts.get(row['agent_id'], row['agent_id'])}"
+        row["state"] = row["outcome"] or row["status"]
+    show(found, COLUMNS, as_json=as_json)
 
 
 @app.command("show")
@@ -142,11 +146,15 @@ def _aim(client: Client, agent: str, guest: str) -> tuple[str, str]:
 def _follow(client: Client, operation: PatchOperation, *, as_json: bool) -> None:
     """Show progress on stderr and the end on stdout; the exit code is 1 when it did not end well."""
 
-    def tell(now: PatchOperation) -> None:
-        words = [now.id, now.mode, now.target, now.status, now.outcome or "", printable(now.reason)]
+    def tell(seen: PatchOperation) -> None:
+        words = [seen.id, seen.mode, seen.target, seen.status, seen.outcome or "", printable(seen.reason)]
         print(" ".join(word for word in words if word), file=sys.stderr, flush=True)
 
-    ended = Watch(client, _progress, tell).to_end(operation)
+    def idle(seen: PatchOperation) -> None:
+        agent = client.agent(seen.agent_id)
+        print(printable(_why_idle(seen, agent)), file=sys.stderr, flush=True)
+
+    ended = Watch(client, _progress, tell, idle=idle).to_end(operation)
     _show(ended, as_json=as_json)
     if ended.outcome not in set(GOOD):
         raise typer.Exit(1)
@@ -156,13 +164,46 @@ def _show(operation: PatchOperation, *, as_json: bool) -> None:
     if as_json:
         show_one(asdict(operation), as_json=True)
         return
-    row = asdict(operation)
-    packages = row.pop("package_list") or []
-    show_one(row, as_json=False)
+    packages = [asdict(package) for package in operation.package_list or []]
+    show_one(_summary(operation), as_json=False)
     if packages:
         title = "Packages changed" if operation.mode == "apply" else "Packages that would change"
         print()
         show(packages, PACKAGES, as_json=False, title=title)
+
+
+def _summary(operation: PatchOperation) -> dict[str, Any]:
+    """Return what a person wants to know of an order; --json has the rest."""
+    container = operation.target.removeprefix("lxc:")
+    place = "the host itself" if container == operation.target else f"container {container}"
+    ended = operation.finished_at is not None
+    return {
+        "order": operation.id,
+        "what": "apply" if operation.mode == "apply" else "dry run, changes nothing",
+        "where": f"{place}, by {operation.agent_id}",
+        "only": operation.only,
+        "without": operation.exclude,
+        "limited to": "security updates" if operation.security_only else None,
+        "status": operation.status,
+        "outcome": operation.outcome,
+        "reason": operation.reason,
+        "exit code": operation.exit_code or None,
+        "took": None if operation.duration is None else f"{operation.duration / 1000:.1f} s",
+        "packages": operation.package_count,
+        "ordered": f"{moment(operation.created_at)} UTC",
+        "ended": f"{moment(operation.finished_at)} UTC" if ended else None,
+        "lapses": f"{moment(operation.expires_at)} UTC" if operation.status in {"pending", "delivered"} else None,
+    }
+
+
+def _why_idle(operation: PatchOperation, agent: Mapping[str, Any]) -> str:
+    """Say that the agent has not fetched an order, how the agent is, and what a person can do."""
+    seen = f"last seen {age(agent['last_seen'])}" if agent["last_seen"] else "never seen"
+    return (
+        f"Waiting: agent {agent['hostname']} has not fetched this order yet ({agents.state(agent)}, {seen}); "
+        f"is 'nanny-agent run' running there? It may begin until {moment(operation.expires_at)} UTC. "
+        f"Ctrl-C ends the waiting only; 'nanny-ops patch cancel {operation.id}' takes the order back."
+    )
 
 
 def _split(names: list[str] | None) -> list[str]:

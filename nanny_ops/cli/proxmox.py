@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from nanny_ops.cli.credential import connect
-from nanny_ops.cli.table import AsJson, Limit, show, show_one
+from nanny_ops.cli.table import AsJson, Column, Limit, age, flag, show, show_one
 from nanny_ops.errors import Conflict, NotFound
 
 Noun = Literal["clusters", "nodes", "guests"]
@@ -17,7 +17,7 @@ GUEST_NAMES = ("id", "vmid", "name")
 guest = typer.Typer(no_args_is_help=True, help="Containers and virtual machines.")
 
 
-def _commands(app: typer.Typer, noun: Noun, columns: Mapping[str, str], names: tuple[str, ...]) -> None:
+def _commands(app: typer.Typer, noun: Noun, columns: Mapping[str, Column], names: tuple[str, ...]) -> None:
     """Give a noun its commands ``list`` and ``show``; ``names`` are the keys by which one is called."""
     one = noun.removesuffix("s")
 
@@ -40,22 +40,37 @@ def pick(known: list[dict[str, Any]], name: str, names: tuple[str, ...], one: st
     for key in names:  # an id wins over a name that looks like one
         found = [row for row in known if str(row.get(key)) == name]
         if len(found) > 1:
-            raise Conflict(f"There are {len(found)} with the {key} '{name}'; give its id.")
+            raise Conflict(
+                f"There are {len(found)} with the {key} '{name}'; give its id ('nanny-ops {one} list --json')."
+            )
         if found:
             return found[0]
-    raise NotFound(f"There is no {one} '{name}'.")
+    raise NotFound(f"There is no {one} '{name}'; 'nanny-ops {one} list' shows all.")
+
+
+def release(version: str | None) -> str:
+    """Return 8.4.21 of ``pve-manager/8.4.21/2606ac850d46da29``, and anything else as it is."""
+    parts = (version or "").split("/")
+    return parts[1] if len(parts) == 3 else version or ""
 
 
 _commands(
     cluster,
     "clusters",
-    {"cluster": "cluster_name", "id": "id", "nodes": "nodes", "quorate": "quorate", "updated": "updated_at"},
+    {"cluster": "cluster_name", "nodes": "nodes", "quorate": ("quorate", flag), "reported": ("updated_at", age)},
     ("id", "cluster_id", "cluster_name"),
 )
 _commands(
     node,
     "nodes",
-    {"node": "name", "id": "id", "ip": "ip", "online": "online", "version": "pve_version", "updated": "updated_at"},
+    {
+        "node": "name",
+        "cluster": "cluster_name",
+        "ip": "ip",
+        "online": ("online", flag),
+        "version": ("pve_version", release),
+        "reported": ("updated_at", age),
+    },
     ("id", "name"),
 )
 _commands(
@@ -69,7 +84,7 @@ _commands(
         "status": "status",
         "ostype": "ostype",
         "tags": "tags",
-        "gone": "gone_at",
+        "gone": ("gone_at", age),
     },
     GUEST_NAMES,
 )

@@ -11,12 +11,17 @@ import typer
 from nanny_ops.cli import offline_key
 from nanny_ops.cli.credential import connect
 from nanny_ops.cli.signing_key import passphrase
-from nanny_ops.cli.table import AsJson, Limit, show, show_one
+from nanny_ops.cli.table import AsJson, Column, Limit, age, show, show_one
 from nanny_ops.errors import Conflict, SettingsError
 from nanny_ops.protocol.signature import script_message
 
 app = typer.Typer(no_args_is_help=True, help="Patch scripts.")
-COLUMNS = {"script": "id", "shipped": "shipped", "added": "created_at", "sha256": "sha256", "about": "description"}
+COLUMNS: dict[str, Column] = {
+    "script": "id",
+    "shipped": "shipped",
+    "added": ("created_at", age),
+    "about": "description",
+}
 
 
 @app.command("add")
@@ -30,7 +35,9 @@ def add(
     try:
         content = path.read_text()
     except (OSError, UnicodeDecodeError) as wrong:
-        raise SettingsError(f"{path} cannot be read as text: {wrong}.") from wrong
+        raise SettingsError(
+            f"{path} cannot be read as text: {getattr(wrong, 'strerror', None) or 'it is not UTF-8'}."
+        ) from wrong
     with connect() as client:
         added = client.add_script(name or path.stem.lower(), content, description)
     if as_json:

@@ -8,12 +8,18 @@ import typer
 
 from nanny_ops.cli import offline_key
 from nanny_ops.cli.credential import connect
-from nanny_ops.cli.table import AsJson, show, show_one
+from nanny_ops.cli.table import AsJson, Column, age, show, show_one
 from nanny_ops.errors import NotFound
 from nanny_ops.protocol.signature import KEY_SIZE, decode, key_message
 
 app = typer.Typer(no_args_is_help=True, help="Keys that sign scripts.")
-COLUMNS = {"key": "key_id", "origin": "origin", "name": "name", "added": "added_at", "retired": "retired_at"}
+COLUMNS: dict[str, Column] = {
+    "key": "key_id",
+    "origin": "origin",
+    "name": "name",
+    "added": ("added_at", age),
+    "retired": ("retired_at", age),
+}
 KeyName = Annotated[str, typer.Argument(help="The key's name, as in the list.")]
 
 
@@ -64,7 +70,7 @@ def endorse(
     with connect() as client:
         found = next((one for one in client.signing_keys() if one.key_id == key), None)
         if found is None:
-            raise NotFound(f"There is no signing key '{key}'.")
+            raise NotFound(f"There is no signing key '{key}'; 'nanny-ops signing-key list' shows all.")
         message = key_message(decode(found.public_key, KEY_SIZE, "public_key"), found.origin)
         client.endorse_signing_key(key, private.key_id, private.sign(message))
     typer.echo(f"{private.key_id} vouches for {key}.")

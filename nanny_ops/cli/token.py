@@ -10,14 +10,20 @@ import typer
 
 from nanny_ops.cli.agent import find
 from nanny_ops.cli.credential import connect
-from nanny_ops.cli.table import AsJson, Limit, show, show_one
+from nanny_ops.cli.table import AsJson, Column, Limit, age, show, show_one
 from nanny_ops.protocol.token import DAY
 
 own = typer.Typer(no_args_is_help=True, help="Tokens for automation, and for single agents.")
 fleet = typer.Typer(no_args_is_help=True, help="Tokens with which machines enrol without a person.")
-COMMON = {"token": "id", "name": "name", "state": "condition", "expires": "expires_at", "last used": "last_used_at"}
-FLEET = {**COMMON, "uses": "uses", "of": "max_uses", "from": "ranges", "tags": "tags"}
-OWN = {**COMMON, "kind": "kind", "scopes": "scopes", "agent": "agent_id"}
+COMMON: dict[str, Column] = {
+    "token": "id",
+    "name": "name",
+    "state": "condition",
+    "expires": ("expires_at", age),
+    "last used": ("last_used_at", age),
+}
+FLEET: dict[str, Column] = {**COMMON, "uses": "uses", "of": "max_uses", "from": "ranges", "tags": "tags"}
+OWN: dict[str, Column] = {**COMMON, "kind": "kind", "scopes": "scopes", "agent": "agent_id"}
 Name = Annotated[str, typer.Option("--name", help="What it is for, to know it again in the list.")]
 Days = Annotated[int, typer.Option("--days", min=1, max=366, help="Days until it expires.")]
 Team = Annotated[str, typer.Option("--team", help="Id of the team it works in; by default your first.")]

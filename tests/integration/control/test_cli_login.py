@@ -80,6 +80,11 @@ def test_an_order_is_followed_to_its_table(call: Call, enrol: Enrol) -> None:
     assert log.stdout == "Reading package lists\nDone\n"
     assert call(patch.app, "log", placed[0]["id"], "--watch").stdout == log.stdout
     assert call(patch.app, "log", placed[0]["id"], "--stderr").stdout == ""
+    for noise in ("script_url", "lxc_id", "delivered_at", "stdout_truncated"):
+        assert noise not in result.stdout
+    listed = call(patch.app, "list", "--agent", machine.id).stdout.splitlines()
+    assert listed[1].split()[:2] == [placed[0]["id"], "dry-run"]
+    assert "lxc:100 on " in listed[1]
     shown = json.loads(call(patch.app, "show", placed[0]["id"], "--json").stdout)
     assert [package["name"] for package in shown["package_list"]] == ["nginx"]
 

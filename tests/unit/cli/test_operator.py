@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 
 import nanny_ops
+from nanny_ops.cli.operator import advice
+from nanny_ops.errors import LoginFailed, NotFound, Unauthorized, Unreachable
 
 PROGRAM = Path(sys.executable).parent / "nanny-ops"
 
@@ -30,3 +32,20 @@ def test_an_open_bind_is_refused() -> None:
     assert done.returncode == 2
     assert "plain text" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_typo_in_a_noun_gets_a_suggestion() -> None:
+    done = call("gest", "list")
+    assert done.returncode == 2
+    assert "Did you mean 'guest'?" in done.stderr
+
+
+def test_a_folder_that_cannot_be_made_is_one_line() -> None:
+    done = call("db", "upgrade", NANNY_DATA_DIR="/proc/nowhere")
+    assert (done.returncode, done.stderr) == (1, "nanny-ops: /proc/nowhere: No such file or directory.\n")
+
+
+def test_what_comes_next_is_said_where_the_error_cannot_know_it() -> None:
+    assert "nanny-ops login" in advice(Unauthorized())
+    assert "NANNY_URL" in advice(Unreachable())
+    assert advice(LoginFailed()) == advice(NotFound()) == ""
