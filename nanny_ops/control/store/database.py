@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 import structlog
 from sqlalchemy import Connection, Engine, Executable, create_engine, event
-from sqlalchemy.exc import DataError, DBAPIError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalError, StatementError
 
 from nanny_ops.control.store.caller import CALLER, SYSTEM, Caller
 from nanny_ops.errors import BadRequest, Unavailable
@@ -28,6 +28,7 @@ GROUP = 512
 READERS = 4
 #: PostgreSQL takes no NUL in text and no number beyond a column's width; what is asked with one cannot be there.
 UNSTORABLE = "A value in the request is one that the database cannot hold."
+CLOSED = "The control plane is ending."
 
 
 @dataclass
@@ -63,6 +64,7 @@ class Database:
     #: Signs the head of the audit's log.
     seal: bytes = field(default=b"", repr=False)
     _queue: "queue.SimpleQueue[_Work | None]" = field(default_factory=queue.SimpleQueue)
+    _closed: bool = False
 
     def __post_init__(self) -> None:
         """Open nothing yet; engines connect on first use."""
@@ -86,6 +88,11 @@ class Database:
         if self._writer.is_alive():
             self._queue.put(None)
             self._writer.join(timeout=30)
+        self._closed = True
+        late = [work for work in _drain(self._queue) if work is not None]
+        for work in late:
+            work.error = Unavailable(CLOSED)
+        _answer(late)
         self._readers.shutdown(wait=True)
         self._engine.dispose()
         self._reading.dispose()
@@ -99,10 +106,12 @@ class Database:
         try:
             with self._reading.connect() as connection, connection.begin():
                 return run(Tx(connection, seal=self.seal))
-        except OperationalError as wrong:
+        except (OperationalError, InterfaceError) as wrong:
             log.error("database cannot be read", reason=str(wrong.orig))
             raise Unavailable("The database cannot be reached.") from wrong
-        except DataError as wrong:
+        except (StatementError, UnicodeError, OverflowError) as wrong:
+            if not _is_unstorable(wrong):
+                raise
             raise BadRequest(UNSTORABLE) from wrong
 
     async def write(self, run: Callable[[Tx], T]) -> T:
@@ -127,30 +136,34 @@ class Database:
             return run(Tx(connection, caller=CALLER.get(), seal=self.seal))
 
     async def _put(self, work: _Work) -> Any:
+        if self._closed:
+            raise Unavailable(CLOSED)
         self._queue.put(work)
         return await work.future
 
     def _write_forever(self) -> None:
         while (first := self._queue.get()) is not None:
-            group, last = _drain(self._queue, first)
-            self._commit(group)
-            if last:
+            found = [first, *_drain(self._queue)]
+            self._commit([work for work in found if work is not None])
+            if found[-1] is None:
                 return
 
     def _commit(self, group: list[_Work]) -> None:
         try:
             with self._engine.begin() as connection:
                 logged = _run(connection, group)
-        except (DBAPIError, OSError, ValueError, TypeError, ArithmeticError) as wrong:
-            # The last three are drivers' words for a value that they cannot bind; the writer must outlive them too.
+        except Exception as wrong:  # noqa: BLE001  carried to the callers; a writer that ends leaves them all waiting
             logged = False
             if len(group) > 1:  # one bad row must not cost the others their commit
                 for work in group:
                     self._commit([work])
                 return
             group[0].error = _translate(wrong)
-        if logged:
-            self.on_commit()
+        try:
+            if logged:
+                self.on_commit()
+        except Exception as wrong:  # noqa: BLE001  the work is committed; listeners also look without being woken
+            log.error("listeners not woken", reason=str(wrong))
         _answer(group)
 
 
@@ -164,17 +177,15 @@ def _promise() -> tuple[asyncio.AbstractEventLoop, asyncio.Future[Any]]:
     return loop, loop.create_future()
 
 
-def _drain(source: "queue.SimpleQueue[_Work | None]", first: _Work) -> tuple[list[_Work], bool]:
-    group = [first]
-    while len(group) < GROUP:
+def _drain(source: "queue.SimpleQueue[_Work | None]") -> list[_Work | None]:
+    """Return what waits beside the first, up to the end if that is among it."""
+    found: list[_Work | None] = []
+    while len(found) < GROUP - 1 and (not found or found[-1] is not None):
         try:
-            work = source.get_nowait()
+            found.append(source.get_nowait())
         except queue.Empty:
             break
-        if work is None:
-            return group, True
-        group.append(work)
-    return group, False
+    return found
 
 
 def _run(connection: Connection, group: list[_Work]) -> bool:
@@ -192,13 +203,14 @@ def _run(connection: Connection, group: list[_Work]) -> bool:
 
 def _one(connection: Connection, work: _Work, run: Callable[[Tx], Any]) -> bool:
     tx = Tx(connection, caller=work.caller, seal=work.seal)
+    work.outcome = work.error = None  # an earlier try in a group that was undone says nothing
     savepoint = connection.begin_nested()
     try:
         work.outcome = run(tx)
     except DBAPIError:
         raise  # the whole group is tried again one by one
     except Exception as wrong:  # noqa: BLE001  carried to the caller, who awaits it
-        work.error = wrong
+        work.error = _translate(wrong)
         savepoint.rollback()
         return False
     savepoint.commit()
@@ -206,12 +218,19 @@ def _one(connection: Connection, work: _Work, run: Callable[[Tx], Any]) -> bool:
 
 
 def _translate(wrong: BaseException) -> BaseException:
-    if isinstance(wrong, DataError):
+    if _is_unstorable(wrong):
         return BadRequest(UNSTORABLE)
-    if not isinstance(wrong, OperationalError | OSError):
+    if not isinstance(wrong, OperationalError | InterfaceError | OSError):
         return wrong
     log.error("database cannot be written", reason=str(getattr(wrong, "orig", wrong)))
     return Unavailable("The database cannot be written.")
+
+
+def _is_unstorable(wrong: BaseException) -> bool:
+    """Tell whether a value is at fault: PostgreSQL names it, SQLite's driver and the writer of JSON cannot take it."""
+    if isinstance(wrong, StatementError) and not isinstance(wrong, DBAPIError):
+        return isinstance(wrong.orig, ValueError | OverflowError | RecursionError)
+    return isinstance(wrong, DataError | UnicodeError | OverflowError)
 
 
 def _answer(group: list[_Work]) -> None:

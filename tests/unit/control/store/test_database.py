@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import insert, select
 from sqlalchemy.exc import IntegrityError
 
-from nanny_ops.control.store.database import Database, Tx, sqlite_url
-from nanny_ops.control.store.tables import revoked_tokens
-from nanny_ops.errors import Conflict, Unavailable
+from nanny_ops.control.store.database import Database, Tx, _Work, sqlite_url
+from nanny_ops.control.store.tables import events, revoked_tokens
+from nanny_ops.errors import BadRequest, Conflict, Unavailable
 
 ADD = insert(revoked_tokens)
 
@@ -96,3 +96,70 @@ async def test_why_the_database_refuses_is_logged_and_not_told(
         assert "revoked_tokens" not in caught.value.message
     empty.close()
     assert capsys.readouterr().out.count("no such table: revoked_tokens") == 2
+
+
+def unwritable() -> int:
+    """Return a number that JSON cannot be written with: a driver never sees it, so its error is none of a driver's."""
+    return 10**5000
+
+
+async def test_a_value_that_cannot_even_be_written_down_does_not_end_the_writer(database: Database) -> None:
+    row = {"team_id": "default", "topic": "t", "subject": "s", "kind": "k", "payload": {"n": unwritable()}, "at": 1}
+    async with asyncio.timeout(10):
+        with pytest.raises((BadRequest, ValueError)):  # PostgreSQL's driver writes JSON itself and says it so
+            await database.append(insert(events), row)
+        with pytest.raises((BadRequest, ValueError)):
+            await database.write(lambda tx: tx.connection.execute(insert(events), row))
+        await database.write(adding("afterwards"))
+    assert await database.read(jtis) == {"afterwards"}
+
+
+async def test_listeners_that_cannot_be_woken_do_not_end_the_writer(database: Database) -> None:
+    def broken() -> None:
+        raise RuntimeError("Event loop is closed")
+
+    def logging(tx: Tx) -> None:
+        adding("logged")(tx)
+        tx.logged = True
+
+    database.on_commit = broken
+    async with asyncio.timeout(10):
+        await database.write(logging)
+        await database.write(adding("afterwards"))
+    assert await database.read(jtis) == {"logged", "afterwards"}
+
+
+async def test_a_refusal_that_another_ones_undone_work_had_caused_is_not_kept(database: Database) -> None:
+    """Both come in one commit; what the first wrote is undone with it, and so is the reason for the refusal."""
+
+    def breaking(tx: Tx) -> None:
+        if tx.connection.execute(select(revoked_tokens.c.jti).where(revoked_tokens.c.jti == "mark")).first() is None:
+            adding("mark")(tx)
+        adding("mark")(tx)
+
+    def refusing(tx: Tx) -> str:
+        if "early" in jtis(tx):
+            raise Conflict("early is there")
+        return "done"
+
+    def early_but_broken() -> Any:
+        loop = asyncio.get_running_loop()
+        return loop, loop.create_future()
+
+    works = [_Work(None, *early_but_broken()) for _ in range(3)]
+    works[0].run = adding("early")
+    works[0].rows = ((ADD, {"jti": "early", "expires_at": 1}),)
+    works[1].run = refusing
+    works[2].run = breaking
+    await asyncio.to_thread(database._commit, works)
+    results = await asyncio.gather(*(work.future for work in works), return_exceptions=True)
+    assert results[1] == "done"
+
+
+async def test_what_is_asked_after_the_end_is_answered(tmp_path: Path) -> None:
+    closed = Database(sqlite_url(tmp_path))
+    closed.start()
+    closed.close()
+    async with asyncio.timeout(10):
+        with pytest.raises(Unavailable):
+            await closed.write(adding("late"))
