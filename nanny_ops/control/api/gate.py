@@ -8,16 +8,22 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 
 from prometheus_client import Counter
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from nanny_ops.control.api.problem import render
 from nanny_ops.control.api.state import State
-from nanny_ops.errors import NannyError, Unavailable
+from nanny_ops.errors import NannyError, TooLarge, Unavailable
 
 #: Version of the operator API (section "API versioning" of its document).
 API_VERSION = "2.0.0"
 OPEN_WHILE_STARTING = ("/health", "/health/ready", "/metrics")
+#: Bytes of a body that a framework reads into memory, asked or not, before anybody knows who sends it; a script of
+#: 1 MiB written with escapes fits.
+BODY_CAP = 8 * 1024 * 1024
+#: Ends of addresses that stream to disk, with a cap of their own, once they know the sender.
+STREAMED = ("/results", "/result")
 #: An endpoint that is called here, with nothing in between; it is documented by a router like all others.
 Direct = Callable[[State, Scope, Receive, Send], Awaitable[None]]
 _VERSION_HEADER = (b"x-api-version", API_VERSION.encode())
@@ -45,8 +51,13 @@ class Gate:
             await render(Request(scope, receive), wrong)(scope, receive, call.send)
         elif (direct := self._direct.get((scope["method"], scope["path"]))) is not None:
             await self._call(direct, scope, receive, call.send)
-        else:
+        elif scope["path"].startswith("/api/patches/") and scope["path"].endswith(STREAMED):
             await self._app(scope, receive, call.send)
+        elif _announced(scope) > BODY_CAP:
+            too_large = TooLarge(f"A body may have {BODY_CAP} bytes.", limit=BODY_CAP)
+            await render(Request(scope, receive), too_large)(scope, receive, call.send)
+        else:
+            await self._app(scope, _capped(receive), call.send)
 
     def count(self, method: str, status: int, seconds: float | None) -> None:
         """Count an answer, and how long it took unless it is a stream."""
@@ -62,6 +73,26 @@ class Gate:
             await direct(self._state, scope, receive, send)
         except NannyError as wrong:
             await render(Request(scope, receive), wrong)(scope, receive, send)
+
+
+def _announced(scope: Scope) -> int:
+    length = next((value for name, value in scope["headers"] if name == b"content-length"), b"")
+    return int(length) if length.isdigit() else 0
+
+
+def _capped(receive: Receive) -> Receive:
+    """Count what comes without an announced length, and end it with 413 beyond the cap."""
+    size = 0
+
+    async def capped() -> Message:
+        nonlocal size
+        message = await receive()
+        size += len(message.get("body", b""))
+        if size > BODY_CAP:
+            raise HTTPException(TooLarge.status)  # the one error that the framework's reading lets pass
+        return message
+
+    return capped
 
 
 class _Call:
