@@ -172,6 +172,8 @@ class Streams:
                 await self._catch_up()
             except NannyError as wrong:  # the database is away for a moment; what it holds is told afterwards
                 log.warning("event log not read", reason=wrong.message)
+            except Exception as wrong:  # a follower that ends leaves every agent deaf, and nobody told
+                log.error("event log not read", exc_info=wrong)
 
     async def _catch_up(self) -> None:
         while found := await self._database.read(lambda tx: events.after(tx, self._seq, BATCH)):
@@ -186,7 +188,12 @@ class Streams:
         shared = encode(event.seq, event.payload)
         for stream in list(listeners):
             if event.topic in stream.topics:
-                data = shared if stream.translate is None else stream.encode(event.seq, event.payload)
+                try:
+                    data = shared if stream.translate is None else stream.encode(event.seq, event.payload)
+                except Exception as wrong:  # one listener's dialect must not cost others their event
+                    log.error("event not translated", seq=event.seq, subject=event.subject, exc_info=wrong)
+                    stream.close()  # it comes back, and asks for what is open
+                    continue
                 if data is not None:
                     stream.offer(event.seq, data)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy.exc import DatabaseError
 
 from nanny_ops.control.api.streams import BACKLOG, Stream, StreamResponse, Streams, encode, greeting
 from nanny_ops.control.bus import Bus
@@ -166,4 +167,52 @@ async def test_what_another_process_wrote_is_told_without_a_wake(database: Datab
     await ear.until(2)
     assert numbers(ear.got) == [8]
     await ear.end()
+    await streams.stop()
+
+
+async def test_an_error_that_nobody_foresaw_makes_no_agent_deaf(database: Database) -> None:
+    streams = Streams(database, Bus())
+    streams.look_every = 0.05
+    await streams.start()
+    stream = streams.open("peer", None, None)
+    ear = Listener(streams, stream)
+    streams.bind(stream, "agent-1", "agent-1", {"patch_operations"})
+    streams.go_live(stream, [], 0)
+    read, failures = database.read, 2
+
+    async def read_or_break(run: Any) -> Any:
+        nonlocal failures
+        if failures:
+            failures -= 1
+            raise DatabaseError("SELECT", {}, Exception("database disk image is malformed"))
+        return await read(run)
+
+    database.read = read_or_break  # type: ignore[method-assign]
+    await log(database, "agent-1", 9)
+    await ear.until(2)
+    assert numbers(ear.got) == [9]
+    await ear.end()
+    await streams.stop()
+
+
+async def test_an_event_that_one_dialect_cannot_tell_costs_the_others_nothing(database: Database) -> None:
+    def stumbling(_client_id: str, payload: dict[str, Any]) -> bytes:
+        return bytes(payload["missing"])
+
+    streams = Streams(database, Bus())
+    streams.look_every = 0.05
+    await streams.start()
+    odd, plain = streams.open("peer", None, None), streams.open("peer", None, None)
+    odd.translate = stumbling
+    ears = [Listener(streams, stream) for stream in (odd, plain)]
+    for stream, agent in ((odd, "agent-1"), (plain, "agent-2")):
+        streams.bind(stream, agent, agent, {"patch_operations"})
+        streams.go_live(stream, [], 0)
+    await log(database, "agent-1", 1)
+    await log(database, "agent-2", 2)
+    await ears[1].until(2)
+    assert numbers(ears[1].got) == [2]
+    assert odd.closed
+    for ear in ears:
+        await ear.end()
     await streams.stop()
