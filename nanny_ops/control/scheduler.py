@@ -1,5 +1,6 @@
 """The ticker: expiries and retention. What is due is decided by services; APScheduler only knocks."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,6 +19,8 @@ log = structlog.get_logger()
 #: Seconds between two sweeps for expired operations, and for old rows.
 EXPIRY_INTERVAL = 5
 RETENTION_INTERVAL = 600
+#: Seconds that the writer belongs to others between two steps of a long retention.
+RETENTION_PAUSE = 0.1
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,10 @@ async def _expire(ticker: Ticker) -> None:
 
 
 async def _retain(ticker: Ticker) -> None:
-    await ticker.database.write(lambda tx: retention.forget_old(tx, ticker.settings, ticker.clock()))
+    more = True
+    while more:
+        more = await ticker.database.write(lambda tx: retention.forget_old(tx, ticker.settings, ticker.clock()))
+        await asyncio.sleep(RETENTION_PAUSE)
 
 
 def _guarded(tick: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import structlog
-from sqlalchemy import Connection, Engine, Executable, create_engine, event
+from sqlalchemy import Column, ColumnElement, Connection, Engine, Executable, create_engine, event, func, select
 from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalError, StatementError
 
 from nanny_ops.control.store.caller import CALLER, SYSTEM, Caller
@@ -26,6 +26,8 @@ log = structlog.get_logger()
 #: Writes that share one commit at most: bounds the time a caller waits for others.
 GROUP = 512
 READERS = 4
+#: Old rows that one transaction drops: the writer serves others in between.
+DROPPED_AT_ONCE = 5000
 #: PostgreSQL takes no NUL in text and no number beyond a column's width; what is asked with one cannot be there.
 UNSTORABLE = "A value in the request is one that the database cannot hold."
 CLOSED = "The control plane is ending."
@@ -170,6 +172,13 @@ class Database:
 def sqlite_url(directory: Path) -> str:
     """Return the address of the embedded database in a data directory."""
     return f"sqlite:///{directory / 'nanny-ops.db'}"
+
+
+def oldest(instant: Column[int], before: int) -> ColumnElement[bool]:
+    """Return what picks the oldest rows before an instant; those of one instant go together, so that it always ends."""
+    first = select(instant).where(instant < before).order_by(instant)
+    last = first.offset(DROPPED_AT_ONCE - 1).limit(1).scalar_subquery()
+    return instant <= func.coalesce(last, before - 1)
 
 
 def _promise() -> tuple[asyncio.AbstractEventLoop, asyncio.Future[Any]]:

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import delete, func, insert, select, text
 
-from nanny_ops.control.store.database import Tx
+from nanny_ops.control.store.database import Tx, oldest
 from nanny_ops.control.store.tables import events
 
 #: PostgreSQL advisory lock that makes the order of commits the order of ``seq``, so that a reader never skips one.
@@ -54,5 +54,5 @@ def first_seq(tx: Tx) -> int:
 
 
 def forget(tx: Tx, before: int) -> int:
-    """Drop events older than an instant; return how many."""
-    return tx.connection.execute(delete(events).where(events.c.at < before)).rowcount
+    """Drop events older than an instant, a bounded number at once; return how many."""
+    return tx.connection.execute(delete(events).where(oldest(events.c.at, before))).rowcount

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, Executable, delete, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from nanny_ops.control.store.database import Tx
+from nanny_ops.control.store.database import Tx, oldest
 from nanny_ops.control.store.tables import metrics
 
 _ADD: dict[bool, Executable] = {
@@ -55,8 +55,8 @@ def page(
 
 
 def forget(tx: Tx, before: int) -> int:
-    """Drop readings received before an instant; return how many."""
-    return tx.connection.execute(delete(metrics).where(metrics.c.received_at < before)).rowcount
+    """Drop readings received before an instant, a bounded number at once; return how many."""
+    return tx.connection.execute(delete(metrics).where(oldest(metrics.c.received_at, before))).rowcount
 
 
 def _of(agent_id: str, teams: Collection[str]) -> ColumnElement[bool]:
