@@ -80,16 +80,15 @@ def _play(home: Path, *, once: bool, port: int) -> None:
         stage = _control_plane(home, programs, children, port)
         with contextlib.closing(stage.http), Lab(_plan(), home) as lab:
             _introduce(lab)
-            agents = _enrol(stage, lab, children)
+            _enrol(stage, lab, children)
             _await_guests(stage, lab)
             _show_fleet(stage)
             vmid = min(lab.real_vmids() or [guest.vmid for guest in lab.cluster.list_guests(kind="lxc")])
-            node = lab.cluster.guests[vmid].node
             for mode in ("dry-run", "apply"):
-                _order(stage, agents[node], vmid, mode)
-            _say("The container has no updates left, and the control plane knows every package that changed")
+                _order(stage, vmid, mode)
+            _say(f"Container {vmid} has no updates left; nanny-ops knows every package that changed")
             if not once:
-                _stay(stage, agents, vmid, children)
+                _stay(stage, vmid, children)
 
 
 def _plan() -> LabPlan:
@@ -129,9 +128,9 @@ def _introduce(lab: Lab) -> None:
     _say(f"The lab's Proxmox VE {lab.plan.version} is up: {len(lab.nodes)} nodes, {len(guests)} guests ({kinds})")
 
 
-def _enrol(stage: Stage, lab: Lab, children: Nursery) -> dict[str, str]:
-    """Bring one agent per node through the device flow and start it; return agent ids by node."""
-    _say("Enrolling one agent per node by the device flow: each shows a code, the admin allows it")
+def _enrol(stage: Stage, lab: Lab, children: Nursery) -> None:
+    """Bring one agent per node through the device flow and start it."""
+    _say("Enrolling one agent per node by the device flow: a code is shown, the admin allows it")
     token_file = stage.home / "pve-token"
     token_file.write_text(f"{lab.token_id}={lab.token_secret}\n")
     token_file.chmod(0o600)
@@ -141,7 +140,6 @@ def _enrol(stage: Stage, lab: Lab, children: Nursery) -> dict[str, str]:
         name: children.start(f"register-{name}", [program, "register", "--name", name], environ)
         for name, environ in environs.items()
     }
-    agents = {}
     for name, child in polling.items():
         child.await_words("The code is good", PATIENCE)
         code = _user_code(child.said())
@@ -150,9 +148,7 @@ def _enrol(stage: Stage, lab: Lab, children: Nursery) -> dict[str, str]:
     for name, child in polling.items():
         child.await_end(PATIENCE)
         children.forget(child)
-        agents[name] = child.said().split("registered as ")[1].split()[0].rstrip(".")
         children.start(f"agent-{name}", [program, "run"], environs[name])
-    return agents
 
 
 def _agent_environ(stage: Stage, lab: Lab, node: LabNode, token_file: Path) -> dict[str, str]:
@@ -192,8 +188,8 @@ def _show_fleet(stage: Stage) -> None:
         show([str(stage.programs / "nanny-ops"), noun, "list"], stage.operator, PATIENCE)
 
 
-def _order(stage: Stage, agent: str, vmid: int, mode: str) -> None:
-    words = ["patch", "run", "--agent", agent, "--guest", str(vmid), f"--{mode}", "--watch"]
+def _order(stage: Stage, vmid: int, mode: str) -> None:
+    words = ["patch", "run", "--guest", str(vmid), f"--{mode}", "--watch"]
     print(f"\n$ nanny-ops {' '.join(words)}", flush=True)
     code = show([str(stage.programs / "nanny-ops"), *words], stage.operator, 3 * PATIENCE)
     newest = _items(stage, "/api/patches")[0]
@@ -201,12 +197,13 @@ def _order(stage: Stage, agent: str, vmid: int, mode: str) -> None:
         raise MachineError(f"the {mode} did not end well: {newest['status']}, {newest['outcome']}: {newest['reason']}")
 
 
-def _stay(stage: Stage, agents: dict[str, str], vmid: int, children: Nursery) -> None:
+def _stay(stage: Stage, vmid: int, children: Nursery) -> None:
     print(
         f"""
 The demo stays up until Ctrl-C.
 
-  address   {stage.url}            (API: {stage.url}/openapi.json)
+  address   {stage.url}
+  API       {stage.url}/openapi.json
   login     {EMAIL}
   password  {stage.password}
 
@@ -217,7 +214,7 @@ Try in another terminal:
   nanny-ops agent list
   nanny-ops guest list
   nanny-ops patch list
-  nanny-ops patch run --agent {next(iter(agents.values()))} --guest {vmid} --dry-run --watch
+  nanny-ops patch run --guest {vmid} --dry-run --watch
   curl -s {stage.url}/health
 """,
         flush=True,
