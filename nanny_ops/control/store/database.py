@@ -15,7 +15,18 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import structlog
-from sqlalchemy import Column, ColumnElement, Connection, Engine, Executable, create_engine, event, func, select
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Engine,
+    Executable,
+    Select,
+    create_engine,
+    event,
+    func,
+    select,
+)
 from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalError, StatementError
 
 from nanny_ops.control.store.caller import CALLER, SYSTEM, Caller
@@ -30,6 +41,9 @@ READERS = 4
 DROPPED_AT_ONCE = 5000
 #: PostgreSQL takes no NUL in text and no number beyond a column's width; what is asked with one cannot be there.
 UNSTORABLE = "A value in the request is one that the database cannot hold."
+#: PostgreSQL's words for a transaction that it undid for another's sake (deadlock, serialization), and how often such
+#: a one is tried.
+VICTIM, TRIES = frozenset({"40P01", "40001"}), 3
 CLOSED = "The control plane is ending."
 
 
@@ -43,6 +57,15 @@ class Tx:
     #: On whose behalf it is, and the key that signs the head of the audit's log.
     caller: Caller = SYSTEM
     seal: bytes = b""
+    #: True where nothing is decided on what is read, so that nothing is held for it.
+    only_reads: bool = False
+
+    def held(self, query: "Select[Any]", *, pass_over: bool = False) -> "Select[Any]":
+        """Have a query's rows held until the commit: what another process decides about them waits, or passes over.
+
+        Nothing but PostgreSQL needs it; SQLite has one writer.
+        """
+        return query if self.only_reads else query.with_for_update(skip_locked=pass_over)
 
 
 @dataclass
@@ -107,7 +130,7 @@ class Database:
         """Do the same in the caller's thread."""
         try:
             with self._reading.connect() as connection, connection.begin():
-                return run(Tx(connection, seal=self.seal))
+                return run(Tx(connection, seal=self.seal, only_reads=True))
         except (OperationalError, InterfaceError) as wrong:
             log.error("database cannot be read", reason=str(wrong.orig))
             raise Unavailable("The database cannot be reached.") from wrong
@@ -150,7 +173,7 @@ class Database:
             if found[-1] is None:
                 return
 
-    def _commit(self, group: list[_Work]) -> None:
+    def _commit(self, group: list[_Work], tries: int = TRIES) -> None:
         try:
             with self._engine.begin() as connection:
                 logged = _run(connection, group)
@@ -159,6 +182,9 @@ class Database:
             if len(group) > 1:  # one bad row must not cost the others their commit
                 for work in group:
                     self._commit([work])
+                return
+            if tries > 1 and getattr(getattr(wrong, "orig", None), "sqlstate", None) in VICTIM:
+                self._commit(group, tries - 1)
                 return
             group[0].error = _translate(wrong)
         try:

@@ -49,12 +49,14 @@ def add_code(tx: Tx, code: DeviceCode) -> None:
 
 def code_by_device(tx: Tx, device_hash: str) -> DeviceCode | None:
     """Find an attempt by the hash of its device code."""
-    return _code(tx.connection.execute(select(device_codes).where(device_codes.c.device_hash == device_hash)).first())
+    found = select(device_codes).where(device_codes.c.device_hash == device_hash)
+    return _code(tx.connection.execute(tx.held(found)).first())
 
 
 def code_by_user(tx: Tx, user_code: str) -> DeviceCode | None:
     """Find an attempt by the code that people type."""
-    return _code(tx.connection.execute(select(device_codes).where(device_codes.c.user_code == user_code)).first())
+    found = select(device_codes).where(device_codes.c.user_code == user_code)
+    return _code(tx.connection.execute(tx.held(found)).first())
 
 
 def change_code(tx: Tx, device_hash: str, **values: Any) -> None:
@@ -74,7 +76,7 @@ def add_family(tx: Tx, family: RefreshFamily) -> None:
 
 def family(tx: Tx, family_id: str) -> RefreshFamily | None:
     """Find a family."""
-    row = tx.connection.execute(select(refresh_families).where(refresh_families.c.id == family_id)).first()
+    row = tx.connection.execute(tx.held(select(refresh_families).where(refresh_families.c.id == family_id))).first()
     return None if row is None else RefreshFamily(**row._mapping)
 
 

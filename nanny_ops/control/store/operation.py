@@ -48,13 +48,13 @@ def add(tx: Tx, operation: Operation) -> None:
 def get(tx: Tx, operation_id: str, kind: str, teams: Collection[str]) -> Operation | None:
     """Find an operation of one kind in these teams."""
     chosen = (operations.c.id == operation_id) & (operations.c.kind == kind) & operations.c.team_id.in_(teams)
-    return _operation(tx.connection.execute(select(operations).where(chosen)).first())
+    return _operation(tx.connection.execute(tx.held(select(operations).where(chosen))).first())
 
 
 def of_agent(tx: Tx, operation_id: str, agent_id: str) -> Operation | None:
     """Find an operation of an agent."""
     chosen = (operations.c.id == operation_id) & (operations.c.agent_id == agent_id)
-    return _operation(tx.connection.execute(select(operations).where(chosen)).first())
+    return _operation(tx.connection.execute(tx.held(select(operations).where(chosen))).first())
 
 
 def find(tx: Tx, operation_id: str) -> Operation | None:
@@ -98,7 +98,8 @@ def page(
 def overdue(tx: Tx, now: int, limit: int) -> list[Operation]:
     """Return open operations whose expiry has passed, oldest first."""
     chosen = operations.c.status.in_(OPEN) & (operations.c.expires_at <= now)
-    rows = tx.connection.execute(select(operations).where(chosen).order_by(operations.c.expires_at).limit(limit))
+    oldest = select(operations).where(chosen).order_by(operations.c.expires_at).limit(limit)
+    rows = tx.connection.execute(tx.held(oldest, pass_over=True))
     return [Operation(**row._mapping) for row in rows]
 
 
