@@ -25,7 +25,7 @@ COLUMNS: dict[str, Column] = {
     "where": "where",
     "state": "state",
     "pkgs": "package_count",
-    "ordered": ("created_at", age),
+    "when": ("created_at", age),
 }
 PACKAGES = {"package": "name", "from": "old_version", "to": "version", "action": "action", "security": "security"}
 Names = Annotated[list[str] | None, typer.Option(help="Package names; may be repeated, or separated by commas.")]

@@ -7,6 +7,7 @@ from typing import Annotated, TypeVar
 
 import typer
 
+from nanny_ops.cli.table import AsJson, Column, show
 from nanny_ops.control.app import open_database, prepare
 from nanny_ops.control.services import user as service
 from nanny_ops.control.settings import load
@@ -17,6 +18,7 @@ from nanny_ops.errors import ValidationFailed
 from nanny_ops.protocol.clock import now
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="People who may sign in.")
+COLUMNS: dict[str, Column] = {"email": "email", "admin": "admin", "disabled": "disabled"}
 T = TypeVar("T")
 Email = Annotated[str, typer.Option("--email", help="E-mail address, which is the name to sign in with.")]
 
@@ -30,6 +32,8 @@ def add(
     ] = False,
 ) -> None:
     """Make an account; without --password-stdin the password is asked for twice."""
+    if role not in service.ROLES:  # before anybody types a password
+        raise ValidationFailed(f"'{role}' is not a role; choose one of {', '.join(service.ROLES)}.")
     password = sys.stdin.readline().rstrip("\n") if password_stdin else _ask()
     hashed = service.hash_password(password)
     made = in_store(lambda tx: service.add(tx, email, role, hashed, now()))
@@ -37,12 +41,13 @@ def add(
 
 
 @app.command("list")
-def show() -> None:
-    """List all accounts."""
-    for account in in_store(store.every):
-        typer.echo(
-            f"{account.email}\t{'admin' if account.is_admin else 'user'}\t{'disabled' if account.disabled else ''}"
-        )
+def list_users(as_json: AsJson = False) -> None:
+    """List all accounts, oldest first."""
+    rows = [
+        {"id": one.id, "email": one.email, "admin": one.is_admin, "disabled": one.disabled}
+        for one in in_store(store.every)
+    ]
+    show(rows, COLUMNS, as_json=as_json)
 
 
 @app.command("disable")

@@ -1,5 +1,6 @@
 """``nanny-ops user`` on an empty data directory, and its refusals."""
 
+import json
 import os
 from pathlib import Path
 
@@ -27,10 +28,11 @@ def test_the_first_person_is_made_before_the_first_serve(tmp_path: Path) -> None
     assert "may sign in as admin" in add(data, "Admin@example.com", "admin").output
     assert data.stat().st_mode & 0o777 == 0o700
     listed = RUN.invoke(app, ["list"], env={"NANNY_DATA_DIR": str(data)})
-    assert listed.output.split("\t")[:2] == ["admin@example.com", "admin"]
+    assert listed.output.splitlines()[1].split() == ["admin@example.com", "yes", "no"]
     closed = RUN.invoke(app, ["disable", "--email", "admin@example.com"], env={"NANNY_DATA_DIR": str(data)})
     assert "no longer" in closed.output
-    assert "disabled" in RUN.invoke(app, ["list"], env={"NANNY_DATA_DIR": str(data)}).output
+    (row,) = json.loads(RUN.invoke(app, ["list", "--json"], env={"NANNY_DATA_DIR": str(data)}).output)
+    assert (sorted(row), row["disabled"]) == (["admin", "disabled", "email", "id"], True)
 
 
 @pytest.mark.parametrize(
@@ -58,3 +60,10 @@ def test_who_typed_it_is_noted(tmp_path: Path) -> None:
         ("user.disable", "local", f"uid-{os.getuid()}"),
     ]
     assert CALLER.get() is SYSTEM
+
+
+def test_a_wrong_role_is_told_before_a_password_is_wanted(tmp_path: Path) -> None:
+    told = RUN.invoke(app, ["add", "--email", "a@example.com", "--role", "root"], env={"NANNY_DATA_DIR": str(tmp_path)})
+    assert isinstance(told.exception, ValidationFailed)
+    assert "viewer" in told.exception.message
+    assert "Password" not in told.output
