@@ -95,6 +95,8 @@ class Database:
         """Open nothing yet; engines connect on first use."""
         self.sqlite = self.url.startswith("sqlite")
         self._engine = _engine(self.url, pool_size=1 if self.sqlite else READERS)
+        #: For commits of appended rows alone: a power cut may take the last of them, never an order or a result.
+        self._hasty = self._engine.execution_options(durable=False)
         self._reading = _engine(self.url, pool_size=READERS, query_only=self.sqlite)
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="store-read")
         self._writer = threading.Thread(target=self._write_forever, name="store-write", daemon=True)
@@ -175,7 +177,8 @@ class Database:
 
     def _commit(self, group: list[_Work], tries: int = TRIES) -> None:
         try:
-            with self._engine.begin() as connection:
+            durable = any(work.run is not None for work in group)
+            with (self._engine if durable else self._hasty).begin() as connection:
                 logged = _run(connection, group)
         except Exception as wrong:  # noqa: BLE001  carried to the callers; a writer that ends leaves them all waiting
             logged = False
@@ -301,13 +304,16 @@ def _engine(url: str, *, pool_size: int, query_only: bool = False) -> Engine:
     def configure(connection: Any, _record: Any) -> None:
         # SQLAlchemy sends BEGIN itself (below); the driver's own habit of delaying it would break savepoints.
         connection.isolation_level = None
-        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "busy_timeout=10000"):
+        for pragma in ("journal_mode=WAL", "foreign_keys=ON", "busy_timeout=10000"):
             connection.execute(f"PRAGMA {pragma}")
         if query_only:
             connection.execute("PRAGMA query_only=ON")
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
+        if not query_only:
+            durable = connection.get_execution_options().get("durable", True)
+            connection.exec_driver_sql(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
         connection.exec_driver_sql("BEGIN" if query_only else "BEGIN IMMEDIATE")
 
     return engine

@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import insert, select
+from sqlalchemy import event, insert, select, text
 from sqlalchemy.exc import IntegrityError
 
+from nanny_ops.control.store import schema
 from nanny_ops.control.store.database import Database, Tx, _Work, sqlite_url
 from nanny_ops.control.store.tables import events, revoked_tokens
 from nanny_ops.errors import BadRequest, Conflict, Unavailable
@@ -163,3 +164,22 @@ async def test_what_is_asked_after_the_end_is_answered(tmp_path: Path) -> None:
     async with asyncio.timeout(10):
         with pytest.raises(Unavailable):
             await closed.write(adding("late"))
+
+
+async def test_orders_survive_a_power_cut_and_readings_may_not(tmp_path: Path) -> None:
+    """SQLite forces a commit to the disk at FULL (2); at NORMAL (1) the last commits may be lost with the power."""
+    opened = Database(sqlite_url(tmp_path))
+    schema.upgrade(opened)
+    opened.start()
+
+    def level(tx: Tx) -> int:
+        return int(tx.connection.execute(text("PRAGMA synchronous")).scalar_one())
+
+    assert await opened.write(level) == 2
+    levels: list[int] = []
+    event.listen(opened._hasty, "commit", lambda connection: levels.append(level(Tx(connection))))
+    await opened.append(ADD, {"jti": "kept", "expires_at": 1})
+    assert levels == [1]
+    assert await opened.write(level) == 2
+    assert await opened.read(jtis) == {"kept"}
+    opened.close()
