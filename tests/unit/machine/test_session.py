@@ -1,10 +1,8 @@
 """A session is known again by more than its number."""
 
-import os
 import signal
 import subprocess
 import time
-from pathlib import Path
 
 from nanny_ops.machine.run import signal_session
 from nanny_ops.machine.session import living, mark
@@ -29,9 +27,11 @@ def test_a_session_lives_as_long_as_one_of_its_processes(tmp_path):
 
 
 def test_another_process_or_another_boot_is_not_the_one_that_was_meant():
-    boot, number, start = mark(os.getsid(0)).split()
-    assert living(f"{boot} {number} {start}") == int(number) or not Path(f"/proc/{number}").exists()
-    assert living(f"{boot} {number} 1{start}") is None
-    assert living(f"other {number} {start}") is None
+    with subprocess.Popen(["cat"], stdin=-1, start_new_session=True) as one:
+        boot, number, start = mark(one.pid).split()
+        assert living(f"{boot} {number} {start}") == one.pid
+        assert living(f"{boot} {number} 1{start}") is None
+        assert living(f"other {number} {start}") is None
+        one.communicate()
     assert living("") is None
     assert living("torn") is None
