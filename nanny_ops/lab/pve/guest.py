@@ -1,12 +1,12 @@
 """The calls about one guest or the guests of a node, and the tasks that change them."""
 
-from collections.abc import Callable
 from typing import Any
 
 from nanny_ops.lab.pve import conf, shape
 from nanny_ops.lab.pve.api import Api, Call
 from nanny_ops.lab.pve.refusal import Refusal
 from nanny_ops.lab.pve.state import WORD, Guest
+from nanny_ops.lab.pve.task import Work
 
 #: Seconds that a guest gets to shut down unless the request says otherwise.
 SHUTDOWN_TIMEOUT = 60
@@ -42,7 +42,7 @@ def start(api: Api, call: Call, _answering: str) -> Any:
     api.cluster.need_quorum()
     if call.kind == "lxc" and _runs(api, call):
         raise Refusal(500, f"CT {call.vmid} already running")
-    return _begin(api, call, "start", lambda: _do_start(api, call))
+    return _begin(api, call, "start", lambda _worker: _do_start(api, call))
 
 
 def _do_start(api: Api, call: Call) -> None:
@@ -59,14 +59,14 @@ def _do_start(api: Api, call: Call) -> None:
 def stop(api: Api, call: Call, _answering: str) -> Any:
     """Begin a task that stops a guest at once."""
     _need_running(api, call)
-    return _begin(api, call, "stop", lambda: api.cluster.power.stop(_unlocked(api, call)))
+    return _begin(api, call, "stop", lambda _worker: api.cluster.power.stop(_unlocked(api, call)))
 
 
 def shutdown(api: Api, call: Call, _answering: str) -> Any:
     """Begin a task that asks a guest to end."""
     _need_running(api, call)
     timeout = call.number("timeout", SHUTDOWN_TIMEOUT)
-    return _begin(api, call, "shutdown", lambda: _do_shutdown(api, call, timeout))
+    return _begin(api, call, "shutdown", lambda _worker: _do_shutdown(api, call, timeout))
 
 
 def _do_shutdown(api: Api, call: Call, timeout: int) -> None:
@@ -98,6 +98,6 @@ def _runs(api: Api, call: Call) -> bool:
     return any(guest.vmid == call.vmid and api.cluster.power.read(guest).running for guest in here)
 
 
-def _begin(api: Api, call: Call, verb: str, work: Callable[[], None]) -> str:
+def _begin(api: Api, call: Call, verb: str, work: Work) -> str:
     kind = ("vz" if call.kind == "lxc" else "qm") + verb
-    return api.tasks.begin(call.node, kind, call.vmid, call.token, work)
+    return api.tasks.begin(call.node, kind, call.vmid, call.token.token_id, work)

@@ -9,6 +9,8 @@ from nanny_ops.lab.pve.refusal import wrong_parameters
 from nanny_ops.lab.pve.task import Task
 
 RESOURCE_TYPES = ("vm", "storage", "node", "sdn")
+#: Seconds that an aborted task gets to end.
+ABORT_PATIENCE = 5.0
 
 
 def version(api: Api, _call: Call, _answering: str) -> Any:
@@ -65,23 +67,58 @@ def certificates(api: Api, call: Call, _answering: str) -> Any:
 
 
 def task_list(api: Api, call: Call, _answering: str) -> Any:
-    """Answer with a page of a node's tasks, newest first."""
-    tasks = api.tasks.of(call.node)
-    if not call.token.may(f"/nodes/{call.node}", "Sys.Audit"):
-        tasks = [task for task in tasks if task.user == call.token.user]
-    if "vmid" in call.parameters:
-        tasks = [task for task in tasks if task.vmid == call.parameters["vmid"]]
-    if call.number("errors", 0):
-        tasks = [task for task in tasks if task.exitstatus not in {"", "OK"}]
+    """Answer with a page of a node's tasks, newest first; ``total`` is absent where nothing is found."""
+    wanted = call.parameters.get("source", "archive")
+    audits = call.token.may(f"/nodes/{call.node}", "Sys.Audit")
+    tasks = [task for task in api.tasks.of(call.node) if audits or task.belongs_to(call.token.token_id)]
+    running = [task for task in tasks if not task.exitstatus and wanted != "archive"]
+    over = [task for task in tasks if task.exitstatus and wanted != "active"]
+    found = [task.active_row() for task in _filtered(running, call)] + [task.row() for task in _filtered(over, call)]
     start = call.number("start", 0)
-    return {"total": len(tasks), "data": [task.row() for task in tasks[start : start + call.number("limit", 50)]]}
+    page = found[start : start + call.number("limit", 50)]
+    return {"data": page} | ({"total": len(found)} if found else {})
 
 
-def _task(api: Api, call: Call) -> Task:
+def _filtered(tasks: list[Task], call: Call) -> list[Task]:
+    asked = call.parameters
+    kept = tasks
+    if "vmid" in asked:
+        kept = [task for task in kept if task.vmid == asked["vmid"]]
+    if "typefilter" in asked:
+        kept = [task for task in kept if task.kind == asked["typefilter"]]
+    if "userfilter" in asked:
+        kept = [task for task in kept if asked["userfilter"].lower() in task.user.lower()]
+    if "since" in asked:
+        kept = [task for task in kept if task.starttime >= call.number("since", 0)]
+    if "until" in asked:
+        kept = [task for task in kept if task.starttime <= call.number("until", 0)]
+    if asked.get("errors", "0") != "0":
+        kept = [task for task in kept if task.exitstatus != "OK"]  # tasks with warnings are told too
+    if "statusfilter" in asked:
+        kept = [task for task in kept if task.verdict() in asked["statusfilter"].replace(",", " ").split()]
+    return kept
+
+
+def cluster_tasks(api: Api, call: Call, _answering: str) -> Any:
+    """Answer with the last tasks of all nodes that the token may see."""
+    tasks = api.tasks.of_cluster(list(api.cluster.nodes))
+    return [
+        task.cluster_row()
+        for task in tasks
+        if task.belongs_to(call.token.token_id) or call.token.may(f"/nodes/{task.node}", "Sys.Audit")
+    ]
+
+
+def _task(api: Api, call: Call, privilege: str = "Sys.Audit") -> Task:
     task = api.tasks.find(call.node, call.path["upid"])
-    if task.user != call.token.user:
-        call.token.need(f"/nodes/{call.node}", "Sys.Audit")
+    if not task.belongs_to(call.token.token_id):
+        call.token.need(f"/nodes/{call.node}", privilege)
     return task
+
+
+def task_index(_api: Api, _call: Call, _answering: str) -> Any:
+    """Answer with what there is below a task."""
+    return [{"name": "status"}, {"name": "log"}]
 
 
 def task_status(api: Api, call: Call, _answering: str) -> Any:
@@ -91,9 +128,16 @@ def task_status(api: Api, call: Call, _answering: str) -> Any:
 
 def task_log(api: Api, call: Call, _answering: str) -> Any:
     """Answer with a page of a task's log."""
-    lines = _task(api, call).log()
+    lines = [{"n": number, "t": text} for number, text in enumerate(_task(api, call).log(), 1)]
     start = call.number("start", 0)
     return {"total": len(lines), "data": lines[start : start + call.number("limit", 50)]}
+
+
+def task_abort(api: Api, call: Call, _answering: str) -> None:
+    """Abort a task and wait until it has noticed; one that is over stays as it is."""
+    task = _task(api, call, "Sys.Modify")
+    task.interrupted.set()
+    task.ended.wait(ABORT_PATIENCE)
 
 
 def permissions(_api: Api, call: Call, _answering: str) -> Any:

@@ -7,6 +7,10 @@ _NODE = r"/nodes/(?P<node>[^/]+)"
 _KIND = _NODE + r"/(?P<kind>lxc|qemu)"
 _GUEST = _KIND + r"/(?P<vmid>[^/]+)"
 _TASK = _NODE + r"/tasks/(?P<upid>[^/]+)"
+_TASK_FILTERS = (
+    *("limit", "start", "vmid", "errors", "source", "since", "until", "statusfilter"),
+    *("typefilter", "userfilter"),
+)
 ROUTES = (
     Route("GET", "/version", node.version),
     Route("GET", "/cluster/status", node.cluster_status),
@@ -22,7 +26,10 @@ ROUTES = (
     Route("POST", _GUEST + "/status/start", guest.start, ("skiplock", "timeout")),
     Route("POST", _GUEST + "/status/stop", guest.stop, ("skiplock", "timeout", "overrule-shutdown")),
     Route("POST", _GUEST + "/status/shutdown", guest.shutdown, ("timeout", "forceStop")),
-    Route("GET", _NODE + "/tasks", node.task_list, ("limit", "start", "vmid", "errors"), whole=True),
+    Route("GET", "/cluster/tasks", node.cluster_tasks),
+    Route("GET", _NODE + "/tasks", node.task_list, _TASK_FILTERS, whole=True),
+    Route("GET", _TASK, node.task_index),
+    Route("DELETE", _TASK, node.task_abort),
     Route("GET", _TASK + "/status", node.task_status),
     Route("GET", _TASK + "/log", node.task_log, ("limit", "start"), whole=True),
 )

@@ -10,7 +10,7 @@ from nanny_ops.lab.pve.access import Token
 from nanny_ops.lab.pve.api import Api
 from nanny_ops.lab.pve.server import Reply, Request
 from nanny_ops.lab.pve.state import Cluster, Figures, Guest, Node
-from nanny_ops.lab.pve.task import Tasks
+from nanny_ops.lab.pve.task import Hurried, Tasks
 
 NOW = 2_000_000_000.0
 ADMIN, AUDITOR, POWERLESS, LIMITED = "root@pam!rig", "agent@pve!mon", "agent@pve!nopriv", "limited@pve!t1"
@@ -30,13 +30,9 @@ class Memory:
         self.removed.append((guest.vmid, guest.node))
 
 
-class Inline(Tasks):
+def inline() -> Tasks:
     """Tasks that are over when their UPID is answered."""
-
-    def __init__(self) -> None:
-        super().__init__(lambda: NOW)
-        self._pool.shutdown()
-        self._pool.submit = lambda call, *arguments: call(*arguments)  # type: ignore[assignment,method-assign]
+    return Tasks(lambda: NOW, Hurried(), lambda work: work())
 
 
 def cluster(release: str = "8.4", nodes: int = 2) -> Cluster:
@@ -101,4 +97,4 @@ def asking(release: str = "8.4", nodes: int = 2) -> Asking:
         Token(LIMITED, "secret", {"/vms/101": frozenset({"VM.Audit", "VM.PowerMgmt"})}),
         Token("disabled@pve!t1", "secret", {"/": auditor}, enabled=False),
     ]
-    return Asking(Api(cluster(release, nodes), tokens, Inline(), routes.ROUTES, lambda: NOW, dice=random.Random(1)))
+    return Asking(Api(cluster(release, nodes), tokens, inline(), routes.ROUTES, lambda: NOW, dice=random.Random(1)))
