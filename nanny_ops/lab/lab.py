@@ -23,6 +23,7 @@ from nanny_ops.lab.pve import access, certificate, routes
 from nanny_ops.lab.pve.access import Token
 from nanny_ops.lab.pve.api import Api
 from nanny_ops.lab.pve.conf import ConfTree
+from nanny_ops.lab.pve.fault import Faults
 from nanny_ops.lab.pve.server import Server
 from nanny_ops.lab.pve.state import Cluster, Figures, Guest
 from nanny_ops.lab.pve.task import Tasks
@@ -56,6 +57,8 @@ class Lab:
     refusal_delay: float = 3.0
     lab_id: str = field(default_factory=lambda: secrets.token_hex(3))
     nodes: list[LabNode] = field(default_factory=list)
+    #: What goes wrong between clients and nodes; add and clear while the lab is open.
+    faults: Faults = field(default_factory=Faults)
 
     def __post_init__(self) -> None:
         """Draw the cluster; nothing is started."""
@@ -196,7 +199,7 @@ class Lab:
             node.fingerprint = certificate.fingerprint(pem)
             described = [("pve-root-ca.pem", self.authority.root_pem), ("pve-ssl.pem", pem)]
             self.api.certificates[name] = [certificate.describe(filename, found) for filename, found in described]
-            port = self.server.listen(self.api.node(name), context)
+            port = self.server.listen(self.faults.around(name, self.api.node(name)), context)
             self.nodes.append(LabNode(name, f"https://127.0.0.1:{port}", self._write_pct(name)))
 
     def _write_pct(self, node: str) -> Path:

@@ -32,13 +32,18 @@ class Request:
 
 @dataclass(frozen=True)
 class Reply:
-    """One answer; ``delay`` in seconds before it is sent. Errors close the connection."""
+    """One answer; ``delay`` in seconds before it is sent. Errors close the connection.
+
+    ``withheld`` is the number of bytes at the answer's end that never come, the connection being cut instead.
+    """
 
     status: int
     reason: str
     body: bytes
     content_type: str = "application/json;charset=UTF-8"
     delay: float = 0.0
+    headers: tuple[tuple[str, str], ...] = ()
+    withheld: int = 0
 
 
 #: Answers a request; called in a thread.
@@ -126,8 +131,12 @@ class Server:
                 return
             reply = await asyncio.get_running_loop().run_in_executor(self._threads, answer, request)
             await asyncio.sleep(reply.delay)
-            writer.write(_encode(connection, reply))
+            answered = _encode(connection, reply)
+            writer.write(answered[: max(0, len(answered) - reply.withheld)])
             await writer.drain()
+            if reply.withheld:
+                writer.transport.abort()
+                return
             if connection.our_state is not h11.DONE or connection.their_state is not h11.DONE:
                 return
             connection.start_next_cycle()
@@ -165,6 +174,7 @@ def _encode(connection: h11.Connection, reply: Reply) -> bytes:
     ]
     if reply.body:
         headers.append(("Content-Type", reply.content_type))
+    headers += reply.headers
     reason = reply.reason.replace("\n", " ").encode("latin-1", "replace")
     parts = [connection.send(h11.Response(status_code=reply.status, reason=reason, headers=headers))]
     if reply.body:

@@ -17,6 +17,8 @@ def answer(request: Request) -> Reply:
     """Echo, refuse, or refuse late."""
     if request.target == "/echo":
         return Reply(200, "OK", request.body or b"{}")
+    if request.target.startswith("/cut/"):
+        return Reply(200, "OK", b"0123456789", withheld=int(request.target.rpartition("/")[2]), headers=(("X-A", "b"),))
     return Reply(595, "No route to host", b"", delay=0.3 if request.target == "/late" else 0.0)
 
 
@@ -61,6 +63,18 @@ def test_a_late_answer_is_late(connect: http.client.HTTPSConnection) -> None:
     began = time.monotonic()
     assert ask(connect, "GET", "/late").read() == b""
     assert time.monotonic() - began >= 0.3
+    connect.close()
+
+
+@pytest.mark.parametrize(("withheld", "wrong"), [(5, http.client.IncompleteRead), (9999, ConnectionError)])
+def test_a_withheld_end_never_comes(
+    connect: http.client.HTTPSConnection, withheld: int, wrong: type[Exception]
+) -> None:
+    connect.close()
+    assert ask(connect, "GET", "/cut/0").headers["X-A"] == "b"
+    connect.close()
+    with pytest.raises((wrong, ConnectionError)):
+        ask(connect, "GET", f"/cut/{withheld}").read()
     connect.close()
 
 
