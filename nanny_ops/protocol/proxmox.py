@@ -8,9 +8,10 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Le, MaxLen, MinLen
 
-Name = Annotated[str, MinLen(1), MaxLen(255)]
-Text = Annotated[str, MaxLen(4096)]
-Count = Annotated[int, Ge(0), Le(2**31)]
+from nanny_ops.protocol.guest import GuestFacts
+from nanny_ops.protocol.measure import Count, Name, Text
+from nanny_ops.protocol.node import NodeFacts
+
 Flag = Annotated[int, Ge(0), Le(1)]
 Vmid = Annotated[int, Ge(1), Le(999_999_999)]
 Vmids = Annotated[list[Vmid], MaxLen(100_000)]
@@ -29,7 +30,7 @@ class ClusterReport:
 
 
 @dataclass(frozen=True, kw_only=True)
-class NodeReport:
+class NodeReport(NodeFacts):
     """One node. ``guests`` is for a node outside a cluster, with the meaning it has in :class:`ClusterReport`."""
 
     name: Name
@@ -43,7 +44,7 @@ class NodeReport:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LxcReport:
+class LxcReport(GuestFacts):
     """One container; uptime in seconds."""
 
     name: Name
@@ -70,7 +71,7 @@ class LxcReport:
 
 
 @dataclass(frozen=True, kw_only=True)
-class QemuReport:
+class QemuReport(GuestFacts):
     """One virtual machine; uptime in seconds. Disks and nets (``scsi0``, ``net1`` ...) arrive as further keys."""
 
     name: Name

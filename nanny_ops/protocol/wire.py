@@ -12,6 +12,7 @@ from nanny_ops.protocol.enrollment import (
     RegisterWithToken,
     TokenAnswer,
 )
+from nanny_ops.protocol.inventory import InventoryAnswer, InventoryReport
 from nanny_ops.protocol.investigation import (
     Investigation,
     InvestigationRecord,
@@ -61,6 +62,7 @@ REPORTS = (
     NodeReport,
     LxcReport,
     QemuReport,
+    InventoryReport,
     ResultMetadata,
     InvestigationReport,
 )
@@ -71,6 +73,7 @@ ANSWERS = (
     TokenAnswer,
     AgentStatus,
     Accepted,
+    InventoryAnswer,
     AckAnswer,
     OpenOperations,
     ScriptDigest,
