@@ -1,5 +1,6 @@
 """The Proxmox VE API by token: the one file that imports proxmoxer."""
 
+import logging
 import re
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +20,10 @@ _GONE = re.compile(r"Configuration file '\S+' does not exist")
 _HEX = re.compile(r"[0-9a-f]{64}")
 #: First of the statuses with which Proxmox VE says that another node or its own daemon did not answer.
 _PROXY_FAILED = 595
+
+
+# proxmoxer logs each call with its parameters, and a parameter may be a script or a file's content.
+logging.getLogger("proxmoxer").setLevel(logging.WARNING)
 
 
 class Client:
@@ -45,8 +50,27 @@ class Client:
 
     def get(self, path: str, /, **parameters: Any) -> Any:
         """Return the data of ``GET /path``. Raises the named ProxmoxErrors."""
+        return self._ask("get", path, parameters)
+
+    def post(self, path: str, /, **parameters: Any) -> Any:
+        """Return the data of ``POST /path``. For a task that is its UPID, and no proof that anything was done.
+
+        A name with a dash is passed as ``**{"input-data": ...}``. Never repeated by itself: an order whose answer is
+        lost may have been carried out. Raises the named ProxmoxErrors.
+        """
+        return self._ask("post", path, parameters)
+
+    def put(self, path: str, /, **parameters: Any) -> Any:
+        """Return the data of ``PUT /path``. Raises the named ProxmoxErrors."""
+        return self._ask("put", path, parameters)
+
+    def delete(self, path: str, /, **parameters: Any) -> Any:
+        """Return the data of ``DELETE /path``. Raises the named ProxmoxErrors."""
+        return self._ask("delete", path, parameters)
+
+    def _ask(self, method: str, path: str, parameters: dict[str, Any]) -> Any:
         try:
-            data = self._api(path).get(**parameters)
+            data = getattr(self._api(path), method)(**parameters)
         except ResourceException as wrong:
             raise translate(wrong.status_code, str(wrong.content), path, self.token_id, self._place) from None
         except requests.RequestException as wrong:
@@ -107,31 +131,39 @@ class _Adapter(HTTPAdapter):
 
 
 def translate(status: int, reason: str, path: str, token_id: str, place: str) -> ProxmoxError:
-    """Return the named error for an answer of the API, with a sentence that says what to do about it."""
+    """Return the named error for an answer of the API, with a sentence that says what to do about it.
+
+    Its details hold the ``status`` and the ``reason`` as they came, for whoever must tell one refusal from another.
+    """
+    told = {"status": status, "reason": reason[:1000]}
     if status == requests.codes.unauthorized:
         return ProxmoxUnauthorized(
             f"{place} does not accept the API token {token_id}; check that it exists, has not expired and that its "
-            "secret is right."
+            "secret is right.",
+            **told,
         )
     if status == requests.codes.forbidden:
-        return _forbidden(reason, path, token_id)
+        return _forbidden(reason, path, token_id, told)
     if _GONE.search(reason):
-        return ProxmoxGone(f"{path}: there is no such guest on that node.")
+        return ProxmoxGone(f"{path}: there is no such guest on that node.", **told)
     if status >= _PROXY_FAILED:
-        return ProxmoxUnreachable(f"{path}: the node behind {place} did not answer ({reason[:200]}); is it up?")
-    return ProxmoxError(f"{path}: Proxmox VE answered {status} {reason[:300]}".strip())
+        sentence = f"{path}: the node behind {place} did not answer ({reason[:200]}); is it up?"
+        return ProxmoxUnreachable(sentence, **told)
+    return ProxmoxError(f"{path}: Proxmox VE answered {status} {reason[:300]}".strip(), **told)
 
 
-def _forbidden(reason: str, path: str, token_id: str) -> ProxmoxForbidden:
+def _forbidden(reason: str, path: str, token_id: str, told: dict[str, Any]) -> ProxmoxForbidden:
     found = _MISSING.search(reason)
     if found is None:
-        return ProxmoxForbidden(f"The API token {token_id} may not read {path}: {reason[:300]}")
-    return ProxmoxForbidden(
-        f"The API token {token_id} lacks {found['privilege']} on {found['path']}; grant it, for instance with "
-        f"'pveum acl modify / --tokens {token_id} --roles PVEAuditor'.",
-        privilege=found["privilege"],
-        path=found["path"],
+        return ProxmoxForbidden(f"The API token {token_id} may not use {path}: {reason[:300]}", **told)
+    lacks = f"The API token {token_id} lacks {found['privilege']} on {found['path']}"
+    hint = (
+        f"grant it, for instance with 'pveum acl modify / --tokens {token_id} --roles PVEAuditor'."
+        if found["privilege"].endswith(".Audit")
+        else f"add it to a role of its own, for instance with 'pveum role modify ROLE --append --privs "
+        f"{found['privilege'].partition('|')[0]}'."
     )
+    return ProxmoxForbidden(f"{lacks}; {hint}", privilege=found["privilege"], path=found["path"], **told)
 
 
 def _fingerprint(access: ProxmoxAccess) -> str:

@@ -4,6 +4,7 @@ import hashlib
 import json
 import ssl
 import threading
+import urllib.parse
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -51,6 +52,17 @@ class Answers(BaseHTTPRequestHandler):
             self.server.gate.wait(5)
         else:
             self.answer(501, f"Method 'GET /{path}' not implemented", b'{"data":null}')
+
+    def do_POST(self):
+        """Tell what arrived."""
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
+        told = [self.command, self.path.removeprefix("/api2/json/"), urllib.parse.parse_qsl(body)]
+        if self.path.endswith("refused"):
+            self.answer(500, "CT is locked (backup)", b'{"data":null}')
+        else:
+            self.answer(200, "OK", json.dumps({"data": told}).encode())
+
+    do_PUT = do_DELETE = do_POST  # noqa: N815 - the names that the base class looks up
 
     def answer(self, status, reason, body, **headers):
         self.send_response(status, reason)
@@ -104,6 +116,23 @@ def ask(access, path="version", **parameters):
 def test_a_ca_file_is_enough(access):
     assert ask(access) == {"version": "9.2.11"}
     assert ask(access, "query", type="vm") == ["vm"]
+
+
+def test_changes_carry_their_parameters(access):
+    with Client(access) as client:
+        assert client.post("nodes/a/qemu/1/agent/exec", command=["echo", "a b"], **{"input-data": "x"}) == [
+            "POST",
+            "nodes/a/qemu/1/agent/exec",
+            [["command", "echo"], ["command", "a b"], ["input-data", "x"]],
+        ]
+        assert client.put("config", memory=512) == ["PUT", "config", [["memory", "512"]]]
+        assert client.delete("tasks/x", purge=1) == ["DELETE", "tasks/x?purge=1", []]
+
+
+def test_a_refusal_keeps_status_and_reason(access):
+    with Client(access) as client, pytest.raises(ProxmoxError) as refused:
+        client.post("refused")
+    assert refused.value.details == {"status": 500, "reason": "CT is locked (backup)"}
 
 
 @pytest.mark.parametrize("colons", [False, True])
@@ -184,5 +213,5 @@ def test_access_does_not_show_its_token(access):
 
 def test_forbidden_names_what_to_grant():
     wrong = translate(403, "Permission check failed (/, Sys.Audit)", "cluster/status", "a@pve!t", "n:8006")
-    assert wrong.details == {"privilege": "Sys.Audit", "path": "/"}
+    assert (wrong.details["privilege"], wrong.details["path"]) == ("Sys.Audit", "/")
     assert "pveum acl modify / --tokens a@pve!t --roles PVEAuditor" in wrong.message
