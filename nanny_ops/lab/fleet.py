@@ -4,8 +4,9 @@ import random
 from dataclasses import dataclass
 
 from nanny_ops.errors import SettingsError
-from nanny_ops.lab.pve.shape import VERSIONS
-from nanny_ops.lab.pve.state import GIB, Guest, Node
+from nanny_ops.lab.pve.shape.version import VERSIONS
+from nanny_ops.lab.pve.state.guest import Guest
+from nanny_ops.lab.pve.state.node import GIB, Node
 
 #: The most guests for which each kind has a hundred-wide range of ids of its own.
 FIRST_CONTAINER, FIRST_MACHINE, FIRST_MACHINE_OF_MANY = 101, 201, 100_001

@@ -19,14 +19,15 @@ from nanny_ops.lab.fleet import LabPlan, draw_guests, draw_nodes, stopped_at_fir
 from nanny_ops.lab.image import cache_dir
 from nanny_ops.lab.lxc import Container
 from nanny_ops.lab.power import LabPower
-from nanny_ops.lab.pve import access, certificate, routes
-from nanny_ops.lab.pve.access import Token
+from nanny_ops.lab.pve import certificate, routes
 from nanny_ops.lab.pve.api import Api
 from nanny_ops.lab.pve.conf import ConfTree
 from nanny_ops.lab.pve.fault import Faults
 from nanny_ops.lab.pve.server import Server
-from nanny_ops.lab.pve.state import Cluster, Figures, Guest
-from nanny_ops.lab.pve.task import Tasks
+from nanny_ops.lab.pve.state.access import Access, Grant, Token, User
+from nanny_ops.lab.pve.state.cluster import Cluster
+from nanny_ops.lab.pve.state.guest import Figures, Guest
+from nanny_ops.lab.pve.state.task import Tasks
 from nanny_ops.lab.simulated import SimulatedGuest
 
 AGENT_TOKEN = "nanny@pve!agent"
@@ -69,16 +70,10 @@ class Lab:
         self.power = LabPower(self.home, self.prefix, Figures(time.time))
         nodes = {node.name: node for node in draw_nodes(self.plan, time.time())}
         self.cluster = Cluster("labcluster", self.plan.version, nodes, self.power, ConfTree(self.home))
-        auditor = access.AUDITOR if self.plan.version == "8.4" else access.AUDITOR_9
-        self.tokens = {
-            AGENT_TOKEN: Token(AGENT_TOKEN, secrets.token_urlsafe(24), {"/": auditor}),
-            ADMIN_TOKEN: Token(ADMIN_TOKEN, secrets.token_urlsafe(24), {"/": access.ADMIN | auditor}),
-            POWERLESS_TOKEN: Token(POWERLESS_TOKEN, secrets.token_urlsafe(24)),
-        }
+        self.access = _access(self.plan.version)
+        self.tokens = self.access.tokens
         self.tasks = Tasks(time.time)
-        self.api = Api(
-            self.cluster, list(self.tokens.values()), self.tasks, routes.ROUTES, time.time, self.refusal_delay
-        )
+        self.api = Api(self.cluster, self.access, self.tasks, routes.ROUTES, time.time, self.refusal_delay)
         self.server = Server()
 
     def __enter__(self) -> Self:
@@ -210,6 +205,16 @@ class Lab:
         script.write_text(f'#!/bin/sh\nexec {shlex.join(fixed)} "$@"\n')
         script.chmod(0o755)
         return directory
+
+
+def _access(release: str) -> Access:
+    """Return who may use a lab: an agent that may look, an administrator, and a token that may nothing."""
+    access = Access(release)
+    access.users["nanny@pve"] = User("nanny@pve")
+    for token_id, privsep in ((AGENT_TOKEN, False), (ADMIN_TOKEN, False), (POWERLESS_TOKEN, True)):
+        access.tokens[token_id] = Token(token_id, secrets.token_urlsafe(24), privsep=privsep)
+    access.grants.append(Grant("/", "nanny@pve", "PVEAuditor"))
+    return access
 
 
 @contextmanager

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nanny_ops.lab.lxc import Container
-from nanny_ops.lab.pve.state import MIB, Figures, Guest, Reading
+from nanny_ops.lab.pve.state.guest import Figures, Guest, Reading
+from nanny_ops.lab.pve.state.node import MIB
 from nanny_ops.lab.simulated import SimulatedGuest
 
 #: A simulated container claims this part of its memory.

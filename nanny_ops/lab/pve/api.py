@@ -1,71 +1,59 @@
-"""The calls of Proxmox VE's HTTP API that the lab answers: parse, authorise, ask the state, shape."""
+"""The calls of Proxmox VE's HTTP API: who asks, is there such a call, may they, whose node, what does it answer."""
 
 import json
 import random
-import re
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
-from nanny_ops.lab.pve.access import Token, authenticate
-from nanny_ops.lab.pve.refusal import UNKNOWN_PROPERTY, Refusal, not_implemented, wrong_parameters
+from nanny_ops.lab.pve import arrival
+from nanny_ops.lab.pve.call import Body, Call, Raw
+from nanny_ops.lab.pve.login import Login
+from nanny_ops.lab.pve.refusal import Refusal, Unreadable, not_implemented
+from nanny_ops.lab.pve.schema import permission
+from nanny_ops.lab.pve.schema.parameter import Value, verify
+from nanny_ops.lab.pve.schema.table import Described, table
 from nanny_ops.lab.pve.server import Reply, Request
-from nanny_ops.lab.pve.state import Clock, Cluster, Kind
-from nanny_ops.lab.pve.task import Tasks
+from nanny_ops.lab.pve.state.access import Access, Caller
+from nanny_ops.lab.pve.state.clock import Clock
+from nanny_ops.lab.pve.state.cluster import Cluster
+from nanny_ops.lab.pve.state.task import Tasks
 
-PREFIX = "/api2/json"
+JSON, EXTJS = "/api2/json", "/api2/extjs"
+METHODS = frozenset({"GET", "POST", "PUT", "DELETE"})
+#: Calls that anyone may make.
+WORLD = {"user": "world"}
 
-
-@dataclass(frozen=True)
-class Call:
-    """One understood call: who asks, on which path, with which parameters."""
-
-    token: Token
-    path: dict[str, str]
-    parameters: dict[str, str]
-
-    @property
-    def node(self) -> str:
-        """Return the node in the path."""
-        return self.path["node"]
-
-    @property
-    def kind(self) -> Kind:
-        """Return the kind of guest in the path."""
-        return "lxc" if self.path["kind"] == "lxc" else "qemu"
-
-    @property
-    def vmid(self) -> int:
-        """Return the guest in the path. Raises Refusal."""
-        if not self.path["vmid"].isdigit():
-            raise wrong_parameters({"vmid": f"type check ('integer') failed - got '{self.path['vmid']}'"})
-        return int(self.path["vmid"])
-
-    def number(self, name: str, default: int) -> int:
-        """Return a whole-number parameter. Raises Refusal."""
-        text = self.parameters.get(name, str(default))
-        if not re.fullmatch(r"-?\d+", text):
-            raise wrong_parameters({name: f"type check ('integer') failed - got '{text}'"})
-        return int(text)
+Row = dict[str, Any]
 
 
 @dataclass
 class Api:
-    """The API of one cluster; :meth:`node` gives the view of the node that answers."""
+    """The API of one installation; :meth:`node` gives the view of the node that answers."""
 
     cluster: Cluster
-    tokens: list[Token]
+    access: Access
     tasks: Tasks
-    routes: "tuple[Route, ...]"
+    routes: "Mapping[str, Handler]"
     clock: Clock = time.time
     #: Seconds before a 401 is sent; real Proxmox VE takes three.
     refusal_delay: float = 3.0
-    certificates: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    #: Part of the real seconds that an unreachable node takes to be found so.
+    patience: float = 1.0
+    certificates: dict[str, list[Row]] = field(default_factory=dict)
     #: Lists come in another order each time, as from Perl's hashes.
     dice: random.Random = field(default_factory=lambda: random.Random(0))
+
+    def __post_init__(self) -> None:
+        """Read the release's calls."""
+        self.table = table(self.cluster.release)
+        self.login = Login(self.access)
+        #: Held by who reads and changes state in several steps.
+        self.lock = threading.RLock()
 
     def node(self, name: str) -> Callable[[Request], Reply]:
         """Return the function that answers on a node's port."""
@@ -73,37 +61,52 @@ class Api:
 
     def answer(self, answering: str, request: Request) -> Reply:
         """Answer one request as the node ``answering`` does."""
+        extjs = request.target.startswith(EXTJS)
         try:
-            data = self._dispatch(answering, request)
+            answer = self._dispatch(answering, request)
+        except Unreadable as wrong:
+            return Reply(wrong.status, wrong.text, wrong.body.encode(), content_type="")
         except Refusal as refusal:
-            delay = self.refusal_delay if refusal.delay else 0.0
-            body = b"" if request.method == "HEAD" else refusal.body()
-            return Reply(refusal.status, refusal.text, body, delay=delay)
-        return Reply(200, "OK", json.dumps(data).encode())
+            return self._refuse(request, refusal, extjs=extjs)
+        if isinstance(answer, Raw):
+            return Reply(200, "OK", answer.content, answer.content_type, headers=answer.headers)
+        body = answer if isinstance(answer, Body) else Body(answer)
+        found = {"data": body.data, **body.beside} | ({"success": 1} if extjs else {})
+        return Reply(200, "OK", json.dumps(found).encode())
 
-    def _dispatch(self, answering: str, request: Request) -> dict[str, Any]:
+    def _refuse(self, request: Request, refusal: Refusal, *, extjs: bool) -> Reply:
+        delay = self.refusal_delay if refusal.delay is True else float(refusal.delay) * self.patience
+        answer = None if request.method not in METHODS else refusal.answer()
+        if extjs and answer is not None:
+            status: int | str = refusal.status if refusal.errors is None else str(refusal.status)
+            whole = answer | {"success": 0, "status": status}
+            return Reply(200, "OK", json.dumps(whole).encode(), delay=delay)
+        return Reply(refusal.status, refusal.text, b"" if answer is None else json.dumps(answer).encode(), delay=delay)
+
+    def _dispatch(self, answering: str, request: Request) -> Any:
         split = urlsplit(request.target)
-        if request.method not in {"GET", "POST", "PUT", "DELETE"}:
+        if request.method not in METHODS:
             raise Refusal(501, f"method '{request.method}' not available")
-        if not split.path.startswith(PREFIX):
-            raise Refusal(501, f"no such file '{split.path}'")
-        token = authenticate(self.tokens, request.headers.get("authorization"))
-        path = unquote(split.path[len(PREFIX) :]).rstrip("/") or "/"
-        for route in self.routes:
-            if route.method == request.method and (match := re.fullmatch(route.pattern, path)):
-                parameters = _parameters(split.query, request)
-                self._check(route, match.groupdict(), parameters)
-                found = Call(token, match.groupdict(), parameters)
-                answer = route.function(self, found, answering)
-                return answer if route.whole else {"data": answer}
-        raise not_implemented(request.method, path)
+        path = _within(split.path)
+        found = self.table.find(request.method, path)
+        world = found is not None and found.described.permission == WORLD
+        who = "" if world else self.login.identify(request.method, request.headers, self.clock())
+        given = arrival.parameters(split.query, request.headers.get("content-type", ""), request.body)
+        if found is None:
+            raise not_implemented(request.method, path)
+        return self._carry_out(answering, found.described, who, {**given, **found.parts})
 
-    def _check(self, route: "Route", path: dict[str, str], parameters: dict[str, str]) -> None:
-        unknown = {name: UNKNOWN_PROPERTY for name in parameters if name not in route.parameters}
-        if unknown:
-            raise wrong_parameters(unknown)
-        if (name := path.get("node")) is None:
-            return
+    def _carry_out(self, answering: str, described: Described, who: str, given: dict[str, Value]) -> Any:
+        caller = Caller(self.access, who, self.cluster.pool_of())
+        permission.check(described.permission, caller, given)
+        self._reach(answering, described, str(given.get(described.proxyto, answering)))
+        accepted = verify(described.parameters, given, self.access.known_privileges)
+        function = self.routes.get(f"{described.method} {described.path}") or self._index(described)
+        return function(self, Call(described, caller, accepted, answering, self.clock()))
+
+    def _reach(self, answering: str, described: Described, name: str) -> None:
+        """Raise Refusal unless the node that does the work can be reached by the one that answers."""
+        name = answering if name == "localhost" else name
         node = self.cluster.nodes.get(name)
         if node is None:
             raise Refusal(
@@ -111,38 +114,51 @@ class Api:
                 f"hostname lookup '{name}' failed - failed to get address info for: {name}: "
                 "Temporary failure in name resolution",
             )
-        if not node.online:
-            raise Refusal(595, "No route to host")
+        why, seconds = node.trouble() if name != answering else ("", 0.0)
+        if not why and described.protected and "pvedaemon" in node.stopped:
+            why = "Connection refused"
+        if why:
+            raise Refusal(595, why, delay=seconds)
 
-    def shuffled(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    def _index(self, described: Described) -> "Handler":
+        """Return what answers a directory of the API with its children. Raises Refusal 501 where there is no call."""
+        children = self.table.children(described.path)
+        if described.method != "GET" or described.link not in {"name", "subdir"} or not children:
+            raise not_implemented(described.method, described.path)
+        return lambda _api, _call: [{described.link: child} for child in children]
+
+    def shuffled(self, rows: list[Row]) -> list[Row]:
         """Return the rows in a random order."""
         self.dice.shuffle(rows)
         return rows
 
 
+#: Answers one call with its ``data``, a Body or a Raw. Raises Refusal.
+Handler = Callable[[Api, Call], Any]
+
+
 @dataclass(frozen=True)
 class Route:
-    """One call: its function takes the API, the call, and the name of the node that answers."""
+    """One call that the lab answers; ``path`` as the schema writes it."""
 
     method: str
-    pattern: str
-    function: Callable[[Api, Call, str], Any]
-    parameters: tuple[str, ...] = ()
-    #: The function returns the whole body, not only its ``data``.
-    whole: bool = False
+    path: str
+    function: Handler
+    #: No recording of it exists: it answers by the schema and claims no more.
+    schema_only: bool = False
+
+    @property
+    def name(self) -> str:
+        """Return ``METHOD /path``."""
+        return f"{self.method} {self.path}"
 
 
-def _parameters(query: str, request: Request) -> dict[str, str]:
-    found = dict(parse_qsl(query, keep_blank_values=True))
-    if not request.body:
-        return found
-    kind = request.headers.get("content-type", "").partition(";")[0].strip()
-    if kind == "application/json":
-        try:
-            body = json.loads(request.body)
-        except ValueError as wrong:
-            raise Refusal(500, "malformed JSON string, neither tag, array, object, number, string or atom") from wrong
-        return found | {str(key): str(value) for key, value in dict(body).items()}
-    if kind in {"application/x-www-form-urlencoded", ""}:
-        return found | dict(parse_qsl(request.body.decode("utf-8", "replace"), keep_blank_values=True))
-    raise Refusal(506, f"upload 'Content-Type '{kind}' not implemented")
+def _within(path: str) -> str:
+    """Return the path below the API's prefix. Raises Unreadable outside of it."""
+    for prefix in (JSON, EXTJS):
+        if path == prefix or path.startswith(prefix + "/"):
+            return unquote(path[len(prefix) :]).rstrip("/") or "/"
+    text = f"no such file '{path}'"
+    if path == "/":
+        text = "file error - /usr/share/pve-manager/index.html.tpl: not found"
+    raise Unreadable(500, text, text + "\n")

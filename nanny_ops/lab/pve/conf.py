@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nanny_ops.lab.pve.state import CONF_DIRECTORY, Guest
+from nanny_ops.lab.pve.state.guest import CONF_DIRECTORY, Guest
 
 
 def settings(guest: Guest) -> dict[str, Any]:

@@ -5,6 +5,7 @@ texts and delays are those of real Proxmox VE, where it has been seen in that tr
 """
 
 import gzip
+import json
 import re
 import threading
 from collections.abc import Callable
@@ -106,7 +107,8 @@ class Refuse:
 
     def __call__(self, reply: Reply) -> Reply:
         """Return the error, as late as the slowest of the faults."""
-        body = Refusal(self.status, self.reason).body()
+        answer = Refusal(self.status, self.reason).answer()
+        body = b"" if answer is None else json.dumps(answer).encode()
         return Reply(self.status, self.reason, body, delay=reply.delay + self.delay)
 
 

@@ -172,7 +172,7 @@ def _encode(connection: h11.Connection, reply: Reply) -> bytes:
         ("Server", SERVER),
         ("Content-Length", str(len(reply.body))),
     ]
-    if reply.body:
+    if reply.body and reply.content_type:
         headers.append(("Content-Type", reply.content_type))
     headers += reply.headers
     reason = reply.reason.replace("\n", " ").encode("latin-1", "replace")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from nanny_ops.lab.lxc import Container
 from nanny_ops.lab.power import LabPower
-from nanny_ops.lab.pve.state import Figures, Guest, Reading
+from nanny_ops.lab.pve.state.guest import Figures, Guest, Reading
 from nanny_ops.lab.simulated import SimulatedGuest
 
 

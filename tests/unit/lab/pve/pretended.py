@@ -5,12 +5,14 @@ import random
 from dataclasses import dataclass, field
 from typing import Any
 
-from nanny_ops.lab.pve import access, routes
-from nanny_ops.lab.pve.access import Token
+from nanny_ops.lab.pve import routes
 from nanny_ops.lab.pve.api import Api
 from nanny_ops.lab.pve.server import Reply, Request
-from nanny_ops.lab.pve.state import Cluster, Figures, Guest, Node
-from nanny_ops.lab.pve.task import Hurried, Tasks
+from nanny_ops.lab.pve.state.access import Access, Grant, Token, User
+from nanny_ops.lab.pve.state.cluster import Cluster
+from nanny_ops.lab.pve.state.guest import Figures, Guest
+from nanny_ops.lab.pve.state.node import Node
+from nanny_ops.lab.pve.state.task import Hurried, Tasks
 
 NOW = 2_000_000_000.0
 ADMIN, AUDITOR, POWERLESS, LIMITED = "root@pam!rig", "agent@pve!mon", "agent@pve!nopriv", "limited@pve!t1"
@@ -88,13 +90,17 @@ class Asking:
         return str(status["exitstatus"])
 
 
+def rights(release: str = "8.4") -> Access:
+    made = Access(release)
+    for userid in ("agent@pve", "limited@pve", "disabled@pve"):
+        made.users[userid] = User(userid, enabled=userid != "disabled@pve")
+    for token_id in (ADMIN, AUDITOR, POWERLESS, LIMITED, "disabled@pve!t1"):
+        made.tokens[token_id] = Token(token_id, "secret", privsep=token_id == POWERLESS)
+    made.custom["Operator"] = frozenset({"VM.Audit", "VM.PowerMgmt"})
+    made.grants += [Grant("/", "agent@pve", "PVEAuditor"), Grant("/vms/101", "limited@pve", "Operator")]
+    return made
+
+
 def asking(release: str = "8.4", nodes: int = 2) -> Asking:
-    auditor = access.AUDITOR if release == "8.4" else access.AUDITOR_9
-    tokens = [
-        Token(ADMIN, "secret", {"/": access.ADMIN}),
-        Token(AUDITOR, "secret", {"/": auditor}),
-        Token(POWERLESS, "secret"),
-        Token(LIMITED, "secret", {"/vms/101": frozenset({"VM.Audit", "VM.PowerMgmt"})}),
-        Token("disabled@pve!t1", "secret", {"/": auditor}, enabled=False),
-    ]
-    return Asking(Api(cluster(release, nodes), tokens, inline(), routes.ROUTES, lambda: NOW, dice=random.Random(1)))
+    made = cluster(release, nodes)
+    return Asking(Api(made, rights(release), inline(), routes.ROUTES, lambda: NOW, dice=random.Random(1)))

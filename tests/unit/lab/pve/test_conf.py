@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from nanny_ops.lab.pve.conf import ConfTree, render, settings, with_digest
-from nanny_ops.lab.pve.state import Guest
+from nanny_ops.lab.pve.state.guest import Guest
 
 CONTAINER = Guest(101, "lxc", "pve1", "web1", tags=("web", "prod"), description="One\ntwo", lock="backup", onboot=True)
 

@@ -1,19 +1,25 @@
 """The table of calls."""
 
-import re
+import pytest
 
-from nanny_ops.lab.pve.routes import ROUTES
-
-
-def test_no_address_is_answered_by_two_calls() -> None:
-    node = "status version certificates/info lxc qemu/1/config lxc/1/status/current tasks tasks/U/status tasks/U/log"
-    samples = ["/version", "/cluster/status", "/cluster/resources", "/access/permissions", "/nodes"]
-    samples += [f"/nodes/a/{rest}" for rest in node.split()]
-    for sample in samples:
-        assert sum(bool(re.fullmatch(route.pattern, sample)) for route in ROUTES if route.method == "GET") == 1, sample
+from nanny_ops.lab.pve.routes import FAMILIES, ROUTES
+from nanny_ops.lab.pve.schema.table import table
 
 
-def test_every_call_has_a_docstring_of_its_own() -> None:
-    told = {route.function.__doc__ for route in ROUTES}
-    assert None not in told
-    assert len(told) == len({route.function for route in ROUTES})
+def test_no_call_is_answered_twice() -> None:
+    names = [route.name for family in FAMILIES for route in family]
+    assert len(names) == len(set(names)) == len(ROUTES)
+
+
+def test_only_calls_that_some_release_has_are_answered() -> None:
+    known = {*table("8.4").calls, *table("9.2").calls}
+    assert set(ROUTES) - known == set()
+
+
+def test_every_call_says_what_it_does() -> None:
+    assert [name for name, function in ROUTES.items() if not function.__doc__] == []
+
+
+@pytest.mark.parametrize("release", ["8.4", "9.2"])
+def test_a_directory_lists_its_children(release: str) -> None:
+    assert "version" in table(release).children("/nodes/{node}")

@@ -7,7 +7,7 @@ import pytest
 
 from nanny_ops.errors import MachineError
 from nanny_ops.lab.pve.refusal import Refusal
-from nanny_ops.lab.pve.task import KEPT_BY_CLUSTER, Hurried, Lifelike, Task, Tasks, Work, Worker
+from nanny_ops.lab.pve.state.task import KEPT_BY_CLUSTER, Hurried, Lifelike, Task, Tasks, Work, Worker
 
 OWNER = "root@pam!rig"
 

@@ -2,43 +2,45 @@
 
 from typing import Any
 
-from nanny_ops.lab.pve import conf, shape
-from nanny_ops.lab.pve.api import Api, Call
+from nanny_ops.lab.pve import conf
+from nanny_ops.lab.pve.api import Api, Route
+from nanny_ops.lab.pve.call import Call
 from nanny_ops.lab.pve.refusal import Refusal
-from nanny_ops.lab.pve.state import WORD, Guest
-from nanny_ops.lab.pve.task import Work
+from nanny_ops.lab.pve.shape import guest as shape
+from nanny_ops.lab.pve.state.guest import WORD, Guest
+from nanny_ops.lab.pve.state.task import Work
 
 #: Seconds that a guest gets to shut down unless the request says otherwise.
 SHUTDOWN_TIMEOUT = 60
 
 
-def listing(api: Api, call: Call, _answering: str) -> Any:
+def listing(api: Api, call: Call) -> Any:
     """Answer with the guests of one kind on a node that the token may see."""
     cluster = api.cluster
     guests = cluster.list_guests(node=call.node, kind=call.kind)
-    visible = [guest for guest in guests if call.token.may(f"/vms/{guest.vmid}", "VM.Audit")]
+    visible = [guest for guest in guests if call.caller.may(f"/vms/{guest.vmid}", "VM.Audit")]
     return api.shuffled([shape.guest_row(g, cluster.power.read(g), cluster.release) for g in visible])
 
 
 def _guest(api: Api, call: Call, privilege: str = "VM.Audit") -> Guest:
-    call.token.need(f"/vms/{call.vmid}", privilege)
+    call.caller.need(f"/vms/{call.vmid}", privilege)
     return api.cluster.find(call.node, call.kind, call.vmid)
 
 
-def config(api: Api, call: Call, _answering: str) -> Any:
+def config(api: Api, call: Call) -> Any:
     """Answer with a guest's configuration and its digest."""
     return conf.with_digest(_guest(api, call))
 
 
-def current(api: Api, call: Call, _answering: str) -> Any:
+def current(api: Api, call: Call) -> Any:
     """Answer with what a guest does now."""
     guest = _guest(api, call)
     return shape.guest_current(guest, api.cluster.power.read(guest), api.cluster.release)
 
 
-def start(api: Api, call: Call, _answering: str) -> Any:
+def start(api: Api, call: Call) -> Any:
     """Begin a task that starts a guest; most refusals stand only in the task."""
-    call.token.need(f"/vms/{call.vmid}", "VM.PowerMgmt")
+    call.caller.need(f"/vms/{call.vmid}", "VM.PowerMgmt")
     api.cluster.need_quorum()
     if call.kind == "lxc" and _runs(api, call):
         raise Refusal(500, f"CT {call.vmid} already running")
@@ -56,13 +58,13 @@ def _do_start(api: Api, call: Call) -> None:
     api.cluster.power.start(guest)
 
 
-def stop(api: Api, call: Call, _answering: str) -> Any:
+def stop(api: Api, call: Call) -> Any:
     """Begin a task that stops a guest at once."""
     _need_running(api, call)
     return _begin(api, call, "stop", lambda _worker: api.cluster.power.stop(_unlocked(api, call)))
 
 
-def shutdown(api: Api, call: Call, _answering: str) -> Any:
+def shutdown(api: Api, call: Call) -> Any:
     """Begin a task that asks a guest to end."""
     _need_running(api, call)
     timeout = call.number("timeout", SHUTDOWN_TIMEOUT)
@@ -73,7 +75,7 @@ def _do_shutdown(api: Api, call: Call, timeout: int) -> None:
     guest = _unlocked(api, call)
     if api.cluster.power.shutdown(guest, timeout):
         return
-    if call.parameters.get("forceStop") != "1":
+    if not call.flag("forceStop"):
         raise Refusal(
             500, "VM quit/powerdown failed - got timeout" if guest.kind == "qemu" else "container did not stop"
         )
@@ -81,7 +83,7 @@ def _do_shutdown(api: Api, call: Call, timeout: int) -> None:
 
 
 def _need_running(api: Api, call: Call) -> None:
-    call.token.need(f"/vms/{call.vmid}", "VM.PowerMgmt")
+    call.caller.need(f"/vms/{call.vmid}", "VM.PowerMgmt")
     if call.kind == "lxc" and not _runs(api, call):
         raise Refusal(500, f"CT {call.vmid} not running")
 
@@ -100,4 +102,22 @@ def _runs(api: Api, call: Call) -> bool:
 
 def _begin(api: Api, call: Call, verb: str, work: Work) -> str:
     kind = ("vz" if call.kind == "lxc" else "qm") + verb
-    return api.tasks.begin(call.node, kind, call.vmid, call.token.token_id, work)
+    return api.tasks.begin(call.node, kind, call.vmid, call.caller.who, work)
+
+
+#: The calls that containers and virtual machines share.
+_SHARED = (
+    ("GET", "/config", config),
+    ("GET", "/status/current", current),
+    ("POST", "/status/start", start),
+    ("POST", "/status/stop", stop),
+    ("POST", "/status/shutdown", shutdown),
+)
+ROUTES = (
+    *(Route("GET", f"/nodes/{{node}}/{kind}", listing) for kind in ("lxc", "qemu")),
+    *(
+        Route(method, f"/nodes/{{node}}/{kind}/{{vmid}}{path}", function)
+        for kind in ("lxc", "qemu")
+        for method, path, function in _SHARED
+    ),
+)

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from nanny_ops.errors import MachineError
 from nanny_ops.lab.pve.refusal import Refusal, wrong_parameters
-from nanny_ops.lab.pve.state import Clock
+from nanny_ops.lab.pve.state.clock import Clock
 
 #: Tasks that are remembered; older ones are forgotten.
 KEPT = 1000

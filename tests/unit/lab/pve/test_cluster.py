@@ -3,7 +3,7 @@
 import pytest
 
 from nanny_ops.lab.pve.refusal import Refusal
-from nanny_ops.lab.pve.state import Figures, Guest, Reading
+from nanny_ops.lab.pve.state.guest import Figures, Guest, Reading
 from tests.unit.lab.pve.pretended import Memory, cluster
 
 

@@ -1,0 +1,1 @@
+"""What each call does: one module per family of paths, each with a tuple ``ROUTES``."""
