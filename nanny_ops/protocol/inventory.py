@@ -5,8 +5,9 @@ changed since the last report that was answered are left out, so a list of bodie
 from it; ``guests`` does. Times are RFC 3339 texts where we make them and seconds since 1970 where Proxmox VE does.
 
 In a cluster each agent tells of its own node and that node's guests. What is cluster-wide is told by one agent alone,
-which the control plane names by ``reports_cluster`` in its answer: the cluster, its other nodes and their guests as far
-as no agent of their own is heard of, shared storages, the list of all guests.
+which the control plane names by ``reports_cluster`` in its answer: the cluster with the list of all guests, jobs, high
+availability, Ceph, and the nodes that have no agent of their own (``speaks_for``) or are offline, with their guests. A
+node that is offline for the others may only be cut off from them; the word of its own agent, while that is heard, counts.
 """
 
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from typing import Annotated, Literal
 
 from annotated_types import MaxLen, MinLen
 
+from nanny_ops.protocol.cluster import BackupJob, Ceph, HaEntry
 from nanny_ops.protocol.measure import Amount, Count, Moment, Name, Real, Text, Word
 from nanny_ops.protocol.proxmox import ClusterReport, GuestKind, LxcReport, NodeReport, QemuReport, Vmid, Vmids
 
@@ -142,6 +144,10 @@ class InventoryReport:
     usage: Annotated[list[GuestUsage], MaxLen(100_000)] = field(default_factory=list)
     node_usage: Annotated[list[NodeUsage], MaxLen(256)] = field(default_factory=list)
     storages: Annotated[list[StorageReport], MaxLen(4096)] = field(default_factory=list)
+    #: None: not known, or told by another agent.
+    jobs: Annotated[list[BackupJob], MaxLen(1024)] | None = None
+    ha: Annotated[list[HaEntry], MaxLen(10_000)] | None = None
+    ceph: Ceph | None = None
     #: Failed tasks not told before.
     tasks: Annotated[list[TaskReport], MaxLen(500)] = field(default_factory=list)
     facts: Annotated[list[Fact], MaxLen(10_000)] = field(default_factory=list)
@@ -149,10 +155,12 @@ class InventoryReport:
 
 @dataclass(frozen=True, kw_only=True)
 class InventoryAnswer:
-    """The answer to a report; an agent that has not been told yet offers the cluster's part.
+    """The answer to a report; an agent that has not been told yet offers the cluster's part, and only its own node.
 
-    ``resend`` asks for every body again, as after a restored database.
+    ``speaks_for`` names the other nodes of which no agent of their own is heard; only for the agent that reports the
+    cluster. ``resend`` asks for every body again, as after a restored database.
     """
 
     reports_cluster: bool
+    speaks_for: Annotated[list[Name], MaxLen(1024)] = field(default_factory=list)
     resend: bool = False

@@ -1,4 +1,4 @@
-"""What is told of a node beside the guide's fields: software, disks, certificates, services, Ceph, pending updates."""
+"""What is told of a node beside the guide's fields: software, disks, certificates, services, pending updates."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -53,21 +53,6 @@ class Service:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ceph:
-    """Ceph as the node sees it: ``health`` is ``HEALTH_OK``, ``HEALTH_WARN`` or ``HEALTH_ERR``; sizes in bytes."""
-
-    health: Word = ""
-    checks: Annotated[list[Text], MaxLen(64)] | None = None
-    osds: Count = 0
-    osds_up: Count = 0
-    osds_in: Count = 0
-    degraded_objects: Amount = 0
-    misplaced_objects: Amount = 0
-    used: Amount | None = None
-    total: Amount | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
 class NodeFacts:
     """What is told of a node beside the guide's fields. None is always: not known, or not asked.
 
@@ -76,6 +61,8 @@ class NodeFacts:
     look at its mirrors. ``subscription`` is Proxmox VE's word: ``active``, ``notfound``, ``expired`` ...
     """
 
+    #: Votes of the node towards quorum.
+    votes: Count | None = None
     kernel: Word | None = None
     cpu_model: Word | None = None
     boot_mode: Word | None = None
@@ -85,7 +72,6 @@ class NodeFacts:
     pending_updates: Count | None = None
     disks: Annotated[list[Disk], MaxLen(1024)] | None = None
     zfs: Annotated[list[ZfsPool], MaxLen(256)] | None = None
-    ceph: Ceph | None = None
     certificates: Annotated[list[Certificate], MaxLen(64)] | None = None
     services: Annotated[list[Service], MaxLen(256)] | None = None
     timezone: Word | None = None

@@ -14,6 +14,7 @@ READ = TypeAdapter(InventoryReport).validate_python
 def test_a_report_says_nothing_of_what_it_leaves_out() -> None:
     report = READ(REPORT)
     assert (report.cluster, report.guests, report.lxc, report.usage) == (None, None, [], [])
+    assert (report.jobs, report.ha, report.ceph) == (None, None, None)
 
 
 def test_usage_that_is_unknown_is_not_zero() -> None:
