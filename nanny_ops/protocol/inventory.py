@@ -7,7 +7,7 @@ from it; ``guests`` does. Times are RFC 3339 texts where we make them and second
 In a cluster each agent tells of its own node and that node's guests. What is cluster-wide is told by one agent alone,
 which the control plane names by ``reports_cluster`` in its answer: the cluster with the list of all guests, jobs, high
 availability, Ceph, and the nodes that have no agent of their own (``speaks_for``) or are offline, with their guests. A
-node that is offline for the others may only be cut off from them; the word of its own agent, while that is heard, counts.
+node that is offline for the others may only be cut off: the word of its own agent, while that is heard, counts.
 """
 
 from dataclasses import dataclass, field
