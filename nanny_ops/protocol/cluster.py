@@ -38,7 +38,7 @@ class HaEntry:
 
 @dataclass(frozen=True, kw_only=True)
 class Ceph:
-    """Ceph as the node that answers sees it, sizes in bytes; ``health`` is ``HEALTH_OK``, ``HEALTH_WARN`` or ``HEALTH_ERR``."""
+    """Ceph as the node that answers sees it, in bytes; ``health`` is ``HEALTH_OK``, ``HEALTH_WARN``, ``HEALTH_ERR``."""
 
     health: Word = ""
     checks: Annotated[list[Text], MaxLen(64)] | None = None
