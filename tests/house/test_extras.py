@@ -22,8 +22,8 @@ IMPORTED_AS = {
 BROUGHT = {"fastapi": {"starlette"}, "pydantic": {"pydantic_core"}}
 #: Which files each extra must be enough for.
 ENOUGH_FOR = {
-    "agent": ["agent", "machine", "protocol", "errors.py", "cli/node.py"],
-    "control": ["control", "protocol", "errors.py"],
+    "agent": ["agent", "machine", "protocol", "errors", "cli/node.py"],
+    "control": ["control", "protocol", "errors"],
     "lab": ["lab"],
     "cli": [
         f"cli/{name}.py"

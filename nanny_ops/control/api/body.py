@@ -1,5 +1,6 @@
 """JSON bodies that are kept as they came: read with a cap, checked against a wire record, nothing thrown away."""
 
+import asyncio
 from typing import Any, Generic, TypeVar, cast
 
 from fastapi import Request
@@ -9,11 +10,13 @@ from pydantic_core import from_json
 from starlette.types import Receive
 
 from nanny_ops.control.api.problem import from_validation
-from nanny_ops.errors import BadRequest, TooLarge, UnknownAction, ValidationFailed
+from nanny_ops.errors import BadRequest, BodyLate, TooLarge, UnknownAction, ValidationFailed
 
 T = TypeVar("T")
 #: Bytes of one report.
 CAP = 1024 * 1024
+#: Seconds within which a body must have arrived: whoever sends a byte a minute must not hold a connection for days.
+PATIENCE = 60.0
 
 
 class Record(Generic[T]):
@@ -61,13 +64,21 @@ class Record(Generic[T]):
         return {"requestBody": {"required": True, "content": content}}
 
 
-async def read(receive: Receive, announced: str | bytes | None, cap: int = CAP) -> bytes:
-    """Return a request's body, given its Content-Length if it has one.
+async def read(receive: Receive, announced: str | bytes | None, cap: int = CAP, patience: float = PATIENCE) -> bytes:
+    """Return a request's body, given its Content-Length if it has one, within ``patience`` seconds.
 
-    Raises TooLarge beyond ``cap`` bytes, without reading on, and BadRequest when the sender went away.
+    Raises TooLarge beyond ``cap`` bytes, without reading on, BodyLate, and BadRequest when the sender went away.
     """
     if announced is not None and int(announced) > cap:
         raise TooLarge(f"A report may have {cap} bytes.", limit=cap)
+    try:
+        async with asyncio.timeout(patience):
+            return await _whole(receive, cap)
+    except TimeoutError:
+        raise BodyLate(f"The body did not arrive within {patience:g} seconds.") from None
+
+
+async def _whole(receive: Receive, cap: int) -> bytes:
     message = await receive()
     body: bytes = message.get("body", b"")
     while message.get("more_body", False):

@@ -3,6 +3,7 @@
 Plain ASGI: a wrapped request object per call would cost more than the rest of the ingest path together.
 """
 
+import asyncio
 import os
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -12,9 +13,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from nanny_ops.control.api.body import PATIENCE
 from nanny_ops.control.api.problem import render
 from nanny_ops.control.api.state import State
-from nanny_ops.errors import NannyError, TooLarge, Unavailable
+from nanny_ops.errors import BodyLate, NannyError, TooLarge, Unavailable
 
 #: Version of the operator API (section "API versioning" of its document).
 API_VERSION = "2.0.0"
@@ -33,9 +35,12 @@ _STREAM = (b"content-type", b"text/event-stream; charset=utf-8")
 class Gate:
     """Wraps the app. ``direct`` holds the endpoints of hot paths by method and path."""
 
-    def __init__(self, app: ASGIApp, state: State, direct: Mapping[tuple[str, str], Direct]) -> None:
-        """Let requests through to ``app`` while ``state`` is ready."""
+    def __init__(
+        self, app: ASGIApp, state: State, direct: Mapping[tuple[str, str], Direct], patience: float = PATIENCE
+    ) -> None:
+        """Let requests through to ``app`` while ``state`` is ready; a body must arrive in ``patience`` seconds."""
         self._app = app
+        self._patience = patience
         self._state = state
         self._direct = direct
         self._answered: dict[tuple[str, int], Counter] = {}
@@ -57,7 +62,7 @@ class Gate:
             too_large = TooLarge(f"A body may have {BODY_CAP} bytes.", limit=BODY_CAP)
             await render(Request(scope, receive), too_large)(scope, receive, call.send)
         else:
-            await self._app(scope, _capped(receive), call.send)
+            await self._app(scope, _capped(receive, self._patience), call.send)
 
     def count(self, method: str, status: int, seconds: float | None) -> None:
         """Count an answer, and how long it took unless it is a stream."""
@@ -80,16 +85,29 @@ def _announced(scope: Scope) -> int:
     return int(length) if length.isdigit() else 0
 
 
-def _capped(receive: Receive) -> Receive:
-    """Count what comes without an announced length, and end it with 413 beyond the cap."""
+def _capped(receive: Receive, patience: float) -> Receive:
+    """Count what comes without an announced length, and end it with 413 beyond the cap and with 408 when it is late.
+
+    What is waited for after the body is the end of the connection: that may take as long as an answer streams.
+    """
     size = 0
+    coming = True
+    until = asyncio.get_running_loop().time() + patience
 
     async def capped() -> Message:
-        nonlocal size
-        message = await receive()
+        nonlocal size, coming
+        if not coming:
+            return await receive()
+        # HTTPException is the one error that the framework's reading lets pass.
+        try:
+            async with asyncio.timeout_at(until):
+                message = await receive()
+        except TimeoutError:
+            raise HTTPException(BodyLate.status) from None
+        coming = message.get("more_body", False)
         size += len(message.get("body", b""))
         if size > BODY_CAP:
-            raise HTTPException(TooLarge.status)  # the one error that the framework's reading lets pass
+            raise HTTPException(TooLarge.status)
         return message
 
     return capped

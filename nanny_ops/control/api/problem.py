@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from nanny_ops.control.services.principal import HostAgent
 from nanny_ops.errors import (
     BadRequest,
+    BodyLate,
     Internal,
     MethodNotAllowed,
     NannyError,
@@ -136,6 +137,7 @@ async def _framework(request: Request, error: Exception) -> JSONResponse:
     named: dict[int, NannyError] = {
         404: NotFound(f"There is nothing at {request.url.path}."),
         405: MethodNotAllowed(),
+        408: BodyLate(),
         413: TooLarge(),
     }
     found = named.get(error.status_code) or (BadRequest(str(error.detail)) if error.status_code < 500 else Internal())

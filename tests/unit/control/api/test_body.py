@@ -1,5 +1,6 @@
 """Bodies are checked against a record, and what the record does not know is kept."""
 
+import asyncio
 import json
 from dataclasses import asdict, dataclass, field
 from typing import Annotated, Any
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nanny_ops.control.api.body import Record, read
-from nanny_ops.errors import BadRequest, TooLarge, UnknownAction, ValidationFailed
+from nanny_ops.errors import BadRequest, BodyLate, TooLarge, UnknownAction, ValidationFailed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,3 +133,11 @@ async def test_a_sender_that_goes_away_is_no_report() -> None:
     receive.waiting[1] = {"type": "http.disconnect"}
     with pytest.raises(BadRequest, match="early"):
         await read(receive, None)
+
+
+async def test_a_body_that_does_not_come_is_given_up() -> None:
+    async def stuck() -> Any:
+        await asyncio.sleep(30)
+
+    with pytest.raises(BodyLate, match=r"within 0\.05 seconds"):
+        await read(stuck, None, patience=0.05)

@@ -1,5 +1,6 @@
 """While starting or draining every address but health says 503, with the seconds to wait."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -72,3 +73,18 @@ async def test_strangers_cannot_fill_the_memory(tmp_path: Path, address: str, ki
     assert refused.status_code == (413 if announced or "json" in kind else refused.status_code)
     assert refused.status_code in {400, 413}  # the framework refuses a field of a form that is too long by itself
     assert taken <= BODY_CAP + len(piece)
+
+
+@pytest.mark.parametrize("kind", ["application/json", "application/x-www-form-urlencoded"])
+async def test_a_body_that_does_not_come_is_given_up(tmp_path: Path, kind: str) -> None:
+    async def stuck() -> AsyncIterator[bytes]:
+        yield b"{"
+        await asyncio.sleep(30)
+
+    app = create_app(Settings(data_dir=tmp_path))
+    app.state.control.phase = "ready"
+    app.user_middleware[0].kwargs["patience"] = 0.05
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
+        refused = await client.post("/api/auth/login", content=stuck(), headers={"content-type": kind})
+    app.state.control.database.close()
+    assert (refused.status_code, refused.json()["error"]["code"]) == (408, "REQUEST_TIMEOUT")

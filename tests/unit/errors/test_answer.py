@@ -1,19 +1,8 @@
-"""A named error carries a sentence for people, details for programs, and its headers."""
+"""An error that answers a request has a status, a word and the headers that belong to it."""
 
 import pytest
 
 from nanny_ops import errors
-
-
-def test_the_docstring_is_the_default_sentence() -> None:
-    assert errors.NotFound().message == "There is no such thing."
-    assert str(errors.NotFound("No guest 100.")) == "No guest 100."
-
-
-def test_details_stay_beside_the_sentence() -> None:
-    wrong = errors.ValidationFailed("Too long.", field="hostname", most=255)
-    assert wrong.details == {"field": "hostname", "most": 255}
-    assert (wrong.status, wrong.operator_status, wrong.code) == (400, 422, "validation_error")
 
 
 @pytest.mark.parametrize(
@@ -44,3 +33,9 @@ def test_headers_belong_to_the_error(error: errors.NannyError, headers: dict[str
 )
 def test_polls_are_refused_in_the_words_of_the_standard(error: type[errors.NannyError], word: str) -> None:
     assert (error.code, error.status) == (word, 400)
+
+
+def test_a_wrong_field_has_a_status_for_each_plane() -> None:
+    wrong = errors.ValidationFailed("Too long.", field="hostname", most=255)
+    assert wrong.details == {"field": "hostname", "most": 255}
+    assert (wrong.status, wrong.operator_status, wrong.code) == (400, 422, "validation_error")

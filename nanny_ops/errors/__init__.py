@@ -1,0 +1,143 @@
+"""Everything that can go wrong and has a name, on one page.
+
+::
+
+    NannyError
+    ├── BadRequest (400)
+    │   ├── ValidationFailed (400 to agents, 422 to operators)
+    │   ├── UnknownChannel · UnknownAction · NoScriptForTarget · OperationMismatch
+    │   └── AuthorizationPending · SlowDown · ExpiredToken · AccessDenied · InvalidGrant      RFC 8628, RFC 6749
+    ├── Unauthorized (401): TokenMissing · TokenMalformed · TokenInvalid · TokenExpired · LoginFailed
+    ├── Forbidden (403): AgentRevoked
+    ├── NotFound (404)
+    ├── MethodNotAllowed (405)
+    ├── BodyLate (408)
+    ├── Conflict (409)
+    ├── TooLarge (413)
+    ├── RateLimited (429)
+    ├── Internal (500)
+    ├── Unavailable (503): NotConfigured
+    ├── AgentError (agent side, never an HTTP answer)
+    │   ├── NotRegistered · AlreadyRegistered · AlreadyRunning · TokenFileBroken · TrustedKeysBroken · IdentityRefused
+    │   └── Unreachable · Rejected · ForeignHost
+    └── MachineError (agent side, never an HTTP answer)
+        ├── ProgramMissing · ProgramTimeout
+        ├── ProxmoxError: ProxmoxUnauthorized · ProxmoxForbidden · ProxmoxGone · ProxmoxUnreachable
+        └── SpoolError: DiskFull
+    SettingsError (exit code 2: a person typed something wrong)
+
+A service raises one of these; the HTTP edge renders it, flat for agents and nested for operators. The docstring of a
+class is its default message. ``code`` is the agent plane's word, ``operator_code`` the operator plane's.
+"""
+
+from nanny_ops.errors.agent import (
+    AgentError,
+    AlreadyRegistered,
+    AlreadyRunning,
+    ForeignHost,
+    IdentityRefused,
+    NotRegistered,
+    Rejected,
+    TokenFileBroken,
+    TrustedKeysBroken,
+    Unreachable,
+)
+from nanny_ops.errors.answer import (
+    AccessDenied,
+    AgentRevoked,
+    AuthorizationPending,
+    BadRequest,
+    BodyLate,
+    Conflict,
+    ExpiredToken,
+    Forbidden,
+    Internal,
+    InvalidGrant,
+    LoginFailed,
+    MethodNotAllowed,
+    NoScriptForTarget,
+    NotConfigured,
+    NotFound,
+    OperationMismatch,
+    RateLimited,
+    SlowDown,
+    TokenExpired,
+    TokenInvalid,
+    TokenMalformed,
+    TokenMissing,
+    TooLarge,
+    Unauthorized,
+    Unavailable,
+    UnknownAction,
+    UnknownChannel,
+    ValidationFailed,
+)
+from nanny_ops.errors.machine import (
+    DiskFull,
+    MachineError,
+    ProgramMissing,
+    ProgramTimeout,
+    ProxmoxError,
+    ProxmoxForbidden,
+    ProxmoxGone,
+    ProxmoxUnauthorized,
+    ProxmoxUnreachable,
+    SpoolError,
+)
+from nanny_ops.errors.root import (
+    NannyError,
+    SettingsError,
+)
+
+__all__ = [
+    "AccessDenied",
+    "AgentError",
+    "AgentRevoked",
+    "AlreadyRegistered",
+    "AlreadyRunning",
+    "AuthorizationPending",
+    "BadRequest",
+    "BodyLate",
+    "Conflict",
+    "DiskFull",
+    "ExpiredToken",
+    "Forbidden",
+    "ForeignHost",
+    "IdentityRefused",
+    "Internal",
+    "InvalidGrant",
+    "LoginFailed",
+    "MachineError",
+    "MethodNotAllowed",
+    "NannyError",
+    "NoScriptForTarget",
+    "NotConfigured",
+    "NotFound",
+    "NotRegistered",
+    "OperationMismatch",
+    "ProgramMissing",
+    "ProgramTimeout",
+    "ProxmoxError",
+    "ProxmoxForbidden",
+    "ProxmoxGone",
+    "ProxmoxUnauthorized",
+    "ProxmoxUnreachable",
+    "RateLimited",
+    "Rejected",
+    "SettingsError",
+    "SlowDown",
+    "SpoolError",
+    "TokenExpired",
+    "TokenFileBroken",
+    "TokenInvalid",
+    "TokenMalformed",
+    "TokenMissing",
+    "TooLarge",
+    "TrustedKeysBroken",
+    "Unauthorized",
+    "Unavailable",
+    "UnknownAction",
+    "UnknownChannel",
+    "Unreachable",
+    "ValidationFailed",
+]
