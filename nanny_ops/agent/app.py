@@ -12,6 +12,8 @@ from typing import Any
 
 import nanny_ops
 from nanny_ops.agent import lock, policy, spool, trusted_keys
+from nanny_ops.agent import static_token as static_tokens
+from nanny_ops.agent.backoff import STREAM_CAP, STREAM_FIRST, delay
 from nanny_ops.agent.client import Answer, ApiClient
 from nanny_ops.agent.collectors import COLLECTORS, Collector
 from nanny_ops.agent.courier import PACE, Courier
@@ -21,16 +23,16 @@ from nanny_ops.agent.equipment import Equipment
 from nanny_ops.agent.hands import Hands
 from nanny_ops.agent.link import Link
 from nanny_ops.agent.scheduler import Scheduler, Tick
-from nanny_ops.agent.settings import Settings
+from nanny_ops.agent.settings import Settings, static_token
 from nanny_ops.agent.spool import Spool
+from nanny_ops.agent.static_token import StaticToken
 from nanny_ops.agent.tls import make_context
 from nanny_ops.agent.trust import Trust
 from nanny_ops.agent.trusted_keys import PinnedKeys
 from nanny_ops.agent.worker import Worker
-from nanny_ops.errors import NannyError, NotRegistered, SettingsError, TokenFileBroken
+from nanny_ops.errors import IdentityRefused, NannyError, SettingsError
 from nanny_ops.machine.verbs import DescribeHost, HostFacts, ProxmoxAccess
 from nanny_ops.protocol.clock import now as utc_now
-from nanny_ops.protocol.enrollment import TokenFile
 
 log = logging.getLogger(__name__)
 #: Seconds between two looks at the token file while a person is waited for.
@@ -105,9 +107,9 @@ def proxmox_access(settings: Settings, facts: HostFacts) -> ProxmoxAccess | None
 
 async def serve(settings: Settings, world: World, stop: asyncio.Event) -> None:
     """Be the agent until ``stop`` is set. Raises NotRegistered, AlreadyRunning, SettingsError, SpoolError."""
-    store = TokenStore(settings.token_path)
     with lock.hold(settings.state_dir):
-        store.load()
+        if not static_token(settings):
+            TokenStore(settings.token_path).load()
         kept = Spool(settings.state_dir / spool.NAME, cap=settings.spool_metrics_cap)
         try:
             facts = await world.hands.do(DescribeHost())
@@ -118,44 +120,81 @@ async def serve(settings: Settings, world: World, stop: asyncio.Event) -> None:
 
 
 async def _one_identity(settings: Settings, world: World, kept: Spool, facts: HostFacts, stop: asyncio.Event) -> None:
-    store = TokenStore(settings.token_path)
-    identity = store.load()
-    session = _Session(settings, world, kept, facts, store)
-    refused = await session.run(stop)
-    if refused:
+    static = make_static(settings, world) if static_token(settings) else None
+    identity: Tokens | StaticToken | None = static
+    try:
+        if static is not None and not static.agent_id and not await _introduced(static, world, stop):
+            return
+        session = _Session(settings, world, kept, facts, static)
+        identity = session.tokens
+        refused = "" if not await session.run(stop) else "the control plane refuses it"
+    except IdentityRefused as wrong:
+        refused = wrong.message
+    if refused and identity is not None:
+        action = "run nanny-agent register --force" if static is None else "give it another static token"
         log.error(
-            "event=identity_refused agent_id=%s action='run nanny-agent register --force; nothing is sent until then'",
-            identity.agent_id,
+            "event=identity_refused agent_id=%s reason=%r action='%s; nothing is sent until then'",
+            identity.agent_id or "unknown",
+            refused,
+            action,
         )
-        await _another_identity(store, session.identity, world, stop)
+        await _another_identity(identity, world, stop)
 
 
-async def _another_identity(store: TokenStore, refused: tuple[str, str], world: World, stop: asyncio.Event) -> None:
-    """Wait without a word until a person has registered this machine again, perhaps under the same name."""
+def make_static(settings: Settings, world: World) -> StaticToken:
+    """Return the static token that the settings give. Raises SettingsError."""
+    return StaticToken(
+        lambda: static_token(settings),
+        lambda token: static_tokens.ask(make_client(settings, world), token),
+        settings.state_dir / static_tokens.NAME,
+        world.now,
+    )
+
+
+async def _introduced(static: StaticToken, world: World, stop: asyncio.Event) -> bool:
+    """Ask for whom a static token speaks until there is an answer; False when stopped. Raises IdentityRefused."""
+    attempt = 0
+    while not stop.is_set():
+        try:
+            await static.identify()
+        except IdentityRefused:
+            raise
+        except NannyError as wrong:
+            wait = delay(attempt, world.random, first=STREAM_FIRST, cap=STREAM_CAP)
+            log.warning("event=identity_unknown wait=%.1f reason=%r", wait, wrong.message)
+            attempt += 1
+            await _first(stop.wait(), world.sleep(wait))
+        else:
+            return True
+    return False
+
+
+async def _another_identity(refused: Tokens | StaticToken, world: World, stop: asyncio.Event) -> None:
+    """Wait without a word until a person has given this machine another identity, perhaps under the same name."""
+    mark = refused.mark
     while not stop.is_set():
         await _first(stop.wait(), world.sleep(WATCH))
-        found = _peek(store)
-        if found is not None and (found.agent_id, found.refresh_token) != refused:
-            log.info("event=identity_replaced agent_id=%s", found.agent_id)
+        found = refused.peek()
+        if found is not None and found != mark:
+            log.info("event=identity_replaced agent_id=%s", found[0] or "unknown")
             return
-
-
-def _peek(store: TokenStore) -> TokenFile | None:
-    try:
-        return store.load()
-    except (NotRegistered, TokenFileBroken):
-        return None
 
 
 class _Session:
     """Everything that lives as long as one identity is good."""
 
-    def __init__(self, settings: Settings, world: World, kept: Spool, facts: HostFacts, store: TokenStore) -> None:
+    def __init__(
+        self, settings: Settings, world: World, kept: Spool, facts: HostFacts, static: StaticToken | None
+    ) -> None:
         self._client = make_client(settings, world)
         rules = policy.load(settings.policy_file)
         trust = make_trust(settings, world, self._client, rules)
-        tokens = Tokens(store, anonymous(self._client), world.now, trust.learn)
-        self._client.tokens = self._tokens = tokens
+        tokens: Tokens | StaticToken
+        if static is None:
+            tokens = Tokens(TokenStore(settings.token_path), anonymous(self._client), world.now, trust.learn)
+        else:
+            tokens, static.learn = static, trust.learn
+        self._client.tokens = self.tokens = tokens
         trust.refresh = self._refresh
         equipment = Equipment(
             client=self._client,
@@ -179,11 +218,6 @@ class _Session:
         )
         self._scheduler = Scheduler(self._ticks(settings, equipment))
         log.info("event=started agent_id=%s url=%s version=%s", tokens.agent_id, settings.url, nanny_ops.__version__)
-
-    @property
-    def identity(self) -> tuple[str, str]:
-        """Return the agent's id and the refresh token in use."""
-        return self._tokens.agent_id, self._tokens.refresh_token
 
     def _ticks(self, settings: Settings, equipment: Equipment) -> list[Tick]:
         ticks = [
@@ -211,7 +245,7 @@ class _Session:
         return tick
 
     async def _refresh(self) -> None:
-        await self._tokens.renew(await self._tokens.access())
+        await self.tokens.renew(await self.tokens.access())
 
     async def _resume(self) -> None:
         self._worker.resume()

@@ -14,6 +14,7 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
+from nanny_ops.agent import kept_file
 from nanny_ops.errors import (
     AccessDenied,
     AuthorizationPending,
@@ -105,7 +106,7 @@ class TokenStore:
         with self._writing():
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             with _alone(directory):
-                self._write(directory, content)
+                kept_file.replace(self.path, content)
 
     def renew(self, tokens: TokenFile) -> None:
         """Replace the file if it still holds the same agent's tokens. Raises IdentityRefused, SpoolError.
@@ -115,7 +116,7 @@ class TokenStore:
         content = msgspec.json.format(msgspec.json.encode(asdict(tokens)), indent=2) + b"\n"
         with self._writing(), _alone(self.path.parent):
             self.same(tokens.agent_id)
-            self._write(self.path.parent, content)
+            kept_file.replace(self.path, content)
 
     def same(self, agent_id: str) -> TokenFile | None:
         """Return what is stored, None if it is damaged. Raises IdentityRefused if it is not this agent's."""
@@ -144,20 +145,6 @@ class TokenStore:
         except OSError as wrong:
             raise SpoolError(f"The token file {self.path} cannot be written: {wrong.strerror}.") from wrong
 
-    def _write(self, directory: Path, content: bytes) -> None:
-        handle, name = tempfile.mkstemp(prefix=".token-", dir=directory)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                os.fchmod(file.fileno(), 0o600)
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(name).replace(self.path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
-        _sync_directory(directory)
-
     def remove(self) -> bool:
         """Delete the file and tell whether there was one. Raises SpoolError."""
         try:
@@ -167,7 +154,7 @@ class TokenStore:
             return False
         except OSError as wrong:
             raise SpoolError(f"The token file {self.path} cannot be removed: {wrong.strerror}.") from wrong
-        _sync_directory(self.path.parent)
+        kept_file.sync_folder(self.path.parent)
         return True
 
 
@@ -178,14 +165,6 @@ def _alone(directory: Path) -> Iterator[None]:
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
-    finally:
-        os.close(handle)
-
-
-def _sync_directory(directory: Path) -> None:
-    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
     finally:
         os.close(handle)
 
@@ -220,9 +199,17 @@ class Tokens:
         return self._current.agent_id
 
     @property
-    def refresh_token(self) -> str:
-        """Return the refresh token in use."""
-        return self._current.refresh_token
+    def mark(self) -> tuple[str, str]:
+        """Return what changes when a person gives this machine another identity: the id and the refresh token."""
+        return self._current.agent_id, self._current.refresh_token
+
+    def peek(self) -> tuple[str, str] | None:
+        """Return the mark of what is stored now; None where nothing can be read."""
+        try:
+            found = self._store.load()
+        except (NotRegistered, TokenFileBroken):
+            return None
+        return found.agent_id, found.refresh_token
 
     async def access(self) -> str:
         """Return the access token, renewed when it is about to expire."""

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from nanny_ops.errors import SettingsError
+from nanny_ops.protocol.token import AGENT_PREFIX
 
 Kind = Literal["url", "path", "text", "secret", "seconds", "count", "digest", "level"]
 DEFAULT_FILE = Path("/etc/nanny-ops/agent.toml")
@@ -63,6 +64,8 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     _row("state_dir", "path", "/var/lib/nannyagent", "Directory of the token, the spool and the jobs."),
     _row("token_path", "path", "", "File of the tokens; empty means token.json in the state directory."),
+    _row("token", "secret", "", "Static token nsk_... of this agent, instead of registering."),
+    _row("token_file", "path", "", "File that holds the static token; a new one in it is taken without a restart."),
     _row("ca_file", "path", "", "File of PEM certificates that sign the control plane's certificate."),
     _row("pin_sha256", "digest", "", "SHA-256 of the control plane's own certificate, in hex."),
     _row("enrollment_token", "secret", "", "Token to register with instead of asking a person."),
@@ -96,6 +99,8 @@ class Settings:
     url: str
     state_dir: Path
     token_path: Path
+    token: str = field(repr=False)
+    token_file: str
     ca_file: str
     pin_sha256: str
     enrollment_token: str = field(repr=False)
@@ -122,6 +127,20 @@ def enrollment_token(settings: Settings) -> str:
     if settings.enrollment_token_file:
         return _read_secret("enrollment_token_file", Path(settings.enrollment_token_file))
     return settings.enrollment_token
+
+
+def static_token(settings: Settings) -> str:
+    """Return the static token as its setting or its file gives it now; empty where neither is set.
+
+    Raises SettingsError.
+    """
+    token = _read_secret("token_file", Path(settings.token_file)) if settings.token_file else settings.token
+    if token and not (token.startswith(AGENT_PREFIX) and token.isascii() and token.isprintable() and " " not in token):
+        named = _label(_ROWS["token_file" if settings.token_file else "token"])
+        raise SettingsError(
+            f"{named} holds no agent's token; 'nanny-ops token add --agent' makes one, {AGENT_PREFIX}..."
+        )
+    return token
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
@@ -182,8 +201,9 @@ def _assemble(values: dict[str, Any], layers: Iterable[Mapping[str, Any]]) -> Se
     token_file = values.pop("pve_token_file")
     if token_file and not _outranks(layers, "pve_token", "pve_token_file"):
         values["pve_token"] = _read_secret("pve_token_file", Path(token_file))
-    if values["enrollment_token_file"] and _outranks(layers, "enrollment_token", "enrollment_token_file"):
-        values["enrollment_token_file"] = ""
+    for plain, file in (("enrollment_token", "enrollment_token_file"), ("token", "token_file")):
+        if values[file] and _outranks(layers, plain, file):
+            values[file] = ""
     values["state_dir"] = Path(values["state_dir"])
     values["token_path"] = Path(values["token_path"] or values["state_dir"] / "token.json")
     values["pmxcfs_root"] = Path(values["pmxcfs_root"])

@@ -14,7 +14,7 @@ from nanny_ops.agent.trusted_keys import How, PinnedKeys, TrustedKey
 from nanny_ops.errors import MachineError, Rejected, SpoolError, TooLarge, TrustedKeysBroken, ValidationFailed
 from nanny_ops.machine.verbs import VerifySignature
 from nanny_ops.protocol.clock import stamp
-from nanny_ops.protocol.enrollment import TokenAnswer
+from nanny_ops.protocol.enrollment import AgentIdentity, TokenAnswer
 from nanny_ops.protocol.operation import Outcome
 from nanny_ops.protocol.signature import (
     KEY_SIZE,
@@ -89,7 +89,7 @@ class Trust:
             raise Refused(Outcome.SIGNATURE_MISSING, f"{sentence} The script was not run.")
         await self._count(script_id, sha256, trusted, await self._signatures(script_id))
 
-    async def learn(self, answer: TokenAnswer) -> None:
+    async def learn(self, answer: TokenAnswer | AgentIdentity) -> None:
         """Take from a refresh what may be taken: retired keys go, new ones need the word of trusted ones."""
         if self.local is not None:
             return
@@ -108,7 +108,7 @@ class Trust:
         except (SpoolError, TrustedKeysBroken) as wrong:
             log.error("event=keys_not_learned reason=%r", wrong.message)
 
-    def _begin(self, answer: TokenAnswer) -> None:
+    def _begin(self, answer: TokenAnswer | AgentIdentity) -> None:
         """Pin the keys of an identity that is older than signatures; a strict owner does that by hand."""
         keys = [_pinned(key, "first-refresh", self.now()) for key in _sound(answer.signing_keys) if not key.retired]
         if keys and self.policy.signatures != OFFLINE:

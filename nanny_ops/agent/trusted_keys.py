@@ -1,13 +1,13 @@
 """The keys this machine trusts: pinned in the state directory, or written down by its owner in a file of their own."""
 
 import os
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 
+from nanny_ops.agent import kept_file
 from nanny_ops.errors import SettingsError, SpoolError, TrustedKeysBroken, ValidationFailed
 from nanny_ops.protocol.signature import KEY_SIZE, MOST_KEYS, Origin, decode, key_id
 
@@ -67,7 +67,7 @@ class PinnedKeys:
         content = msgspec.json.format(msgspec.json.encode(keys), indent=2) + b"\n"
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._write(content)
+            kept_file.replace(self.path, content)
         except OSError as wrong:
             raise SpoolError(f"{self.path} cannot be written: {wrong.strerror}.") from wrong
 
@@ -77,23 +77,6 @@ class PinnedKeys:
             self.path.unlink(missing_ok=True)
         except OSError as wrong:
             raise SpoolError(f"{self.path} cannot be removed: {wrong.strerror}.") from wrong
-
-    def _write(self, content: bytes) -> None:
-        handle, name = tempfile.mkstemp(prefix=".trusted-", dir=self.path.parent)  # mkstemp's mode is 0600
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(name).replace(self.path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
-        directory = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
 
 
 def read_local(named: str, default: Path = LOCAL) -> list[TrustedKey] | None:

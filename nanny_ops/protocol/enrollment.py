@@ -116,6 +116,16 @@ class TokenAnswer:
 
 
 @dataclass(frozen=True, kw_only=True)
+class AgentIdentity:
+    """The answer to ``GET /api/auth/agent``: for whom the token that was sent speaks, and until when."""
+
+    agent_id: str
+    expires_at: str
+    #: The keys that sign scripts; none where the control plane signs nothing.
+    signing_keys: list[SigningKey] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True)
 class TokenFile:
     """What the agent keeps in ``token.json``; ``expires_at`` is UTC in ISO 8601 with ``Z``."""
 

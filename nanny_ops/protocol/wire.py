@@ -2,6 +2,7 @@
 
 from nanny_ops.protocol.audit import AuditEntry
 from nanny_ops.protocol.enrollment import (
+    AgentIdentity,
     AgentStatus,
     Authorize,
     Deny,
@@ -71,6 +72,7 @@ EVENTS = (Connected, Gap, RecordEvent, PatchRecord, InvestigationRecord)
 ANSWERS = (
     DeviceAuthStarted,
     TokenAnswer,
+    AgentIdentity,
     AgentStatus,
     Accepted,
     InventoryAnswer,

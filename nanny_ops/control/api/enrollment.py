@@ -7,11 +7,12 @@ from fastapi import APIRouter, Body, Query, Request
 from fastapi.responses import FileResponse
 
 from nanny_ops.control.api.limit import admit
-from nanny_ops.control.api.state import AsPerson, Control, Peer, bearer, called_by, person
+from nanny_ops.control.api.state import AsAgent, AsPerson, AsSession, Control, Peer, bearer, called_by, person
 from nanny_ops.control.services import enrollment as service
 from nanny_ops.control.services.limit import DEVICE_DECIDE, DEVICE_START
 from nanny_ops.errors import NotFound
 from nanny_ops.protocol.enrollment import (
+    AgentIdentity,
     Authorize,
     Deny,
     DeviceAuthStart,
@@ -85,6 +86,12 @@ async def command(
             return await _settle(
                 control, lambda tx: service.refresh(tx, body, control.sessions.keyring, control.clock())
             )
+
+
+@router.get("/api/auth/agent")
+async def identity(agent: AsAgent, session: AsSession, control: Control) -> AgentIdentity:
+    """Tell an agent for whom its token speaks; one with a static token learns everything that way."""
+    return await control.database.read(lambda tx: service.identity(tx, agent, session[1].expires))
 
 
 @router.get("/api/auth/device", responses={404: {"description": "No agent waits with this user code"}})

@@ -13,7 +13,7 @@ from typing import Any
 from nanny_ops.control.services import audit, duplicate
 from nanny_ops.control.services import token as tokens
 from nanny_ops.control.services.keyring import Keyring, digest
-from nanny_ops.control.services.principal import Person
+from nanny_ops.control.services.principal import HostAgent, Person
 from nanny_ops.control.services.signature import offered
 from nanny_ops.control.store import agent as agents
 from nanny_ops.control.store import enrollment as store
@@ -28,12 +28,13 @@ from nanny_ops.errors import (
     NotFound,
     SlowDown,
 )
-from nanny_ops.protocol.clock import from_micros, micros
+from nanny_ops.protocol.clock import from_micros, micros, stamp
 from nanny_ops.protocol.enrollment import (
     DEVICE_CODE_LIFETIME,
     POLL_INTERVAL,
     USER_CODE_ALPHABET,
     USER_CODE_LENGTH,
+    AgentIdentity,
     DeviceAuthStart,
     DeviceAuthStarted,
     Refresh,
@@ -172,6 +173,12 @@ def refresh(tx: Tx, request: Refresh, keyring: Keyring, now: datetime) -> Outcom
     newest = max(family.generation, claims.generation + 1)
     store.change_family(tx, family.id, generation=newest, used_at=micros(now))
     return Outcome(_tokens(tx, keyring, replace(family, generation=newest), now))
+
+
+def identity(tx: Tx, agent: HostAgent, expires: float) -> AgentIdentity:
+    """Return for whom a token speaks; ``expires`` in seconds since the epoch."""
+    until = stamp(from_micros(round(expires * 1_000_000)))
+    return AgentIdentity(agent_id=agent.id, expires_at=until, signing_keys=offered(tx, agent.team_id))
 
 
 def _undecided(tx: Tx, user_code: str, now: datetime) -> store.DeviceCode:

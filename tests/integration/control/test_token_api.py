@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -141,6 +142,9 @@ def test_a_static_token_speaks_for_one_agent(server: Server, operator: httpx.Cli
         assert static.get(f"/api/agent/{agent.id}/operations?state=open").json() == {"items": []}
         assert static.get(f"/api/agent/{other.id}/operations?state=open").status_code == 403
         assert static.get("/api/agents").status_code == 403
+        told = static.get("/api/auth/agent").json()
+        assert (told["agent_id"], told["expires_at"][:19]) == (agent.id, made["expires_at"][:19])
+        assert [key["origin"] for key in told["signing_keys"]] == ["control-plane"]
         operator.post(f"/api/tokens/{made['id']}/revoke").raise_for_status()
         assert static.get(f"/api/agent/{agent.id}").status_code == 401
     assert agent.client.get(f"/api/agent/{agent.id}").status_code == 200
@@ -209,3 +213,50 @@ def test_the_real_agent_registers_with_a_token_file(server: Server, tmp_path: Pa
     assert secret not in done.stdout + done.stderr + json.dumps(kept)
     again = subprocess.run([*words, "--force"], env=env, capture_output=True, text=True, timeout=60, check=False)
     assert (again.returncode, "used up" in again.stderr) == (6, True)
+
+
+def test_the_real_agent_works_on_a_static_token_until_it_is_revoked(
+    server: Server, operator: httpx.Client, enrol: Enrol, tmp_path: Path
+) -> None:
+    agent = enrol(f"static-{uuid.uuid4().hex[:8]}")
+    first, second = (own(operator, kind="agent", agent_id=agent.id) for _ in range(2))
+    file, state = tmp_path / "token", tmp_path / "state"
+    file.write_text(first["token"] + "\n")
+    env = {key: value for key, value in os.environ.items() if not key.startswith("NANNY")}
+    env |= {"NANNYAPI_URL": server.url, "NANNY_AGENT_STATE_DIR": str(state), "NANNY_AGENT_TOKEN_FILE": str(file)}
+    program = str(Path(sys.executable).parent / "nanny-agent")
+    said = tmp_path / "said"
+    with said.open("w") as out, subprocess.Popen([program, "run"], env=env, stdout=out, stderr=out) as child:
+        try:
+            until(lambda: operator.get(f"/api/agent/{agent.id}").json()["last_seen"])
+            until(lambda: (state / "trusted_keys.json").exists())
+            until(lambda: "event=link_up" in said.read_text())
+            operator.post(f"/api/tokens/{first['id']}/revoke").raise_for_status()
+            shown = subprocess.run(
+                [program, "status"], env=env, capture_output=True, text=True, timeout=60, check=False
+            )
+            assert (shown.returncode, "revoked" in shown.stdout) == (4, True)
+        finally:
+            child.terminate()
+            child.wait(30)
+    assert child.returncode == 0
+    file.write_text(second["token"] + "\n")
+    shown = run(program, "status", env=env)
+    assert (shown.returncode, agent.id in shown.stdout, "static" in shown.stdout) == (0, True, True)
+    everything = (
+        said.read_text()
+        + shown.stdout
+        + "".join(one.read_text(errors="replace") for one in state.rglob("*") if one.is_file())
+    )
+    assert not any(made["token"] in everything for made in (first, second))
+
+
+def run(*words: str, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(words, env=env, capture_output=True, text=True, timeout=60, check=False)
+
+
+def until(condition: Callable[[], Any], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)

@@ -187,3 +187,38 @@ def test_a_new_registration_under_the_same_name_wakes_it_too(daemon: Daemon, cap
     with caplog.at_level(logging.INFO):
         daemon.live(story)
     assert daemon.plane.readings
+
+
+def test_a_static_token_needs_no_registration_and_wakes_when_it_is_replaced(
+    daemon: Daemon, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = daemon.settings.state_dir / "static"
+    daemon.store.remove()
+    file.write_text("nsk_very-secret-one")
+    daemon.settings = replace(daemon.settings, token_file=str(file))
+    told = httpx.Response(200, json={"agent_id": "agent-1", "expires_at": "2027-01-01T00:00:00Z"})
+
+    def answer(request: httpx.Request) -> httpx.Response | None:
+        match len(daemon.plane.seen):
+            case 1:
+                raise httpx.ConnectError("nobody there")
+            case 2:
+                return told
+        if request.headers["authorization"] != "Bearer nsk_very-secret-two":
+            return refuse(401, "invalid_token")
+        return told if request.url.path == "/api/auth/agent" else None
+
+    daemon.plane.rules.append(answer)
+
+    async def story() -> None:
+        await daemon.until(lambda: "event=identity_refused" in caplog.text)
+        assert not daemon.plane.readings
+        file.write_text("nsk_very-secret-two")
+        await daemon.until(lambda: daemon.plane.readings)
+
+    with caplog.at_level(logging.DEBUG, logger="nanny_ops"):
+        daemon.live(story)
+    assert "event=identity_unknown" in caplog.text
+    assert caplog.text.count("event=identity_refused") == 1
+    assert "very-secret" not in caplog.text
+    assert daemon.plane.readings[-1][1]["agent_id"] == "agent-1"

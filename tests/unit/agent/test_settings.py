@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from nanny_ops.agent.settings import SETTINGS, Settings, enrollment_token, is_loopback, load, nearest
+from nanny_ops.agent.settings import SETTINGS, Settings, enrollment_token, is_loopback, load, nearest, static_token
 from nanny_ops.errors import SettingsError
 
 URL = {"NANNYAPI_URL": "https://nanny.example"}
@@ -151,7 +151,7 @@ def test_a_secret_given_twice_in_one_place_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_secret_has_no_flag() -> None:
-    assert [row.name for row in SETTINGS if not row.flag] == ["enrollment_token", "pve_token"]
+    assert [row.name for row in SETTINGS if not row.flag] == ["token", "enrollment_token", "pve_token"]
     assert all(row.help.endswith(".") for row in SETTINGS)
 
 
@@ -191,3 +191,17 @@ def test_the_enrolment_token_is_read_only_when_it_is_needed(tmp_path: Path) -> N
     plain = load({}, {**URL, "NANNY_AGENT_ENROLLMENT_TOKEN": "nsk_2"}, NOWHERE)
     assert enrollment_token(plain) == "nsk_2"
     assert "nsk_2" not in repr(plain)
+
+
+def test_the_static_token_is_read_again_from_its_file(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text("nsk_1\n")
+    found = load({"token_file": str(file)}, {**URL, "NANNY_AGENT_TOKEN": "nsk_9"}, NOWHERE)
+    assert static_token(found) == "nsk_1"
+    file.write_text("nsk_2\n")
+    assert static_token(found) == "nsk_2"
+    assert static_token(load({}, {**URL, "NANNY_AGENT_TOKEN": "nsk_9"}, NOWHERE)) == "nsk_9"
+    assert static_token(load({}, URL, NOWHERE)) == ""
+    file.write_text("nop_1\n")
+    with pytest.raises(SettingsError, match="TOKEN_FILE"):
+        static_token(found)

@@ -19,7 +19,7 @@ from nanny_ops.agent.app import World
 from nanny_ops.agent.enrollment import TokenStore
 from nanny_ops.agent.settings import Settings, load
 from nanny_ops.agent.spool import Spool
-from nanny_ops.cli import node
+from nanny_ops.cli import node, node_status
 from nanny_ops.errors import (
     AccessDenied,
     AgentRevoked,
@@ -208,8 +208,8 @@ def test_a_token_that_is_not_accepted_is_said(machine: Machine, server: Server, 
 def test_the_token_file_has_a_short_flag_where_it_serves(token_file: Path) -> None:
     parsed = node.build_parser().parse_args(["register", "--token-file", str(token_file)])
     assert parsed.enrollment_token_file == str(token_file)
-    with pytest.raises(SettingsError):
-        node._parse(["run", "--token-file", str(token_file)])
+    static = node.build_parser().parse_args(["run", "--token-file", str(token_file)])
+    assert (static.token_file, static.enrollment_token_file) == (str(token_file), None)
 
 
 def test_register_denied_leaves_nothing(machine: Machine, server: Server) -> None:
@@ -307,10 +307,10 @@ def test_status_does_not_wait_for_a_control_plane_that_hangs(machine: Machine, s
         return 200, {}
 
     server.answers["/health"] = hang
-    asked = node._ask(machine.settings, World(hands=machine.hands), machine.store.load(), deadline=0.2)
+    asked = node_status.ask(machine.settings, World(hands=machine.hands), machine.store.load(), deadline=0.2)
     found = asyncio.run(asked)
     assert (found["exit_code"], found["health"]) == (5, "unreachable")
-    assert node.STATUS_DEADLINE <= 5
+    assert node_status.STATUS_DEADLINE <= 5
 
 
 def test_collect_prints_one_reading_and_sends_nothing(machine: Machine, server: Server, capsys: Any) -> None:
