@@ -193,7 +193,8 @@ class _Session:
         if static is None:
             tokens = Tokens(TokenStore(settings.token_path), anonymous(self._client), world.now, trust.learn)
         else:
-            tokens, static.learn = static, trust.learn
+            static.hear(trust.learn)
+            tokens = static
         self._client.tokens = self.tokens = tokens
         trust.refresh = self._refresh
         equipment = Equipment(

@@ -28,7 +28,7 @@ from nanny_ops.errors import (
 from nanny_ops.protocol.enrollment import AgentIdentity
 
 log = logging.getLogger(__name__)
-PATH = "/api/auth/agent"
+PATH = "/api/agent-identity"
 #: The file in the state directory that remembers for whom the token spoke, for starts while the control plane is away.
 NAME = "identity.json"
 #: Time after which the control plane is asked again what it thinks of the token, and after which when it was away.
@@ -111,7 +111,8 @@ class StaticToken:
     ) -> None:
         """Read the token by ``read``, and from ``kept`` for whom it spoke. Raises SettingsError."""
         self._read, self._ask, self._kept, self._clock = read, ask, kept, clock
-        self._token, self.learn = read(), unheeded
+        self._token = read()
+        self._learn: Learn = unheeded
         known = recall(kept, self._token)
         self.agent_id = known.agent_id if known is not None else ""
         self._due: datetime | None = None
@@ -129,6 +130,10 @@ class StaticToken:
         except SettingsError:
             return None
         return None if found == self._token else ("", found)
+
+    def hear(self, learn: Learn) -> None:
+        """Have ``learn`` called with each answer, from the next use of the token on."""
+        self._learn, self._due = learn, None
 
     async def access(self) -> str:
         """Return the token. Raises IdentityRefused once the control plane has said that it is no good any more."""
@@ -154,7 +159,7 @@ class StaticToken:
         self._token, self.agent_id = token, answer.agent_id
         self._due = self._clock() + ASK_EVERY
         self._keep(answer)
-        await self.learn(answer)
+        await self._learn(answer)
 
     def _is_due(self) -> bool:
         # Further ahead than it was ever put: the clock was set back.

@@ -117,7 +117,7 @@ class TokenAnswer:
 
 @dataclass(frozen=True, kw_only=True)
 class AgentIdentity:
-    """The answer to ``GET /api/auth/agent``: for whom the token that was sent speaks, and until when."""
+    """The answer to ``GET /api/agent-identity``: for whom the token that was sent speaks, and until when."""
 
     agent_id: str
     expires_at: str

@@ -88,7 +88,7 @@ async def command(
             )
 
 
-@router.get("/api/auth/agent")
+@router.get("/api/agent-identity")
 async def identity(agent: AsAgent, session: AsSession, control: Control) -> AgentIdentity:
     """Tell an agent for whom its token speaks; one with a static token learns everything that way."""
     return await control.database.read(lambda tx: service.identity(tx, agent, session[1].expires))

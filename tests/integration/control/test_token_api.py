@@ -142,7 +142,7 @@ def test_a_static_token_speaks_for_one_agent(server: Server, operator: httpx.Cli
         assert static.get(f"/api/agent/{agent.id}/operations?state=open").json() == {"items": []}
         assert static.get(f"/api/agent/{other.id}/operations?state=open").status_code == 403
         assert static.get("/api/agents").status_code == 403
-        told = static.get("/api/auth/agent").json()
+        told = static.get("/api/agent-identity").json()
         assert (told["agent_id"], told["expires_at"][:19]) == (agent.id, made["expires_at"][:19])
         assert [key["origin"] for key in told["signing_keys"]] == ["control-plane"]
         operator.post(f"/api/tokens/{made['id']}/revoke").raise_for_status()

@@ -206,7 +206,7 @@ def test_a_static_token_needs_no_registration_and_wakes_when_it_is_replaced(
                 return told
         if request.headers["authorization"] != "Bearer nsk_very-secret-two":
             return refuse(401, "invalid_token")
-        return told if request.url.path == "/api/auth/agent" else None
+        return told if request.url.path == "/api/agent-identity" else None
 
     daemon.plane.rules.append(answer)
 

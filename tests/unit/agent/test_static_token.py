@@ -28,7 +28,7 @@ class World:
 
     def start(self) -> StaticToken:
         token = StaticToken(self.read, self.ask, self.kept, lambda: self.now)
-        token.learn = self.learn
+        token.hear(self.learn)
         return token
 
     def read(self) -> str:
@@ -55,6 +55,9 @@ def test_it_learns_for_whom_it_speaks_and_remembers_without_the_secret(world: Wo
     assert world.token.agent_id == ""
     asyncio.run(world.token.identify())
     assert (world.token.agent_id, len(world.learned)) == ("agent-1", 1)
+    world.token.hear(world.learn)
+    asyncio.run(world.token.access())
+    assert len(world.learned) == 2
     assert b"nsk_one" not in world.kept.read_bytes()
     assert world.kept.stat().st_mode & 0o777 == 0o600
     assert world.start().agent_id == "agent-1"
@@ -142,4 +145,4 @@ def test_only_the_control_planes_own_word_ends_an_identity(answer: httpx.Respons
     with pytest.raises(wrong):
         asyncio.run(ask(client, "nsk_one"))
     assert {one.headers["Authorization"] for one in seen} == {"Bearer nsk_one"}
-    assert {one.url.path for one in seen} == {"/api/auth/agent"}
+    assert {one.url.path for one in seen} == {"/api/agent-identity"}

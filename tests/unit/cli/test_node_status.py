@@ -24,7 +24,7 @@ def machine(tmp_path: Path, server: Server) -> Machine:
 
 def test_a_static_token_is_shown_without_registration(machine: Machine, server: Server, capsys: Any) -> None:
     told = {"agent_id": "agent-1", "expires_at": "2027-01-01T00:00:00.000Z"}
-    server.answers["/api/auth/agent"] = lambda _body: (200, told)
+    server.answers["/api/agent-identity"] = lambda _body: (200, told)
     code, found = status(machine, capsys)
     assert (code, found["agent_id"], found["health"], found["token"]) == (0, "agent-1", "healthy", "static")
     assert found["token_expires_at"] == told["expires_at"]
@@ -36,7 +36,7 @@ def test_a_static_token_is_shown_without_registration(machine: Machine, server: 
 
 
 def test_a_revoked_static_token_is_said(machine: Machine, server: Server, capsys: Any) -> None:
-    server.answers["/api/auth/agent"] = lambda _body: (
+    server.answers["/api/agent-identity"] = lambda _body: (
         401,
         {"error": "invalid_token", "error_description": "This token was revoked."},
     )
