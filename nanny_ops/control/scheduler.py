@@ -12,6 +12,7 @@ from nanny_ops.control.services import operation, retention
 from nanny_ops.control.services.counts import Counts
 from nanny_ops.control.settings import Settings
 from nanny_ops.control.store.database import Database
+from nanny_ops.control.store.output import Outputs
 from nanny_ops.errors import NannyError
 from nanny_ops.protocol.clock import now
 
@@ -21,6 +22,8 @@ EXPIRY_INTERVAL = 5
 RETENTION_INTERVAL = 600
 #: Seconds that the writer belongs to others between two steps of a long retention.
 RETENTION_PAUSE = 0.1
+#: Seconds after which a result that was being received and no longer grows counts as given up.
+ABANDONED = 3600
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,8 @@ async def _retain(ticker: Ticker) -> None:
     while more:
         more = await ticker.database.write(lambda tx: retention.forget_old(tx, ticker.settings, ticker.clock()))
         await asyncio.sleep(RETENTION_PAUSE)
+    still_since = ticker.clock() - timedelta(seconds=ABANDONED)
+    await asyncio.to_thread(Outputs(ticker.settings.data_dir).sweep, still_since.timestamp())
 
 
 def _guarded(tick: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:

@@ -1,10 +1,12 @@
 """What scripts printed: files in the data directory, apart from the database because of their size.
 
 ``results/<operation>/<receipt>/{stdout,stderr}`` holds a delivered result, named by its own checksum, so that the
-same result is the same directory. ``results/<operation>/{stdout,stderr}.part`` grow while a script runs.
+same result is the same directory. ``results/<operation>/{stdout,stderr}.part`` grow while a script runs. What is being
+received lies below ``incoming``, on the same file system.
 """
 
 import hashlib
+import math
 import os
 import secrets
 import shutil
@@ -26,13 +28,14 @@ DISK_RETRY = 60
 class Incoming:
     """A result that is being received, in a directory of its own; it counts once :meth:`keep` has returned."""
 
-    def __init__(self, home: Path) -> None:
-        """Make the directory."""
+    def __init__(self, home: Path, waiting: Path) -> None:
+        """Make a directory below ``waiting``; the result will belong to ``home``."""
         self._home = home
-        self._temporary = home / f".incoming-{secrets.token_hex(8)}"
+        self._temporary = waiting / secrets.token_hex(8)
         self._files: dict[Stream, BinaryIO] = {}
         self._sums = {stream: hashlib.sha256() for stream in STREAMS}
         with _storage():
+            home.mkdir(mode=0o700, parents=True, exist_ok=True)  # a place that cannot be used is better told at once
             self._temporary.mkdir(mode=0o700, parents=True)
 
     def write(self, stream: Stream, data: bytes) -> None:
@@ -88,10 +91,24 @@ class Outputs:
     def __init__(self, data_dir: Path) -> None:
         """Look below the data directory; nothing is made yet."""
         self._root = data_dir / "results"
+        self._waiting = data_dir / "incoming"
 
     def receive(self, operation_id: str) -> Incoming:
         """Begin to receive a result. Raises Unavailable."""
-        return Incoming(self._root / operation_id)
+        return Incoming(self._root / operation_id, self._waiting)
+
+    def sweep(self, before: float) -> int:
+        """Remove what a killed process was receiving, if it has lain still since ``before`` (seconds of the epoch).
+
+        Return how many results that were. Raises Unavailable.
+        """
+        with _storage():
+            if not self._waiting.is_dir():
+                return 0
+            old = [entry for entry in self._waiting.iterdir() if _changed_at(entry) < before]
+        for entry in old:
+            shutil.rmtree(entry, ignore_errors=True)
+        return len(old)
 
     def drop(self, operation_id: str, receipt: str) -> None:
         """Remove a received result that does not count."""
@@ -139,6 +156,14 @@ def _storage() -> Iterator[None]:
         yield
     except OSError as wrong:
         raise Unavailable(f"The output cannot be stored: {wrong.strerror}.", retry_after=DISK_RETRY) from wrong
+
+
+def _changed_at(entry: Path) -> float:
+    """Return when a directory or one of its files was last written; infinity for one that has just been removed."""
+    try:
+        return max(place.stat().st_mtime for place in (entry, *entry.iterdir()))
+    except FileNotFoundError:
+        return math.inf
 
 
 def _sync(directory: Path) -> None:

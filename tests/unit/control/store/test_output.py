@@ -1,6 +1,8 @@
 """Outputs on disk: whole or not at all, and followed piece by piece."""
 
 import errno
+import os
+import time
 from pathlib import Path
 
 import pytest
@@ -40,13 +42,29 @@ def test_what_is_not_kept_leaves_nothing(tmp_path: Path) -> None:
     incoming = Outputs(tmp_path).receive("op")
     incoming.write("stderr", b"half")
     incoming.discard()
+    assert names(tmp_path / "incoming") == []
     assert names(tmp_path / "results" / "op") == []
+
+
+def test_what_a_killed_process_was_receiving_is_removed_when_it_lies_still(tmp_path: Path) -> None:
+    outputs = Outputs(tmp_path)
+    assert outputs.sweep(time.time()) == 0
+    killed, at_work = outputs.receive("op"), outputs.receive("op")
+    killed.write("stdout", b"half")
+    for place in (tmp_path / "incoming").rglob("*"):
+        os.utime(place, (0, 0))
+    at_work.write("stdout", b"more")
+    assert outputs.sweep(time.time() - 60) == 1
+    receipt = at_work.keep(b"{}")
+    assert names(tmp_path / "incoming") == []
+    assert outputs.find("op", receipt, "stdout") is not None
+    killed.discard()
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's /dev/full")
 def test_a_full_disk_is_said_and_leaves_nothing(tmp_path: Path) -> None:
     incoming = Outputs(tmp_path).receive("op")
-    temporary = next((tmp_path / "results" / "op").iterdir())
+    temporary = next((tmp_path / "incoming").iterdir())
     (temporary / "stdout").symlink_to("/dev/full")
     with pytest.raises(Unavailable, match="space") as caught:
         incoming.write("stdout", b"x" * 1_000_000)  # more than is buffered
@@ -54,7 +72,7 @@ def test_a_full_disk_is_said_and_leaves_nothing(tmp_path: Path) -> None:
     assert isinstance(caught.value.__cause__, OSError)
     assert caught.value.__cause__.errno == errno.ENOSPC
     incoming.discard()
-    assert names(tmp_path / "results" / "op") == []
+    assert names(tmp_path / "incoming") == []
 
 
 def test_a_place_that_is_no_directory_is_said(tmp_path: Path) -> None:
