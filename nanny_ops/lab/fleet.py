@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from nanny_ops.errors import SettingsError
 from nanny_ops.lab.pve.shape.version import VERSIONS
+from nanny_ops.lab.pve.state.draft import draft
 from nanny_ops.lab.pve.state.guest import Guest
 from nanny_ops.lab.pve.state.node import GIB, Node
 
@@ -78,18 +79,21 @@ def stopped_at_first(guest: Guest) -> bool:
 def _guest(dice: random.Random, plan: LabPlan, index: int, vmid: int, *, machine: bool) -> Guest:
     role = ROLES[index % len(ROLES)]
     last = dice.randrange(0x1000000)
-    return Guest(
-        vmid=vmid,
-        kind="qemu" if machine else "lxc",
-        node=f"pve{index % plan.nodes + 1}",
-        name=f"{role}{'-vm' if machine else ''}{index // len(ROLES) + 1}",
+    guest = draft(
+        vmid,
+        "qemu" if machine else "lxc",
+        f"pve{index % plan.nodes + 1}",
+        f"{role}{'-vm' if machine else ''}{index // len(ROLES) + 1}",
         cores=dice.choice((1, 2, 4)),
         memory=dice.choice((512, 1024, 2048)),
         disk=dice.choice((4, 8, 16)),
         tags=(role, dice.choice(TAGS)),
         address="" if machine else f"10.88.{1 + index // 200}.{index % 200 + 20}",
         mac=f"BC:24:11:{last >> 16:02X}:{last >> 8 & 255:02X}:{last & 255:02X}",
-        onboot=dice.random() < 0.5,
         real=not machine and index < plan.real,
-        template=not machine and plan.guests >= 12 and index == containers_of(plan.guests) - 1,
     )
+    if dice.random() < 0.5:
+        guest.conf["onboot"] = 1
+    if not machine and plan.guests >= 12 and index == containers_of(plan.guests) - 1:
+        guest.conf["template"] = 1
+    return guest

@@ -135,17 +135,12 @@ def _show(node: Node, call: Call) -> None:
 
 def shown(conf: str) -> str:
     """Return a configuration as ``pct config`` prints it: the description in its place, percent-encoded."""
-    lines = conf.splitlines()
-    comment = "".join(f"{line[1:]}\n" for line in lines if line.startswith("#"))
+    lines = conf.partition("\n[")[0].splitlines()  # behind the first heading stand snapshots
+    comment = "".join(f"{line[1:]}%0A" for line in lines if line.startswith("#"))
     settings = [line for line in lines if not line.startswith("#")]
     if comment:
-        settings.append("description: " + "".join(_encoded(character) for character in comment))
+        settings.append("description: " + comment)
     return "".join(f"{line}\n" for line in sorted(settings))
-
-
-def _encoded(character: str) -> str:
-    plain = character == " " or (character.isascii() and character.isprintable() and character not in ":%")
-    return character if plain else "".join(f"%{byte:02X}" for byte in character.encode())
 
 
 def _list(node: Node) -> None:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from nanny_ops.lab import demo_guest
 from nanny_ops.lab.lxc import Container
 from nanny_ops.lab.pve.state.guest import Figures, Guest, Reading
 from nanny_ops.lab.pve.state.node import MIB
@@ -43,6 +44,13 @@ class LabPower:
         if simulated.pid() is None:
             return Reading()
         return Reading(True, 100_000 + guest.vmid, simulated.uptime(), guest.memory * MIB // SIMULATED_SHARE)
+
+    def create(self, guest: Guest) -> None:
+        """Make a simulated container; a machine is figures only."""
+        if guest.kind == "qemu":
+            self.figures.create(guest)
+        else:
+            demo_guest.make_simulated(self.simulated(guest.vmid), guest.name)
 
     def start(self, guest: Guest) -> None:
         """Start it. Raises MachineError."""

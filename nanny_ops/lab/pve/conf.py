@@ -1,38 +1,57 @@
-"""A guest's configuration: as the API shows it, as the file below ``nodes/`` holds it."""
+"""A guest's configuration: as the API shows it, and as the file below ``nodes/`` holds it, byte for byte."""
 
 import hashlib
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nanny_ops.lab.pve.state.guest import CONF_DIRECTORY, Guest
+from nanny_ops.lab.pve.state.guest import CONF_DIRECTORY, Conf, Guest
+
+#: Kind -> how the file heads what waits for the next start.
+PENDING = {"lxc": "pve:pending", "qemu": "PENDING"}
 
 
-def settings(guest: Guest) -> dict[str, Any]:
-    """Return the settings with the API's names and types, without ``digest``."""
-    found = _lxc(guest) if guest.kind == "lxc" else _qemu(guest)
-    if guest.tags:
-        found["tags"] = ";".join(sorted(guest.tags))
-    for key, present in (("onboot", guest.onboot), ("template", guest.template)):
-        if present:
-            found[key] = 1
-    for key, text in (("lock", guest.lock), ("description", guest.description)):
-        if text:
-            found[key] = text
-    return found
+def digest(guest: Guest) -> str:
+    """Return the SHA-1 of the guest's file, by which Proxmox VE notices that it has changed."""
+    return hashlib.sha1(render(guest).encode()).hexdigest()
 
 
-def with_digest(guest: Guest) -> dict[str, Any]:
-    """Return the settings and the SHA-1 of the file."""
-    return {**settings(guest), "digest": hashlib.sha1(render(guest).encode()).hexdigest()}
+def shown(guest: Guest, conf: Mapping[str, Any]) -> Conf:
+    """Return settings of the guest as the API answers them, with the digest."""
+    return {**conf, "digest": digest(guest)}
 
 
 def render(guest: Guest) -> str:
-    """Return the text of the configuration file; the description stands first, as comment lines."""
-    found = settings(guest)
-    comment = "".join(f"#{line}\n" for line in str(found.pop("description", "")).splitlines())
-    return comment + "".join(f"{key}: {found[key]}\n" for key in sorted(found))
+    """Return the text of the configuration file."""
+    parts = [_section(guest.conf)]
+    if guest.pending:
+        parts.append(f"\n[{PENDING[guest.kind]}]\n{_waiting(guest.pending)}")
+    parts += [f"\n[{name}]\n{_section(guest.snapshots[name])}" for name in sorted(guest.snapshots)]
+    return "".join(parts)
+
+
+def encoded(text: str) -> str:
+    """Return one line of a description as the file has it: percent-encoded but for plain letters and signs."""
+    return "".join(_encoded(character) for character in text)
+
+
+def _encoded(character: str) -> str:
+    plain = character.isascii() and character.isprintable() and character not in ":%"
+    return character if plain else "".join(f"%{byte:02X}" for byte in character.encode())
+
+
+def _section(conf: Mapping[str, Any]) -> str:
+    comment = "".join(f"#{encoded(line)}\n" for line in str(conf.get("description", "")).splitlines())
+    keys = sorted(key for key in conf if key != "description")
+    return comment + "".join(f"{key}: {conf[key]}\n" for key in keys)
+
+
+def _waiting(pending: Mapping[str, Any]) -> str:
+    doomed = sorted(key for key, value in pending.items() if value is None)
+    fresh = {key: value for key, value in pending.items() if value is not None}
+    return (f"delete: {','.join(doomed)}\n" if doomed else "") + _section(fresh)
 
 
 @dataclass(frozen=True)
@@ -56,36 +75,3 @@ class ConfTree:
     def remove(self, guest: Guest) -> None:
         """Remove a guest's file."""
         self.path(guest).unlink(missing_ok=True)
-
-
-def _lxc(guest: Guest) -> dict[str, Any]:
-    address = (
-        f"gw=10.88.0.1,hwaddr={guest.mac},ip={guest.address}/24" if guest.address else f"hwaddr={guest.mac},ip=dhcp"
-    )
-    return {
-        "arch": "amd64",
-        "cores": guest.cores,
-        "features": "nesting=1",
-        "hostname": guest.name,
-        "memory": guest.memory,
-        "net0": f"name=eth0,bridge=vmbr0,{address},type=veth",
-        "ostype": "debian",
-        "rootfs": f"local:{guest.vmid}/vm-{guest.vmid}-disk-0.raw,size={guest.disk}G",
-        "swap": guest.swap,
-        "unprivileged": 1,
-    }
-
-
-def _qemu(guest: Guest) -> dict[str, Any]:
-    return {
-        "agent": "1" if guest.agent else "0",
-        "boot": "order=scsi0",
-        "cores": guest.cores,
-        "memory": str(guest.memory),
-        "name": guest.name,
-        "net0": f"virtio={guest.mac},bridge=vmbr0",
-        "ostype": "l26",
-        "scsi0": f"local:{guest.vmid}/vm-{guest.vmid}-disk-0.qcow2,size={guest.disk}G",
-        "scsihw": "virtio-scsi-pci",
-        "sockets": 1,
-    }

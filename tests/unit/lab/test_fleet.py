@@ -17,7 +17,7 @@ def test_ids_are_unique_and_two_thirds_are_containers(guests: int) -> None:
     drawn = draw_guests(LabPlan(guests=guests, real=0))
     assert len({guest.vmid for guest in drawn}) == guests
     assert sum(guest.kind == "lxc" for guest in drawn) == containers_of(guests)
-    assert len({guest.mac for guest in drawn}) == guests
+    assert len({guest.conf["net0"] for guest in drawn}) == guests
 
 
 def test_real_containers_live_on_different_nodes_and_run() -> None:

@@ -101,5 +101,5 @@ def test_list_has_the_columns_of_the_real_one(home: Path) -> None:
 
 
 def test_the_description_is_shown_encoded() -> None:
-    text = "#Primary database\n#Second: line\narch: amd64\nhostname: db1\n"
+    text = "#Primary database\n#Second%3A line\narch: amd64\nhostname: db1\n"
     assert shown(text) == "arch: amd64\ndescription: Primary database%0ASecond%3A line%0A\nhostname: db1\n"

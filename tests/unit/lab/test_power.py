@@ -4,7 +4,8 @@ from pathlib import Path
 
 from nanny_ops.lab.lxc import Container
 from nanny_ops.lab.power import LabPower
-from nanny_ops.lab.pve.state.guest import Figures, Guest, Reading
+from nanny_ops.lab.pve.state.draft import draft
+from nanny_ops.lab.pve.state.guest import Figures, Reading
 from nanny_ops.lab.simulated import SimulatedGuest
 
 
@@ -14,7 +15,7 @@ def power(tmp_path: Path) -> LabPower:
 
 
 def test_a_machine_is_only_figures(tmp_path: Path) -> None:
-    hands, machine = power(tmp_path), Guest(201, "qemu", "pve1", "vm")
+    hands, machine = power(tmp_path), draft(201, "qemu", "pve1", "vm")
     hands.start(machine)
     assert hands.read(machine).running
     assert hands.shutdown(machine, 5)
@@ -22,7 +23,7 @@ def test_a_machine_is_only_figures(tmp_path: Path) -> None:
 
 
 def test_a_container_that_is_not_real_is_simulated(tmp_path: Path) -> None:
-    hands, guest = power(tmp_path), Guest(103, "lxc", "pve1", "ct")
+    hands, guest = power(tmp_path), draft(103, "lxc", "pve1", "ct")
     assert isinstance(hands.hands(guest), SimulatedGuest)
     hands.start(guest)
     assert hands.read(guest).running
@@ -33,6 +34,6 @@ def test_a_container_that_is_not_real_is_simulated(tmp_path: Path) -> None:
 
 
 def test_a_real_container_is_lxcs(tmp_path: Path) -> None:
-    assert power(tmp_path).hands(Guest(101, "lxc", "pve1", "ct", real=True)) == Container(
+    assert power(tmp_path).hands(draft(101, "lxc", "pve1", "ct", real=True)) == Container(
         "nanny-t-101", tmp_path / "lxc"
     )

@@ -1,123 +1,126 @@
-"""The calls about one guest or the guests of a node, and the tasks that change them."""
+"""The calls that read one guest or the guests of a node; changing them has modules of its own."""
 
 from typing import Any
 
 from nanny_ops.lab.pve import conf
 from nanny_ops.lab.pve.api import Api, Route
 from nanny_ops.lab.pve.call import Call
-from nanny_ops.lab.pve.refusal import Refusal
 from nanny_ops.lab.pve.shape import guest as shape
-from nanny_ops.lab.pve.state.guest import WORD, Guest
-from nanny_ops.lab.pve.state.task import Work
+from nanny_ops.lab.pve.state import snapshot
+from nanny_ops.lab.pve.state.guest import Guest, Reading
 
-#: Seconds that a guest gets to shut down unless the request says otherwise.
-SHUTDOWN_TIMEOUT = 60
+#: What the real program lists below a guest; it is not all that there is.
+_BELOW = {
+    "lxc": "config pending status vncproxy termproxy vncwebsocket spiceproxy migrate clone rrd rrddata firewall "
+    "snapshot resize interfaces",
+    "qemu": "config cloudinit pending status unlink vncproxy termproxy migrate resize move rrd rrddata monitor agent "
+    "snapshot spiceproxy sendkey firewall mtunnel remote_migrate",
+}
+_BELOW_STATUS = {"lxc": "current start stop shutdown reboot migrate", "qemu": "current start stop reset shutdown"}
+#: SHA-1 of nothing: the digest of a firewall file that does not exist.
+_NO_FILE = "da39a3ee5e6b4b0d3255bfef95601890afd80709"
 
 
 def listing(api: Api, call: Call) -> Any:
-    """Answer with the guests of one kind on a node that the token may see."""
+    """Answer with the guests of one kind on a node that the caller may see."""
     cluster = api.cluster
+    node = cluster.nodes[call.node]
     guests = cluster.list_guests(node=call.node, kind=call.kind)
     visible = [guest for guest in guests if call.caller.may(f"/vms/{guest.vmid}", "VM.Audit")]
-    return api.shuffled([shape.guest_row(g, cluster.power.read(g), cluster.release) for g in visible])
+    return api.shuffled([shape.guest_row(g, cluster.power.read(g), cluster.release, node) for g in visible])
 
 
-def _guest(api: Api, call: Call, privilege: str = "VM.Audit") -> Guest:
-    call.caller.need(f"/vms/{call.vmid}", privilege)
-    return api.cluster.find(call.node, call.kind, call.vmid)
+def index(_api: Api, call: Call) -> Any:
+    """Answer with what there is below a guest, whether the guest exists or not."""
+    return [{"subdir": name} for name in _BELOW[call.kind].split()]
 
 
-def config(api: Api, call: Call) -> Any:
-    """Answer with a guest's configuration and its digest."""
-    return conf.with_digest(_guest(api, call))
+def status_index(_api: Api, call: Call) -> Any:
+    """Answer with what there is below its status."""
+    return [{"subdir": name} for name in _BELOW_STATUS[call.kind].split()]
 
 
 def current(api: Api, call: Call) -> Any:
     """Answer with what a guest does now."""
-    guest = _guest(api, call)
-    return shape.guest_current(guest, api.cluster.power.read(guest), api.cluster.release)
+    guest, reading = found(api, call)
+    return shape.guest_current(guest, reading, api.cluster.release, api.cluster.nodes[guest.node])
 
 
-def start(api: Api, call: Call) -> Any:
-    """Begin a task that starts a guest; most refusals stand only in the task."""
-    call.caller.need(f"/vms/{call.vmid}", "VM.PowerMgmt")
-    api.cluster.need_quorum()
-    if call.kind == "lxc" and _runs(api, call):
-        raise Refusal(500, f"CT {call.vmid} already running")
-    return _begin(api, call, "start", lambda _worker: _do_start(api, call))
+def interfaces(api: Api, call: Call) -> Any:
+    """Answer with a container's network interfaces; null when it does not run, and when there is none."""
+    here = api.cluster.list_guests(node=call.node, kind="lxc")
+    guest = next((guest for guest in here if guest.vmid == call.vmid), None)
+    if guest is None or not api.cluster.power.read(guest).running:
+        return None
+    return shape.interfaces(guest)
 
 
-def _do_start(api: Api, call: Call) -> None:
+def can(api: Api, call: Call) -> Any:
+    """Answer whether a guest's disks allow snapshots, clones or copies, and for a machine also on which nodes."""
     guest = api.cluster.find(call.node, call.kind, call.vmid)
-    if guest.template:
-        raise Refusal(500, f"you can't start a {'CT' if guest.kind == 'lxc' else 'vm'} if it's a template")
-    if guest.lock:
-        raise Refusal(500, f"{WORD[guest.kind]} is locked ({guest.lock})")
-    if api.cluster.power.read(guest).running:
-        raise Refusal(500, f"{WORD[guest.kind]} {guest.vmid} already running")
-    api.cluster.power.start(guest)
+    answer: dict[str, Any] = {"hasFeature": int(snapshot.feature(guest, call.text("feature"), api.cluster.storages))}
+    if guest.kind == "qemu":
+        answer["nodes"] = _nodes(api, guest)
+    return answer
 
 
-def stop(api: Api, call: Call) -> Any:
-    """Begin a task that stops a guest at once."""
-    _need_running(api, call)
-    return _begin(api, call, "stop", lambda _worker: api.cluster.power.stop(_unlocked(api, call)))
+def _nodes(api: Api, guest: Guest) -> list[str]:
+    """Return the nodes that could run a machine: all, unless a disk lies on a storage that is not shared."""
+    used = [api.cluster.storages.get(volume.storage) for volume in guest.volumes]
+    if all(storage is not None and storage.shared for storage in used):
+        return sorted(api.cluster.nodes)
+    return [guest.node]
 
 
-def shutdown(api: Api, call: Call) -> Any:
-    """Begin a task that asks a guest to end."""
-    _need_running(api, call)
-    timeout = call.number("timeout", SHUTDOWN_TIMEOUT)
-    return _begin(api, call, "shutdown", lambda _worker: _do_shutdown(api, call, timeout))
+def firewall_options(_api: Api, _call: Call) -> Any:
+    """Answer with the options of a guest's firewall: none are set."""
+    return {"digest": _NO_FILE}
 
 
-def _do_shutdown(api: Api, call: Call, timeout: int) -> None:
-    guest = _unlocked(api, call)
-    if api.cluster.power.shutdown(guest, timeout):
-        return
-    if not call.flag("forceStop"):
-        raise Refusal(
-            500, "VM quit/powerdown failed - got timeout" if guest.kind == "qemu" else "container did not stop"
-        )
-    api.cluster.power.stop(guest)
-
-
-def _need_running(api: Api, call: Call) -> None:
-    call.caller.need(f"/vms/{call.vmid}", "VM.PowerMgmt")
-    if call.kind == "lxc" and not _runs(api, call):
-        raise Refusal(500, f"CT {call.vmid} not running")
-
-
-def _unlocked(api: Api, call: Call) -> Guest:
+def found(api: Api, call: Call) -> tuple[Guest, Reading]:
+    """Return the guest of the path and what it does now. Raises Refusal."""
     guest = api.cluster.find(call.node, call.kind, call.vmid)
-    if guest.lock:
-        raise Refusal(500, f"{WORD[guest.kind]} is locked ({guest.lock})")
-    return guest
+    return guest, api.cluster.power.read(guest)
 
 
-def _runs(api: Api, call: Call) -> bool:
-    here = api.cluster.list_guests(node=call.node, kind=call.kind)
-    return any(guest.vmid == call.vmid and api.cluster.power.read(guest).running for guest in here)
+def config(api: Api, call: Call) -> Any:
+    """Answer with a guest's configuration and its digest: as it will be, with ``current`` as it is."""
+    guest = found(api, call)[0]
+    if name := call.text("snapshot"):
+        return conf.shown(guest, snapshot.existing(guest, name))
+    return conf.shown(guest, guest.conf if call.flag("current") else guest.effective())
 
 
-def _begin(api: Api, call: Call, verb: str, work: Work) -> str:
-    kind = ("vz" if call.kind == "lxc" else "qm") + verb
-    return api.tasks.begin(call.node, kind, call.vmid, call.caller.who, work)
+def pending(api: Api, call: Call) -> Any:
+    """Answer with a guest's settings one by one, each with what waits for it."""
+    guest = found(api, call)[0]
+    rows = [_setting(guest, key) for key in dict.fromkeys([*guest.conf, *guest.pending])]
+    return api.shuffled([*rows, {"key": "digest", "value": conf.digest(guest)}])
 
 
-#: The calls that containers and virtual machines share.
+def _setting(guest: Guest, key: str) -> dict[str, Any]:
+    row: dict[str, Any] = {"key": key} | ({"value": guest.conf[key]} if key in guest.conf else {})
+    if key in guest.pending:
+        value = guest.pending[key]
+        row |= {"delete": 1} if value is None else {"pending": value}
+    return row
+
+
 _SHARED = (
-    ("GET", "/config", config),
-    ("GET", "/status/current", current),
-    ("POST", "/status/start", start),
-    ("POST", "/status/stop", stop),
-    ("POST", "/status/shutdown", shutdown),
+    ("", index),
+    ("/config", config),
+    ("/pending", pending),
+    ("/status", status_index),
+    ("/status/current", current),
+    ("/feature", can),
+    ("/firewall/options", firewall_options),
 )
 ROUTES = (
     *(Route("GET", f"/nodes/{{node}}/{kind}", listing) for kind in ("lxc", "qemu")),
     *(
-        Route(method, f"/nodes/{{node}}/{kind}/{{vmid}}{path}", function)
+        Route("GET", f"/nodes/{{node}}/{kind}/{{vmid}}{path}", answer)
         for kind in ("lxc", "qemu")
-        for method, path, function in _SHARED
+        for path, answer in _SHARED
     ),
+    Route("GET", "/nodes/{node}/lxc/{vmid}/interfaces", interfaces),
 )

@@ -29,7 +29,11 @@ def resources(api: Api, call: Call) -> Any:
 
 def _guest_resources(api: Api, caller: Caller) -> list[dict[str, Any]]:
     visible = [guest for guest in api.cluster.list_guests() if caller.may(f"/vms/{guest.vmid}", "VM.Audit")]
-    return [guest_shape.guest_resource(guest, api.cluster.power.read(guest), api.cluster.release) for guest in visible]
+    cluster = api.cluster
+    return [
+        guest_shape.guest_resource(guest, cluster.power.read(guest), cluster.release, cluster.nodes[guest.node])
+        for guest in visible
+    ]
 
 
 ROUTES = (Route("GET", "/cluster/resources", resources),)

@@ -56,14 +56,23 @@ class Cluster:
             self.guests[guest.vmid] = guest
             self.records.write(guest)
 
-    def update(self, vmid: int, **changes: object) -> None:
-        """Change fields of a guest, such as ``lock`` or ``tags``."""
+    def update(self, vmid: int, **settings: str | int | None) -> None:
+        """Change settings of a guest, such as ``lock`` or ``tags``; None removes one."""
         with self._lock:
             guest = self.guests[vmid]
-            for name, value in changes.items():
-                if not hasattr(guest, name):
-                    raise AttributeError(name)
-                setattr(guest, name, value)
+            for name, value in settings.items():
+                if value is None:
+                    guest.conf.pop(name, None)
+                else:
+                    guest.conf[name] = value
+            self.records.write(guest)
+
+    def save(self, guest: Guest, pid: int) -> None:
+        """Write a guest's file on behalf of a process. Raises Refusal without quorum."""
+        with self._lock:
+            if not self.quorate:
+                path = f"/etc/pve/nodes/{guest.node}/{CONF_DIRECTORY[guest.kind]}/{guest.vmid}.conf"
+                raise Refusal(500, f"unable to open file '{path}.tmp.{pid}' - Permission denied")
             self.records.write(guest)
 
     def migrate(self, vmid: int, node: str) -> None:

@@ -10,6 +10,7 @@ from nanny_ops.lab.pve.api import Api
 from nanny_ops.lab.pve.server import Reply, Request
 from nanny_ops.lab.pve.state.access import Access, Grant, Token, User
 from nanny_ops.lab.pve.state.cluster import Cluster
+from nanny_ops.lab.pve.state.draft import draft
 from nanny_ops.lab.pve.state.guest import Figures, Guest
 from nanny_ops.lab.pve.state.node import Node
 from nanny_ops.lab.pve.state.task import Hurried, Tasks
@@ -48,12 +49,12 @@ def cluster(release: str = "8.4", nodes: int = 2) -> Cluster:
         Figures(lambda: NOW),
         Memory(),
     )
-    made.create(Guest(101, "lxc", "pve1", "web1", tags=("web", "prod")))
-    made.create(Guest(103, "lxc", "pve1", "batch1"))
-    made.create(Guest(105, "lxc", "pve1", "tmpl", template=True))
-    made.create(Guest(203, "qemu", "pve1", "vm1"))
+    made.create(draft(101, "lxc", "pve1", "web1", tags=("web", "prod")))
+    made.create(draft(103, "lxc", "pve1", "batch1"))
+    made.create(draft(105, "lxc", "pve1", "tmpl", template=1))
+    made.create(draft(203, "qemu", "pve1", "vm1"))
     if nodes > 1:
-        made.create(Guest(104, "lxc", "pve2", "app1"))
+        made.create(draft(104, "lxc", "pve2", "app1"))
     for vmid in (101, 203):
         made.power.start(made.guests[vmid])
     return made
@@ -80,9 +81,9 @@ class Asking:
         assert reply.status != 200
         return reply.status, reply.reason
 
-    def task(self, path: str, token: str = ADMIN) -> str:
+    def task(self, path: str, token: str = ADMIN, method: str = "POST") -> str:
         """Begin a task and return what it came to."""
-        reply = self.reply("POST", path, token)
+        reply = self.reply(method, path, token)
         assert reply.status == 200, reply.reason
         upid = json.loads(reply.body)["data"]
         status = self.get(f"/nodes/{upid.split(':')[1]}/tasks/{upid}/status")

@@ -1,39 +1,54 @@
 """Configurations, as the API shows them and as files."""
 
-import hashlib
-from dataclasses import replace
 from pathlib import Path
 
-from nanny_ops.lab.pve.conf import ConfTree, render, settings, with_digest
+import pytest
+
+from nanny_ops.lab.pve.conf import ConfTree, digest, encoded, render, shown
+from nanny_ops.lab.pve.state.draft import draft
 from nanny_ops.lab.pve.state.guest import Guest
 
-CONTAINER = Guest(101, "lxc", "pve1", "web1", tags=("web", "prod"), description="One\ntwo", lock="backup", onboot=True)
+NET = "name=eth0,bridge=vmbr0,hwaddr=BC:24:11:E8:2B:0B,ip=10.88.0.106/24,type=veth"
+#: As recorded, with the digest that the real file had.
+RECORDED = {
+    "arch": "amd64",
+    "hostname": "snap1",
+    "memory": 256,
+    "net0": NET,
+    "ostype": "debian",
+    "rootfs": "btr:106/vm-106-disk-0.raw,size=1G",
+    "swap": 0,
+    "tags": "staging",
+    "unprivileged": 1,
+}
+CONTAINER = draft(101, "lxc", "pve1", "web1", tags=("web", "prod"), description="One\ntwo\n", lock="backup", onboot=1)
 
 
-def test_tags_are_sorted_and_what_is_false_is_absent() -> None:
-    found = settings(CONTAINER)
-    assert found["tags"] == "prod;web"
-    assert found["onboot"] == 1
-    assert "template" not in found
-    assert "lock" not in settings(replace(CONTAINER, lock=""))
+@pytest.mark.rows("PVE-31")
+def test_the_file_has_the_digest_of_the_recorded_one_with_its_snapshot() -> None:
+    kept = RECORDED | {"description": "before-patch\n", "snaptime": 1795295005}
+    guest = Guest(106, "lxc", "pve1", RECORDED | {"description": "x\n", "parent": "s1"}, {"s1": kept})
+    assert digest(guest) == "71b477788454b9706770286f8486aecd10266046"
+    assert shown(guest, guest.conf)["digest"] == digest(guest)
 
 
-def test_a_machines_memory_is_a_text_and_a_containers_a_number() -> None:
-    assert settings(Guest(201, "qemu", "pve1", "vm"))["memory"] == "512"
-    assert settings(CONTAINER)["memory"] == 512
-
-
-def test_the_description_stands_first_as_comments() -> None:
+def test_the_description_stands_first_as_comments_and_encoded() -> None:
     assert render(CONTAINER).startswith("#One\n#two\narch: amd64\ncores: 1\n")
+    assert encoded("50%: ä") == "50%25%3A %C3%A4"
 
 
-def test_the_digest_is_the_files() -> None:
-    assert with_digest(CONTAINER)["digest"] == hashlib.sha1(render(CONTAINER).encode()).hexdigest()
+def test_what_waits_for_the_next_start_has_a_section_of_its_own() -> None:
+    guest = draft(101, "lxc", "pve1", "web1")
+    guest.pending = {"hostname": "web2", "features": None}
+    assert render(guest).endswith("\n[pve:pending]\ndelete: features\nhostname: web2\n")
+    machine = draft(201, "qemu", "pve1", "vm")
+    machine.pending = {"cores": 2}
+    assert render(machine).endswith("\n[PENDING]\ncores: 2\n")
 
 
 def test_files_lie_where_the_cluster_file_system_has_them(tmp_path: Path) -> None:
     tree = ConfTree(tmp_path)
-    machine = Guest(201, "qemu", "pve2", "vm")
+    machine = draft(201, "qemu", "pve2", "vm")
     tree.write(CONTAINER)
     tree.write(machine)
     assert (tmp_path / "nodes/pve1/lxc/101.conf").read_text() == render(CONTAINER)
