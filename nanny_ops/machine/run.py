@@ -250,8 +250,10 @@ class _Child:
                 self._pump()
                 self._enforce(time.monotonic(), timeout, grace, stopping)
         finally:
-            if self.kill_at is not None:
+            # Without an exit code an exception ends the waiting: a program that nobody waits for must not go on.
+            if self.kill_at is not None or self.process.returncode is None:
                 signal_session(self.process.pid, signal.SIGKILL)
+                self._nap()
             self._close()
         return _End(self.process.returncode, self.timed_out, self.stopped, time.monotonic() - self.began)
 

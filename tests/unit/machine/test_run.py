@@ -175,5 +175,24 @@ def test_a_full_disk_is_noted_and_the_program_goes_on(tmp_path):
     assert marker.exists()
 
 
+def test_a_waiting_that_is_broken_off_ends_the_program(tmp_path):
+    born = []
+
+    def stopping():
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_to_files(
+            ["sleep", "60"],
+            timeout=60,
+            stdout=tmp_path / "out",
+            stderr=tmp_path / "err",
+            cap=100,
+            stopping=stopping,
+            born=born.append,
+        )
+    assert session_members(born[0]) == []
+
+
 def test_session_members_sees_a_session():
     assert os.getpid() in session_members(os.getsid(0))
