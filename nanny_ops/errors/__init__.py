@@ -23,6 +23,10 @@
     └── MachineError (agent side, never an HTTP answer)
         ├── ProgramMissing · ProgramTimeout
         ├── ProxmoxError: ProxmoxUnauthorized · ProxmoxForbidden · ProxmoxGone · ProxmoxUnreachable
+        │   ├── NoQuorum · GuestLocked · GuestStopped · GuestRunning · SnapshotImpossible · BackupFreezes
+        │   ├── TaskFailed: GuestLeftStopped · TaskUnfinished · TaskLost
+        │   └── GuestAgentError: GuestAgentOff · GuestAgentSilent · GuestAgentForbids
+        │       └── GuestProgramMissing · GuestProgramLost · GuestProgramUnfinished · GuestFileDamaged
         └── SpoolError: DiskFull
     SettingsError (exit code 2: a person typed something wrong)
 
@@ -77,12 +81,32 @@ from nanny_ops.errors.machine import (
     MachineError,
     ProgramMissing,
     ProgramTimeout,
+    SpoolError,
+)
+from nanny_ops.errors.proxmox import (
+    BackupFreezes,
+    GuestAgentError,
+    GuestAgentForbids,
+    GuestAgentOff,
+    GuestAgentSilent,
+    GuestFileDamaged,
+    GuestLeftStopped,
+    GuestLocked,
+    GuestProgramLost,
+    GuestProgramMissing,
+    GuestProgramUnfinished,
+    GuestRunning,
+    GuestStopped,
+    NoQuorum,
     ProxmoxError,
     ProxmoxForbidden,
     ProxmoxGone,
     ProxmoxUnauthorized,
     ProxmoxUnreachable,
-    SpoolError,
+    SnapshotImpossible,
+    TaskFailed,
+    TaskLost,
+    TaskUnfinished,
 )
 from nanny_ops.errors.root import (
     NannyError,
@@ -96,6 +120,7 @@ __all__ = [
     "AlreadyRegistered",
     "AlreadyRunning",
     "AuthorizationPending",
+    "BackupFreezes",
     "BadRequest",
     "BodyLate",
     "Conflict",
@@ -103,6 +128,18 @@ __all__ = [
     "ExpiredToken",
     "Forbidden",
     "ForeignHost",
+    "GuestAgentError",
+    "GuestAgentForbids",
+    "GuestAgentOff",
+    "GuestAgentSilent",
+    "GuestFileDamaged",
+    "GuestLeftStopped",
+    "GuestLocked",
+    "GuestProgramLost",
+    "GuestProgramMissing",
+    "GuestProgramUnfinished",
+    "GuestRunning",
+    "GuestStopped",
     "IdentityRefused",
     "Internal",
     "InvalidGrant",
@@ -110,6 +147,7 @@ __all__ = [
     "MachineError",
     "MethodNotAllowed",
     "NannyError",
+    "NoQuorum",
     "NoScriptForTarget",
     "NotConfigured",
     "NotFound",
@@ -126,7 +164,11 @@ __all__ = [
     "Rejected",
     "SettingsError",
     "SlowDown",
+    "SnapshotImpossible",
     "SpoolError",
+    "TaskFailed",
+    "TaskLost",
+    "TaskUnfinished",
     "TokenExpired",
     "TokenFileBroken",
     "TokenInvalid",

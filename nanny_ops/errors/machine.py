@@ -1,4 +1,4 @@
-"""Errors of a machine, of Proxmox VE and of the spool; never an HTTP answer."""
+"""Errors of a machine and of the spool; never an HTTP answer."""
 
 from nanny_ops.errors.root import NannyError
 
@@ -19,36 +19,6 @@ class ProgramTimeout(MachineError):
     """A program did not end in time and was killed with its children."""
 
     code = "program_timeout"
-
-
-class ProxmoxError(MachineError):
-    """Proxmox VE answered with an error."""
-
-    code = "proxmox_error"
-
-
-class ProxmoxUnauthorized(ProxmoxError):
-    """Proxmox VE does not accept the API token."""
-
-    code = "proxmox_unauthorized"
-
-
-class ProxmoxForbidden(ProxmoxError):
-    """The API token lacks a privilege."""
-
-    code = "proxmox_forbidden"
-
-
-class ProxmoxGone(ProxmoxError):
-    """There is no such guest on that node."""
-
-    code = "proxmox_gone"
-
-
-class ProxmoxUnreachable(ProxmoxError):
-    """The Proxmox VE API cannot be reached."""
-
-    code = "proxmox_unreachable"
 
 
 class SpoolError(MachineError):

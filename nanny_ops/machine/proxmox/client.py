@@ -11,12 +11,12 @@ import requests
 from proxmoxer import ProxmoxAPI, ResourceException
 from requests.adapters import HTTPAdapter
 
-from nanny_ops.errors import ProxmoxError, ProxmoxForbidden, ProxmoxGone, ProxmoxUnauthorized, ProxmoxUnreachable
+from nanny_ops.errors import ProxmoxError, ProxmoxForbidden, ProxmoxUnauthorized, ProxmoxUnreachable
+from nanny_ops.machine.proxmox.refusal import meaning
 from nanny_ops.machine.verbs import ProxmoxAccess
 
 _TOKEN = re.compile(r"(?P<user>[^!=\s]+@[^!=\s]+)!(?P<name>[^=\s]+)=(?P<secret>\S+)")
 _MISSING = re.compile(r"Permission check failed \((?P<path>/[^,]*), (?P<privilege>[^)]+)\)")
-_GONE = re.compile(r"Configuration file '\S+' does not exist")
 _HEX = re.compile(r"[0-9a-f]{64}")
 #: First of the statuses with which Proxmox VE says that another node or its own daemon did not answer.
 _PROXY_FAILED = 595
@@ -144,8 +144,8 @@ def translate(status: int, reason: str, path: str, token_id: str, place: str) ->
         )
     if status == requests.codes.forbidden:
         return _forbidden(reason, path, token_id, told)
-    if _GONE.search(reason):
-        return ProxmoxGone(f"{path}: there is no such guest on that node.", **told)
+    if named := meaning(reason, path, **told):
+        return named
     if status >= _PROXY_FAILED:
         sentence = f"{path}: the node behind {place} did not answer ({reason[:200]}); is it up?"
         return ProxmoxUnreachable(sentence, **told)

@@ -132,7 +132,7 @@ def test_changes_carry_their_parameters(access):
 def test_a_refusal_keeps_status_and_reason(access):
     with Client(access) as client, pytest.raises(ProxmoxError) as refused:
         client.post("refused")
-    assert refused.value.details == {"status": 500, "reason": "CT is locked (backup)"}
+    assert refused.value.details == {"status": 500, "reason": "CT is locked (backup)", "lock": "backup"}
 
 
 @pytest.mark.parametrize("colons", [False, True])
