@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from nanny_ops.lab.pve import conf
 from nanny_ops.lab.pve.api import Api, Route
 from nanny_ops.lab.pve.call import Call
 from nanny_ops.lab.pve.shape import guest as shape
@@ -83,33 +82,8 @@ def found(api: Api, call: Call) -> tuple[Guest, Reading]:
     return guest, api.cluster.power.read(guest)
 
 
-def config(api: Api, call: Call) -> Any:
-    """Answer with a guest's configuration and its digest: as it will be, with ``current`` as it is."""
-    guest = found(api, call)[0]
-    if name := call.text("snapshot"):
-        return conf.shown(guest, snapshot.existing(guest, name))
-    return conf.shown(guest, guest.conf if call.flag("current") else guest.effective())
-
-
-def pending(api: Api, call: Call) -> Any:
-    """Answer with a guest's settings one by one, each with what waits for it."""
-    guest = found(api, call)[0]
-    rows = [_setting(guest, key) for key in dict.fromkeys([*guest.conf, *guest.pending])]
-    return api.shuffled([*rows, {"key": "digest", "value": conf.digest(guest)}])
-
-
-def _setting(guest: Guest, key: str) -> dict[str, Any]:
-    row: dict[str, Any] = {"key": key} | ({"value": guest.conf[key]} if key in guest.conf else {})
-    if key in guest.pending:
-        value = guest.pending[key]
-        row |= {"delete": 1} if value is None else {"pending": value}
-    return row
-
-
 _SHARED = (
     ("", index),
-    ("/config", config),
-    ("/pending", pending),
     ("/status", status_index),
     ("/status/current", current),
     ("/feature", can),
