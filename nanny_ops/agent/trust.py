@@ -12,7 +12,7 @@ from nanny_ops.agent.order import Refused
 from nanny_ops.agent.policy import OFFLINE, Policy
 from nanny_ops.agent.trusted_keys import How, PinnedKeys, TrustedKey
 from nanny_ops.errors import MachineError, Rejected, SpoolError, TooLarge, TrustedKeysBroken, ValidationFailed
-from nanny_ops.machine.verbs import VerifySignature
+from nanny_ops.machine.verbs import KeySignature, VerifySignature
 from nanny_ops.protocol.clock import stamp
 from nanny_ops.protocol.enrollment import AgentIdentity, TokenAnswer
 from nanny_ops.protocol.operation import Outcome
@@ -75,19 +75,22 @@ class Trust:
     #: Refreshes the tokens, and with them the keys; asked once where none was ever pinned and scripts are signed.
     refresh: Callable[[], Awaitable[object]] | None = None
 
-    async def check(self, script_id: str, sha256: str) -> None:
-        """Return if the script may run. Raises Refused with the outcome's word, Unreachable."""
+    async def check(self, script_id: str, sha256: str) -> list[KeySignature]:
+        """Return the signatures for which the script may run; none where scripts need not be signed.
+
+        Raises Refused with the outcome's word, Unreachable.
+        """
         keys = self._keys()
         if keys is None:
             keys = await self._first_sight(script_id)
         if keys is None and not self.policy.demands_signatures:
             log.warning("event=script_unsigned script=%s reason='the control plane has named no key'", script_id)
-            return
+            return []
         trusted = usable(keys or [], self.policy)
         if len(trusted) < self.policy.threshold:
             sentence = f"{self.policy.threshold} trusted keys must sign a script, and {len(trusted)} are known here."
             raise Refused(Outcome.SIGNATURE_MISSING, f"{sentence} The script was not run.")
-        await self._count(script_id, sha256, trusted, await self._signatures(script_id))
+        return await self._count(script_id, sha256, trusted, await self._signatures(script_id))
 
     async def learn(self, answer: TokenAnswer | AgentIdentity) -> None:
         """Take from a refresh what may be taken: retired keys go, new ones need the word of trusted ones."""
@@ -179,14 +182,17 @@ class Trust:
 
     async def _count(
         self, script_id: str, sha256: str, trusted: dict[str, TrustedKey], signatures: list[ScriptSignature]
-    ) -> None:
-        good, bad, needed = set[str](), set[str](), self.policy.threshold
+    ) -> list[KeySignature]:
+        good, bad, needed = dict[str, KeySignature](), set[str](), self.policy.threshold
         try:
             message = script_message(script_id, sha256)
             for one in signatures:
-                if one.key_id in trusted and one.key_id not in good | bad and len(good) < needed:
-                    valid = await self._verify(trusted[one.key_id], message, one.signature)
-                    (good if valid else bad).add(one.key_id)
+                if one.key_id in trusted and one.key_id not in {*good, *bad} and len(good) < needed:
+                    key = trusted[one.key_id]
+                    if await self._verify(key, message, one.signature):
+                        good[one.key_id] = KeySignature(public_key=key.public_key, signature=one.signature)
+                    else:
+                        bad.add(one.key_id)
         except ValidationFailed as wrong:
             raise Refused(Outcome.REFUSED, wrong.message) from wrong
         except MachineError as wrong:
@@ -197,6 +203,7 @@ class Trust:
             outcome = Outcome.SIGNATURE_INVALID if bad else Outcome.SIGNATURE_MISSING
             raise Refused(outcome, _sentence(len(good), needed, bad))
         log.info("event=script_verified script=%s keys=%s", script_id, ",".join(sorted(good)))
+        return list(good.values())
 
 
 def _sentence(good: int, needed: int, bad: set[str]) -> str:

@@ -10,6 +10,7 @@ target; a ``started`` without any of them means LOST; anything else was never be
 import contextlib
 import errno
 import fcntl
+import hashlib
 import json
 import os
 import re
@@ -28,7 +29,7 @@ from nanny_ops.errors import DiskFull, MachineError, ValidationFailed
 from nanny_ops.machine.run import run, signal_session
 from nanny_ops.machine.session import living
 from nanny_ops.machine.target import choose
-from nanny_ops.machine.verbs import JobPhase, JobResult, JobState, ScriptJob
+from nanny_ops.machine.verbs import JobPhase, JobResult, JobState, KeySignature, ScriptJob
 from nanny_ops.protocol.patch import PackageChange
 
 _JOB_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,127}")
@@ -43,17 +44,24 @@ LOCK_TRIES, LOCK_PAUSE = 50, 0.02
 #: Seconds after which a half-written directory belongs to nobody.
 LEFTOVER = 3600.0
 
-Launch = Callable[[Path], None]
+#: Starts a supervisor for a directory, with the seal of the order that is to be found there.
+Launch = Callable[[Path, str], None]
 
 
-def launch(directory: Path) -> None:
+def seal(job: ScriptJob) -> str:
+    """Return the SHA-256 of an order as it is written down, which names the script's own SHA-256 and its signers."""
+    return hashlib.sha256(_written(job)).hexdigest()
+
+
+def launch(directory: Path, seal: str) -> None:
     """Start a supervisor for a job and return when it holds the job's lock. Raises MachineError.
 
-    It gets none of the agent's own settings: some of them are secrets.
+    It runs nothing but the order with this seal, whatever lies in the directory by then; with none it can only note
+    that the job was cancelled. It gets none of the agent's own settings: some of them are secrets.
     """
     environment = {name: value for name, value in os.environ.items() if not name.startswith("NANNY")}
     environment["PYTHONPATH"] = str(Path(nanny_ops.__file__).parents[1])
-    argv = [sys.executable, "-P", "-m", "nanny_ops.machine.supervisor", str(directory)]
+    argv = [sys.executable, "-P", "-m", "nanny_ops.machine.supervisor", str(directory), seal]
     done = run(argv, timeout=LAUNCH, env=environment, cwd="/", cap=RESERVE)
     if done.exit_code not in (0, BUSY):
         said = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:]
@@ -63,9 +71,11 @@ def launch(directory: Path) -> None:
 def start(jobs_dir: Path, job: ScriptJob, *, launch: Launch = launch) -> JobState:
     """Begin a job outside this process, once however often it is asked for. Raises DiskFull, MachineError."""
     directory = _directory(jobs_dir, job.job_id)
+    if look(jobs_dir, job.job_id).phase is JobPhase.READY and not _is_written(directory, job):
+        forget(jobs_dir, job.job_id)  # never begun, and not what was verified this time
     if not directory.exists():
         _write_order(jobs_dir, directory, job)
-    return _begin(jobs_dir, job.job_id, launch)
+    return _begin(jobs_dir, job.job_id, launch, seal(job))
 
 
 def look(jobs_dir: Path, job_id: str) -> JobState:
@@ -101,7 +111,7 @@ def cancel(jobs_dir: Path, job_id: str, *, launch: Launch = launch) -> JobState:
     if look(jobs_dir, job_id).phase in (JobPhase.READY, JobPhase.RUNNING):
         (directory / "cancel").touch()
         _end_orphan(directory, job_id)
-    return _begin(jobs_dir, job_id, launch)
+    return _begin(jobs_dir, job_id, launch, "")
 
 
 def forget(jobs_dir: Path, job_id: str) -> JobState:
@@ -127,8 +137,10 @@ def supervised(directory: Path) -> Iterator[bool]:
 
 
 def read_order(directory: Path) -> ScriptJob:
-    """Read a job's order and script back."""
-    return ScriptJob(**json.loads((directory / "order.json").read_text()), script=(directory / "script").read_bytes())
+    """Read a job's order and script back, each once; whether they are what was written is for :func:`seal` to say."""
+    values: dict[str, Any] = json.loads((directory / "order.json").read_bytes())
+    signatures = [KeySignature(**one) for one in values.pop("signatures", [])]
+    return ScriptJob(**values, signatures=signatures, script=(directory / "script").read_bytes())
 
 
 def write_result(directory: Path, result: JobResult) -> None:
@@ -174,24 +186,23 @@ def _end_orphan(directory: Path, job_id: str) -> None:
     signal_session(session, signal.SIGTERM)
 
 
-def _begin(jobs_dir: Path, job_id: str, launch: Launch) -> JobState:
+def _begin(jobs_dir: Path, job_id: str, launch: Launch, seal: str) -> JobState:
     state = look(jobs_dir, job_id)
     if state.phase is not JobPhase.READY:
         return state
-    launch(jobs_dir / job_id)
+    launch(jobs_dir / job_id, seal)
     return look(jobs_dir, job_id)
 
 
 def _write_order(jobs_dir: Path, directory: Path, job: ScriptJob) -> None:
     draft = jobs_dir / f".new-{job.job_id[:64]}-{secrets.token_hex(4)}"
-    order = {key: value for key, value in asdict(job).items() if key != "script"}
     try:
         if not jobs_dir.exists():
             jobs_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
             sync(jobs_dir.parent)
         _sweep(jobs_dir)
         draft.mkdir(mode=0o700)
-        _fill(draft, {"script": job.script, "order.json": json.dumps(order).encode(), "reserve": bytes(RESERVE)})
+        _fill(draft, {"script": job.script, "order.json": _written(job), "reserve": bytes(RESERVE)})
         draft.rename(directory)
         sync(jobs_dir)
     except OSError as wrong:
@@ -201,6 +212,18 @@ def _write_order(jobs_dir: Path, directory: Path, job: ScriptJob) -> None:
         if _is_full(wrong):
             raise DiskFull("No space is left for a job's files.", path=str(jobs_dir)) from wrong
         raise MachineError(f"A job could not be written to {jobs_dir}: {wrong.strerror}.") from wrong
+
+
+def _written(job: ScriptJob) -> bytes:
+    order = {key: value for key, value in asdict(job).items() if key != "script"}
+    return json.dumps(order, sort_keys=True).encode()
+
+
+def _is_written(directory: Path, job: ScriptJob) -> bool:
+    try:
+        return (directory / "order.json").read_bytes() == _written(job)
+    except OSError:
+        return False
 
 
 def _fill(folder: Path, files: dict[str, bytes]) -> None:

@@ -1,4 +1,7 @@
-"""The process that runs one job's script and outlives the agent: ``python -m nanny_ops.machine.supervisor FOLDER``."""
+"""The process that runs one job's script and outlives the agent.
+
+Its call: ``python -m nanny_ops.machine.supervisor FOLDER SEAL``.
+"""
 
 import contextlib
 import hashlib
@@ -11,17 +14,20 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from nanny_ops.errors import MachineError
-from nanny_ops.machine.job import BUSY, read_order, supervised, sync, write_result
+from nanny_ops.errors import MachineError, ValidationFailed
+from nanny_ops.machine.job import BUSY, read_order, seal, supervised, sync, write_result
 from nanny_ops.machine.packages.result import parse, plain
 from nanny_ops.machine.run import Done, daemonize, run_to_files
+from nanny_ops.machine.sealed import sealed
 from nanny_ops.machine.session import mark
 from nanny_ops.machine.shebang import parse as parse_shebang
+from nanny_ops.machine.signature import verify
 from nanny_ops.machine.target import Call, Problem, Target, choose
-from nanny_ops.machine.verbs import JobResult, ScriptJob
+from nanny_ops.machine.verbs import JobResult, KeySignature, ScriptJob, VerifySignature
 from nanny_ops.protocol import clock
 from nanny_ops.protocol.operation import Outcome
 from nanny_ops.protocol.patch import PackageChange
+from nanny_ops.protocol.signature import KEY_SIZE, SIGNATURE_SIZE, decode, script_message
 
 #: Seconds between two requests to a container to end a script, and how often before ``pct`` itself is ended.
 HALT_PAUSE, HALT_TRIES = 3.0, 3
@@ -66,6 +72,8 @@ class Supervisor:
 
     directory: Path
     environ: Mapping[str, str]
+    #: The SHA-256 of the order that may be run, told by who verified it; see :func:`nanny_ops.machine.job.seal`.
+    seal: str
     choose: Choose = choose
     now: Callable[[], datetime] = clock.now
 
@@ -74,7 +82,7 @@ class Supervisor:
         if (self.directory / "started").exists() or (self.directory / "result.json").exists():
             return
         began, ticks = self.now(), time.monotonic()
-        outcome, reason, done = self._attempt(read_order(self.directory))
+        outcome, reason, done = self._attempt()
         result = JobResult(
             outcome=outcome.value,
             reason=reason,
@@ -88,23 +96,26 @@ class Supervisor:
         )
         write_result(self.directory, result)
 
-    def _attempt(self, job: ScriptJob) -> tuple[Outcome, str, Done | None]:
+    def _attempt(self) -> tuple[Outcome, str, Done | None]:
         if (self.directory / "cancel").exists():
             return Outcome.CANCELLED, "The order was cancelled before its script began.", None
-        if hashlib.sha256(job.script).hexdigest() != job.sha256:
-            return Outcome.CHECKSUM_MISMATCH, "The script on disk is not the one that was verified.", None
+        job = read_order(self.directory)
+        if problem := _forged(job, self.seal):
+            return problem.outcome, problem.reason, None
         interpreter = parse_shebang(job.script)
         if interpreter is None:
             return Outcome.INTERPRETER_MISSING, "The script has no '#!' line with the full path of a program.", None
-        call = Call(
-            job_id=job.job_id,
-            script=self.directory / "script",
-            sha256=job.sha256,
-            interpreter=interpreter,
-            arguments=job.argv,
-            timeout=job.timeout_seconds,
-        )
-        return self._on_target(self.choose(job.vmid, self.environ), call, job.output_cap, job.vmid is not None)
+        with sealed(job.script) as path:
+            call = Call(
+                job_id=job.job_id,
+                script=self.directory / "script",
+                sealed=path,
+                sha256=job.sha256,
+                interpreter=interpreter,
+                arguments=job.argv,
+                timeout=job.timeout_seconds,
+            )
+            return self._on_target(self.choose(job.vmid, self.environ), call, job.output_cap, job.vmid is not None)
 
     def _on_target(self, target: Target, call: Call, cap: int, needs_halt: bool) -> tuple[Outcome, str, Done | None]:
         problem = target.stage(call)
@@ -166,6 +177,29 @@ class Supervisor:
         self._log(wrong)
 
 
+def _forged(job: ScriptJob, wanted: str) -> Problem | None:
+    """Say why what was read from the disk must not be run: it is not what was handed over, or not signed as it was."""
+    if seal(job) != wanted:
+        return Problem(Outcome.CHECKSUM_MISMATCH, "The order on disk is not the one that was verified; it was not run.")
+    if hashlib.sha256(job.script).hexdigest() != job.sha256:
+        return Problem(Outcome.CHECKSUM_MISMATCH, "The script on disk is not the one that was verified.")
+    try:
+        good = {one.public_key for one in job.signatures if _holds(job, one)} if job.threshold else set()
+    except (MachineError, ValidationFailed) as wrong:
+        return Problem(Outcome.SIGNATURE_UNCHECKED, f"{wrong.message} The script was not run.")
+    if len(good) >= job.threshold:
+        return None
+    sentence = f"Just before its start {len(good)} of {job.threshold} signatures of the script held; it was not run."
+    return Problem(Outcome.SIGNATURE_INVALID, sentence)
+
+
+def _holds(job: ScriptJob, one: KeySignature) -> bool:
+    key = decode(one.public_key, KEY_SIZE, "public_key")
+    signature = decode(one.signature, SIGNATURE_SIZE, "signature")
+    message = script_message(job.script_id, job.sha256)
+    return verify(VerifySignature(public_key=key, message=message, signature=signature)).valid
+
+
 def _judge(done: Done, limit: int, cancelled: bool, explain: Callable[[], Problem | None]) -> tuple[Outcome, str]:
     """Say what a run came to, in a word and in a sentence."""
     if cancelled:
@@ -211,7 +245,7 @@ def main(argv: list[str]) -> int:
         if not alone:
             return BUSY
         daemonize()
-        supervisor = Supervisor(directory, dict(os.environ))
+        supervisor = Supervisor(directory, dict(os.environ), argv[2])
         try:
             supervisor.supervise()
         except Exception as wrong:  # noqa: BLE001  the one broad handler of this process: nobody reads its stderr

@@ -47,10 +47,15 @@ class Problem:
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """One script to be run: where it lies here, how, and for how many seconds at most."""
+    """One script to be run: where it lies here, how, and for how many seconds at most.
+
+    ``sealed`` holds the bytes that were verified and cannot be changed; ``script`` is the file for a program that
+    carries it elsewhere, where it is verified again.
+    """
 
     job_id: str
     script: Path
+    sealed: Path
     sha256: str
     interpreter: Interpreter
     arguments: Sequence[str]
@@ -99,7 +104,7 @@ class Here:
 
     def argv(self, call: Call) -> list[str]:
         """Return the interpreter's call."""
-        return [*call.interpreter.argv, str(call.script), *call.arguments]
+        return [*call.interpreter.argv, str(call.sealed), *call.arguments]
 
     def deadline(self, call: Call) -> float:
         """Return the order's own limit."""
@@ -118,7 +123,7 @@ class Here:
         """Find no cause outside the script."""
 
     def unstage(self, call: Call) -> None:
-        """Do nothing: the script lies in the job's own directory."""
+        """Do nothing: the script was never copied."""
 
 
 @dataclass(frozen=True)

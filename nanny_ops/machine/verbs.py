@@ -112,8 +112,20 @@ class SignatureCheck:
 
 
 @dataclass(frozen=True, kw_only=True)
+class KeySignature:
+    """A trusted key and its signature of a script, both in base64."""
+
+    public_key: str
+    signature: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class ScriptJob:
-    """One run of one verified script on one target."""
+    """One run of one verified script on one target.
+
+    ``signatures`` are those that were found good; ``threshold`` different keys of them must hold once more just before
+    the script begins. A ``threshold`` of 0 says that nobody signs scripts here.
+    """
 
     job_id: str
     #: None is this host; otherwise a container.
@@ -124,6 +136,9 @@ class ScriptJob:
     timeout_seconds: int
     dry_run: bool
     output_cap: int
+    script_id: str = ""
+    signatures: list[KeySignature] = field(default_factory=list)
+    threshold: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

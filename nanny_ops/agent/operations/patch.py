@@ -74,7 +74,7 @@ class Patch:
         forbidden = self._policy.refuses(mode=record.mode, target=target, sha256=sha256)
         if forbidden:
             raise Refused(Outcome.REFUSED, forbidden)
-        await self._trust.check(record.script_id, sha256)
+        signatures = await self._trust.check(record.script_id, sha256)
         return ScriptJob(
             job_id=order.id,
             vmid=_vmid(record),
@@ -84,6 +84,9 @@ class Patch:
             timeout_seconds=_timeout(record),
             dry_run=record.mode == "dry-run",
             output_cap=OUTPUT_CAP,
+            script_id=record.script_id,
+            signatures=signatures,
+            threshold=len(signatures),
         )
 
     async def _script(self, record: PatchRecord) -> bytes:

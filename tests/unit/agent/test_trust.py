@@ -71,8 +71,8 @@ class Bench:
     def learn(self, *keys: SigningKey) -> None:
         self._run(lambda trust: trust.learn(answer(*keys)))
 
-    def check(self, sha256: str = SHA, script_id: str = "apt") -> None:
-        self._run(lambda trust: trust.check(script_id, sha256))
+    def check(self, sha256: str = SHA, script_id: str = "apt") -> Any:
+        return self._run(lambda trust: trust.check(script_id, sha256))
 
     def refusal(self, **asked: str) -> Outcome:
         with pytest.raises(Refused) as refused:
@@ -83,8 +83,8 @@ class Bench:
     def names(self) -> list[str]:
         return [key.key_id for key in self.pinned.load() or [] if not key.retired]
 
-    def _run(self, work: Callable[[Trust], Any]) -> None:
-        async def go() -> None:
+    def _run(self, work: Callable[[Trust], Any]) -> Any:
+        async def go() -> Any:
             client = make_client(self.plane)
             trust = Trust(
                 client=client,
@@ -98,11 +98,11 @@ class Bench:
                 refresh = self.refresh
                 trust.refresh = lambda: refresh(trust)
             try:
-                await work(trust)
+                return await work(trust)
             finally:
                 await client.close()
 
-        asyncio.run(go())
+        return asyncio.run(go())
 
 
 def answer(*keys: SigningKey) -> TokenAnswer:
@@ -122,7 +122,8 @@ def own() -> Key:
 def test_a_script_signed_by_a_pinned_key_may_run(bench: Bench, own: Key) -> None:
     bench.enrol(own.told())
     bench.signatures = [own.sign()]
-    bench.check()
+    (good,) = bench.check()
+    assert (good.public_key, good.signature) == (own.told().public_key, own.sign()["signature"])
 
 
 def test_a_changed_script_is_refused_whatever_its_checksum_says(bench: Bench, own: Key) -> None:

@@ -76,7 +76,7 @@ def alive(pid: int) -> bool:
         return False
 
 
-def nothing(directory: Path) -> None:
+def nothing(directory: Path, seal: str) -> None:
     """A launch that is lost."""
 
 
@@ -201,6 +201,14 @@ def test_a_job_whose_supervisor_never_came_is_ready_and_begins_when_asked_again(
     assert wait_for(tmp_path, JobPhase.DONE).result.outcome == "ok"
 
 
+def test_a_ready_job_that_is_not_what_was_verified_is_written_anew(tmp_path):
+    jobs.start(tmp_path, make(), launch=nothing)
+    (tmp_path / "op-1" / "order.json").write_text("{}")
+    (tmp_path / "op-1" / "script").write_bytes(b"#!/bin/sh\nexit 9\n")
+    jobs.start(tmp_path, make(), launch=nothing)
+    assert jobs.read_order(tmp_path / "op-1") == make()
+
+
 def test_a_supervisor_at_work_looks_running_before_the_script_begins(tmp_path):
     jobs.start(tmp_path, make(), launch=nothing)
     with jobs.supervised(tmp_path / "op-1") as alone:
@@ -213,7 +221,7 @@ def test_a_second_supervisor_gives_way(tmp_path):
     count = tmp_path / "count"
     jobs.start(tmp_path / "jobs", make(f"echo x >>{count}\n".encode() + LIST), launch=nothing)
     with jobs.supervised(tmp_path / "jobs" / "op-1"):
-        jobs.launch(tmp_path / "jobs" / "op-1")
+        jobs.launch(tmp_path / "jobs" / "op-1", "")
     assert not count.exists()
     assert jobs.look(tmp_path / "jobs", "op-1").phase is JobPhase.READY
 
@@ -276,7 +284,7 @@ def test_leftovers_of_a_crash_are_swept_after_a_while(tmp_path):
 def test_a_supervisor_that_cannot_start_says_why(tmp_path):
     jobs.start(tmp_path, make(), launch=nothing)
     with pytest.raises(MachineError, match="exit code 1"):
-        jobs.launch(tmp_path / "no-such-job")
+        jobs.launch(tmp_path / "no-such-job", "")
 
 
 def test_settings_of_the_agent_do_not_reach_the_script(tmp_path):

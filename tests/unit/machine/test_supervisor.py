@@ -2,19 +2,23 @@
 
 import hashlib
 import os
+import shutil
 import threading
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from nanny_ops.errors import ProgramMissing
 from nanny_ops.machine import job as jobs
 from nanny_ops.machine.shebang import Interpreter
 from nanny_ops.machine.supervisor import HALT_TRIES, Cancel, Supervisor
 from nanny_ops.machine.target import Call, choose, folder
-from nanny_ops.machine.verbs import JobPhase, ScriptJob
+from nanny_ops.machine.verbs import JobPhase, KeySignature, ScriptJob
+from nanny_ops.protocol.signature import encode, script_message
 from tests.unit.machine.fake_pct import FakePct
 
 LIST = '[{"name":"a","version":"2"}]'
@@ -47,11 +51,11 @@ def make(tmp_path, body: str, **more) -> ScriptJob:
 def supervise(tmp_path, pct, body: str, **more):
     """Run one job to its end in this process and return its result."""
     order = make(tmp_path, body, **more)
-    jobs.start(tmp_path / "jobs", order, launch=lambda _: None)
+    jobs.start(tmp_path / "jobs", order, launch=lambda *_: None)
     directory = tmp_path / "jobs" / order.job_id
     with jobs.supervised(directory) as alone:
         assert alone
-        Supervisor(directory, pct.environ).supervise()
+        Supervisor(directory, pct.environ, jobs.seal(order)).supervise()
     state = jobs.look(tmp_path / "jobs", order.job_id)
     assert state.phase is JobPhase.DONE
     assert not Path(folder(order.job_id)).exists()
@@ -128,10 +132,10 @@ def test_a_container_gone_mid_run(tmp_path, pct, gone_how):
     result = None
     try:
         order = make(tmp_path, f"{change}{pct.state}/101; kill -9 $$", vmid=101)
-        jobs.start(tmp_path / "jobs", order, launch=lambda _: None)
+        jobs.start(tmp_path / "jobs", order, launch=lambda *_: None)
         directory = tmp_path / "jobs" / order.job_id
         with jobs.supervised(directory):
-            Supervisor(directory, pct.environ).supervise()
+            Supervisor(directory, pct.environ, jobs.seal(order)).supervise()
         result = jobs.look(tmp_path / "jobs", order.job_id).result
     finally:
         pct.container(101, "running")
@@ -145,6 +149,92 @@ def test_a_changed_script_on_disk_is_not_run(tmp_path, pct):
     result = supervise(tmp_path, pct, f"touch {note}", sha256="0" * 64)
     assert result.outcome == "checksum_mismatch"
     assert not note.exists()
+
+
+EVIL = b"#!/bin/sh\ntouch $EVIL\necho '[]'\n"
+
+
+class Swapped:
+    """A target before which somebody puts another script in the place of the one that was verified."""
+
+    def __init__(self, target, directory, evil):
+        self.target, self.directory, self.evil = target, directory, evil
+
+    def __getattr__(self, name):
+        return getattr(self.target, name)
+
+    def stage(self, call):
+        (self.directory / "script").write_bytes(self.evil)
+        return self.target.stage(call)
+
+    def argv(self, call):
+        (self.directory / "script").write_bytes(self.evil)
+        return self.target.argv(call)
+
+
+@pytest.mark.parametrize(("vmid", "outcome"), [(None, "ok"), (101, "checksum_mismatch")])
+def test_a_script_swapped_after_its_verification_is_not_run(tmp_path, pct, vmid, outcome):
+    """On the host what runs are the verified bytes themselves; in a container what arrived is verified once more."""
+    note = tmp_path / "evil"
+    evil = EVIL.replace(b"$EVIL", str(note).encode())
+    order = make(tmp_path, f"echo '{LIST}'", vmid=vmid)
+    jobs.start(tmp_path / "jobs", order, launch=lambda *_: None)
+    directory = tmp_path / "jobs" / order.job_id
+    with jobs.supervised(directory):
+        swapped = Supervisor(
+            directory,
+            pct.environ,
+            jobs.seal(order),
+            choose=lambda *given: Swapped(choose(*given), directory, evil),
+        )
+        swapped.supervise()
+    result = jobs.look(tmp_path / "jobs", order.job_id).result
+    assert result is not None
+    assert result.outcome == outcome
+    assert (directory / "script").read_bytes() == evil
+    assert not note.exists()
+    choose(vmid, pct.environ).unstage(call_of(order))
+
+
+def test_an_order_swapped_with_its_script_is_not_run(tmp_path, pct):
+    """Both fit together, and neither is what was handed over."""
+    note = tmp_path / "evil"
+    order = make(tmp_path, f"echo '{LIST}'")
+    jobs.start(tmp_path / "jobs", order, launch=lambda *_: None)
+    shutil.rmtree(tmp_path / "jobs" / order.job_id)
+    jobs.start(tmp_path / "jobs", make(tmp_path, f"touch {note}"), launch=lambda *_: None)
+    directory = tmp_path / "jobs" / order.job_id
+    Supervisor(directory, pct.environ, jobs.seal(order)).supervise()
+    result = jobs.look(tmp_path / "jobs", order.job_id).result
+    assert result is not None
+    assert result.outcome == "checksum_mismatch"
+    assert not (directory / "started").exists()
+    assert not note.exists()
+
+
+def signed(order: ScriptJob, *keys: Ed25519PrivateKey, threshold: int, script_id: str = "own-1") -> ScriptJob:
+    message = script_message(script_id, order.sha256)
+    signatures = [
+        KeySignature(public_key=encode(key.public_key().public_bytes_raw()), signature=encode(key.sign(message)))
+        for key in keys
+    ]
+    return replace(order, script_id="own-1", signatures=signatures, threshold=threshold)
+
+
+@pytest.mark.parametrize(
+    ("signers", "said_of", "outcome"),
+    [((0, 1), "own-1", "ok"), ((0, 0), "own-1", "signature_invalid"), ((0, 1), "own-2", "signature_invalid")],
+)
+def test_signatures_are_verified_once_more_before_the_start(tmp_path, pct, signers, said_of, outcome):
+    keys = [Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()]
+    order = make(tmp_path, f"echo '{LIST}'")
+    order = signed(order, *(keys[number] for number in signers), threshold=2, script_id=said_of)
+    jobs.start(tmp_path / "jobs", order, launch=lambda *_: None)
+    directory = tmp_path / "jobs" / order.job_id
+    Supervisor(directory, pct.environ, jobs.seal(order)).supervise()
+    result = jobs.look(tmp_path / "jobs", order.job_id).result
+    assert result is not None
+    assert (result.outcome, (directory / "started").exists()) == (outcome, outcome == "ok")
 
 
 def test_packages_of_a_failed_script_are_kept(tmp_path, pct):
@@ -162,19 +252,19 @@ def test_a_list_beyond_the_cap_is_still_read(tmp_path, pct):
 def test_a_begun_job_is_never_run_again(tmp_path, pct):
     note = tmp_path / "ran"
     order = make(tmp_path, f"touch {note}")
-    jobs.start(tmp_path / "jobs", order, launch=lambda _: None)
+    jobs.start(tmp_path / "jobs", order, launch=lambda *_: None)
     directory = tmp_path / "jobs" / order.job_id
     (directory / "started").touch()
-    Supervisor(directory, pct.environ).supervise()
+    Supervisor(directory, pct.environ, jobs.seal(order)).supervise()
     assert not note.exists()
     assert jobs.look(tmp_path / "jobs", order.job_id).phase is JobPhase.LOST
 
 
 def test_times_come_from_the_clock(tmp_path, pct):
     order = make(tmp_path, "echo '[]'")
-    jobs.start(tmp_path / "jobs", order, launch=lambda _: None)
+    jobs.start(tmp_path / "jobs", order, launch=lambda *_: None)
     directory = tmp_path / "jobs" / order.job_id
-    Supervisor(directory, pct.environ, now=lambda: datetime(2026, 1, 2, tzinfo=UTC)).supervise()
+    Supervisor(directory, pct.environ, jobs.seal(order), now=lambda: datetime(2026, 1, 2, tzinfo=UTC)).supervise()
     result = jobs.look(tmp_path / "jobs", order.job_id).result
     assert result is not None
     assert result.started_at == result.finished_at == "2026-01-02T00:00:00.000Z"
@@ -182,9 +272,9 @@ def test_times_come_from_the_clock(tmp_path, pct):
 
 def test_a_broken_supervisor_leaves_a_result_and_its_trace(tmp_path, pct):
     order = make(tmp_path, "echo '[]'")
-    jobs.start(tmp_path / "jobs", order, launch=lambda _: None)
+    jobs.start(tmp_path / "jobs", order, launch=lambda *_: None)
     directory = tmp_path / "jobs" / order.job_id
-    Supervisor(directory, pct.environ).confess(RuntimeError("boom"))
+    Supervisor(directory, pct.environ, jobs.seal(order)).confess(RuntimeError("boom"))
     result = jobs.look(tmp_path / "jobs", order.job_id).result
     assert result is not None
     assert result.outcome == "agent_error"
@@ -207,7 +297,13 @@ def test_a_container_that_cannot_be_halted_is_given_up(tmp_path):
 
 def call_of(order: ScriptJob):
     return Call(
-        job_id=order.job_id, script=Path(), sha256="", interpreter=Interpreter("/bin/sh"), arguments=[], timeout=1
+        job_id=order.job_id,
+        script=Path(),
+        sealed=Path(),
+        sha256="",
+        interpreter=Interpreter("/bin/sh"),
+        arguments=[],
+        timeout=1,
     )
 
 
@@ -239,10 +335,10 @@ class Careless:
 
 def test_a_clean_up_that_fails_does_not_cost_the_outcome(tmp_path, pct):
     order = make(tmp_path, f"echo '{LIST}'", vmid=101)
-    jobs.start(tmp_path / "jobs", order, launch=lambda _: None)
+    jobs.start(tmp_path / "jobs", order, launch=lambda *_: None)
     directory = tmp_path / "jobs" / order.job_id
     with jobs.supervised(directory):
-        Supervisor(directory, pct.environ, choose=lambda *given: Careless(choose(*given))).supervise()
+        Supervisor(directory, pct.environ, jobs.seal(order), choose=lambda *given: Careless(choose(*given))).supervise()
     result = jobs.look(tmp_path / "jobs", order.job_id).result
     assert result is not None
     assert (result.outcome, [package.name for package in result.packages]) == ("ok", ["a"])
@@ -251,10 +347,10 @@ def test_a_clean_up_that_fails_does_not_cost_the_outcome(tmp_path, pct):
 
 def test_a_broken_supervisor_leaves_a_result_though_its_trace_cannot_be_written(tmp_path, pct):
     order = make(tmp_path, "echo '[]'")
-    jobs.start(tmp_path / "jobs", order, launch=lambda _: None)
+    jobs.start(tmp_path / "jobs", order, launch=lambda *_: None)
     directory = tmp_path / "jobs" / order.job_id
     (directory / "supervisor.log").mkdir()
-    Supervisor(directory, pct.environ).confess(RuntimeError("boom"))
+    Supervisor(directory, pct.environ, jobs.seal(order)).confess(RuntimeError("boom"))
     result = jobs.look(tmp_path / "jobs", order.job_id).result
     assert result is not None
     assert "boom" in result.reason

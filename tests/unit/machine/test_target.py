@@ -29,6 +29,7 @@ def make_call(tmp_path, script: bytes = b"#!/bin/sh\necho hi\n", **more) -> Call
     values = {
         "job_id": f"target-{tmp_path.name}",
         "script": path,
+        "sealed": path,
         "sha256": hashlib.sha256(script).hexdigest(),
         "interpreter": parse(script),
         "arguments": ["--dry-run", "--only=a b"],
