@@ -76,6 +76,7 @@ def test_here_gives_a_clean_environment():
     assert set(environment) == {"HOME", "LANG", "LC_ALL", "TERM", "DEBIAN_FRONTEND", "PATH"}
 
 
+@pytest.mark.rows("PVE-22")
 def test_lxc_brings_verifies_runs_and_removes(tmp_path, pct):
     script = b'#!/bin/sh\necho "$@ $LC_ALL $DEBIAN_FRONTEND"; echo "${NANNY-clean}"; exit 3\n'
     call = make_call(tmp_path, script)
@@ -91,6 +92,7 @@ def test_lxc_brings_verifies_runs_and_removes(tmp_path, pct):
     assert all(line.split()[2] == "--" for line in pct.calls if line.startswith("exec"))
 
 
+@pytest.mark.rows("PVE-26")
 def test_a_push_that_fails_with_exit_code_0_is_caught_by_the_checksum(tmp_path, pct):
     pct.break_push()
     call = make_call(tmp_path)
@@ -132,6 +134,7 @@ def test_no_pct_means_no_proxmox(tmp_path):
     assert problem.outcome is Outcome.NO_PROXMOX
 
 
+@pytest.mark.rows("PVE-24")
 def test_a_frozen_container_is_named_within_the_errand_deadline(tmp_path):
     runner, asked = pretend(timed_out=True, exit_code=-15)
     problem = Lxc(101, {}, runner).stage(make_call(tmp_path))
@@ -181,12 +184,14 @@ def test_what_pct_really_says_before_the_script(case, tmp_path):
     assert problem.outcome.value == case["outcome"]
 
 
+@pytest.mark.rows("PVE-23")
 @pytest.mark.parametrize("case", [case for case in RECORDED if case["id"] != "exec_badid"], ids=lambda case: case["id"])
 def test_what_pct_really_says_instead_of_running_the_script(case):
     problem, _ = explain(case["rc"], case["stderr"].encode(), stdout=b"status: running\n")
     assert (problem.outcome.value if problem else None) == case["outcome"]
 
 
+@pytest.mark.rows("PVE-23")
 @pytest.mark.parametrize("code", [137, 143])
 def test_a_container_that_stops_mid_run_is_lost(code):
     problem, asked = explain(code, stdout=b"status: stopped\n")
@@ -212,11 +217,13 @@ def test_an_ordinary_failure_costs_no_further_call():
     assert asked == []
 
 
+@pytest.mark.rows("PVE-23")
 def test_a_script_that_quotes_pct_is_not_believed():
     problem, _ = explain(2, b"trying...\ncontainer '101' not running!\n", stdout=b"status: running\n")
     assert problem is None
 
 
+@pytest.mark.rows("PVE-22")
 def test_nothing_of_the_agents_environment_reaches_a_container(tmp_path, pct):
     """The root of a container may read what its programs are given, before anything could clear it."""
     spy = pct.bin / "pct"
