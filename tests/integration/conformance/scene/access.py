@@ -1,0 +1,5 @@
+"""Scenes: users and rights."""
+
+from tests.integration.conformance.scenes import Scenes
+
+SCENES = Scenes()

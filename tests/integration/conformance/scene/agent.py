@@ -1,0 +1,5 @@
+"""Scenes: what the guest agent knows."""
+
+from tests.integration.conformance.scenes import Scenes
+
+SCENES = Scenes()

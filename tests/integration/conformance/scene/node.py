@@ -1,0 +1,31 @@
+"""Scenes: nodes that are away, quorum and stopped daemons."""
+
+from tests.integration.conformance.rig import Rig
+from tests.integration.conformance.scenes import Asked, Scenes
+
+SCENES = Scenes()
+
+
+@SCENES.of("noquorum_*")
+def half_the_cluster_is_gone(rig: Rig, asked: Asked) -> None:
+    rig.cluster.set_online(rig.node("pve2").name, online=False)
+
+
+@SCENES.of("pve1_pvedaemon_stopped_*")
+def the_own_daemon_is_stopped(rig: Rig, asked: Asked) -> None:
+    rig.node("pve1").stopped.add("pvedaemon")
+
+
+@SCENES.of("pve2_pvedaemon_stopped_*")
+def the_peers_daemon_is_stopped(rig: Rig, asked: Asked) -> None:
+    rig.node("pve2").stopped.add("pvedaemon")
+
+
+@SCENES.of("pve2_pveproxy_stopped_*")
+def the_peers_proxy_is_stopped(rig: Rig, asked: Asked) -> None:
+    rig.node("pve2").stopped.add("pveproxy")
+
+
+@SCENES.of("pve2_port_dropped_*")
+def the_peers_port_swallows_everything(rig: Rig, asked: Asked) -> None:
+    rig.node("pve2").dropped = True
