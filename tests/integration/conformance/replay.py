@@ -96,7 +96,7 @@ def _lists_guests(recording: Recording) -> bool:
 def _change(rig: Rig) -> frozenset[Any]:
     """Make a guest that was never recorded; lists of guests must tell it."""
     name = next(iter(rig.cluster.nodes))
-    made = Guest(ADDED, "lxc", name, "added")
+    made = Guest(ADDED, "lxc", name, {"hostname": "added"})
     rig.cluster.create(made)
     rig.cluster.power.start(made)
     return frozenset({ADDED, f"lxc/{ADDED}", "added"})
