@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
-from nanny_ops.control.services import operation, retention
+from nanny_ops.control.services import lease, operation, retention
 from nanny_ops.control.services.counts import Counts
 from nanny_ops.control.settings import Settings
 from nanny_ops.control.store.database import Database
@@ -49,6 +49,9 @@ async def _expire(ticker: Ticker) -> None:
     while expired := await ticker.database.write(lambda tx: operation.sweep(tx, ticker.clock())):
         for ended in expired:
             operation.tell_end(ticker.counts, ended)
+    while silent := await ticker.database.write(lambda tx: lease.note_silence(tx, ticker.clock())):
+        for one in silent:
+            ticker.counts.silences.labels(one.kind).inc()
 
 
 async def _retain(ticker: Ticker) -> None:

@@ -12,8 +12,9 @@
     ├── NotFound (404)
     ├── MethodNotAllowed (405)
     ├── BodyLate (408)
-    ├── Conflict (409)
+    ├── Conflict (409): Fenced
     ├── TooLarge (413)
+    ├── Later (423): TargetBusy · LeaseHeld
     ├── RateLimited (429)
     ├── Internal (500)
     ├── Unavailable (503): NotConfigured
@@ -54,9 +55,12 @@ from nanny_ops.errors.answer import (
     BodyLate,
     Conflict,
     ExpiredToken,
+    Fenced,
     Forbidden,
     Internal,
     InvalidGrant,
+    Later,
+    LeaseHeld,
     LoginFailed,
     MethodNotAllowed,
     NoScriptForTarget,
@@ -65,6 +69,7 @@ from nanny_ops.errors.answer import (
     OperationMismatch,
     RateLimited,
     SlowDown,
+    TargetBusy,
     TokenExpired,
     TokenInvalid,
     TokenMalformed,
@@ -126,6 +131,7 @@ __all__ = [
     "Conflict",
     "DiskFull",
     "ExpiredToken",
+    "Fenced",
     "Forbidden",
     "ForeignHost",
     "GuestAgentError",
@@ -143,6 +149,8 @@ __all__ = [
     "IdentityRefused",
     "Internal",
     "InvalidGrant",
+    "Later",
+    "LeaseHeld",
     "LoginFailed",
     "MachineError",
     "MethodNotAllowed",
@@ -166,6 +174,7 @@ __all__ = [
     "SlowDown",
     "SnapshotImpossible",
     "SpoolError",
+    "TargetBusy",
     "TaskFailed",
     "TaskLost",
     "TaskUnfinished",

@@ -169,12 +169,44 @@ class Conflict(NannyError):
     status = 409
 
 
+class Fenced(Conflict):
+    """Another holds this operation's lease; only its holder may tell how it ends."""
+
+    code = "fenced"
+
+
 class TooLarge(NannyError):
     """The request is larger than allowed."""
 
     code = "too_large"
     operator_code = "PAYLOAD_TOO_LARGE"
     status = 413
+
+
+class Later(NannyError):
+    """Not now; ask again after Retry-After."""
+
+    code = "later"
+    operator_code = "CONFLICT"
+    status = 423
+    severity = "low"
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Say how many seconds to wait."""
+        return {"Retry-After": str(self.details.get("retry_after", 15))}
+
+
+class TargetBusy(Later):
+    """Another operation has this target to itself now."""
+
+    code = "target_busy"
+
+
+class LeaseHeld(Later):
+    """This operation was begun under another claim and is never begun twice."""
+
+    code = "lease_held"
 
 
 class RateLimited(NannyError):

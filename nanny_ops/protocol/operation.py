@@ -70,6 +70,10 @@ class Outcome(StrEnum):
 GOOD = frozenset({Outcome.OK, Outcome.NOTHING_TO_DO})
 
 Kind = Literal["patch", "investigation"]
+#: Kinds whose operations have their target to themselves while they run.
+EXCLUSIVE = frozenset({"patch"})
+#: What an agent makes up before it begins an order: the same for each try of one order, and nobody else's.
+Claim = Annotated[str, MaxLen(64)]
 _VMID = re.compile(r"(?:(?:lxc|qemu|vm|ct)[-/])?([1-9][0-9]{0,8})")
 
 
@@ -88,18 +92,35 @@ def parse_vmid(text: str | int | None) -> int | None:
 
 @dataclass(frozen=True, kw_only=True)
 class Ack:
-    """An agent has written an order to its spool, or has begun it."""
+    """An agent has written an order to its spool, or is about to begin it.
+
+    Whoever gives a ``claim`` along with ``running`` promises to renew the lease that the answer holds.
+    """
 
     state: Literal["delivered", "running"] = "delivered"
+    claim: Claim = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Renew:
+    """The holder of a lease works on."""
+
+    lease: Annotated[int, Ge(0), Le(2**31 - 1)] = 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class AckAnswer:
-    """What the control plane thinks of the order now; an agent drops an order that is no longer open."""
+    """What the control plane thinks of the order now; an agent drops an order that is no longer open.
+
+    ``lease`` is the fencing token of whoever may carry the order out, ``lease_seconds`` how long it lasts from now on;
+    both are 0 where no lease was given.
+    """
 
     id: str
     status: Status
     proceed: bool
+    lease: int = 0
+    lease_seconds: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

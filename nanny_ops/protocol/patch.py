@@ -5,6 +5,8 @@ from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Le, MaxLen, MinLen
 
+from nanny_ops.protocol.operation import Claim
+
 Mode = Literal["dry-run", "apply"]
 Identifier = Annotated[str, MinLen(1), MaxLen(128)]
 PackageName = Annotated[str, MinLen(1), MaxLen(255)]
@@ -97,6 +99,9 @@ class ResultMetadata:
     started_at: Annotated[str, MaxLen(64)] = ""
     stdout_truncated: bool = False
     stderr_truncated: bool = False
+    #: Who may tell the end of a begun order: the fencing token of its lease, or the claim that the lease was given for.
+    lease: Annotated[int, Ge(0), Le(2**31 - 1)] = 0
+    claim: Claim = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,6 +145,8 @@ class PatchOperation:
     delivered_at: str | None
     started_at: str | None
     finished_at: str | None
+    #: Since when the agent that runs it has been silent; None while it is heard, or runs nothing.
+    silent_since: str | None
     duration: int | None
     exit_code: int | None
     stdout_truncated: bool

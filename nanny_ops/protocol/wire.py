@@ -22,7 +22,7 @@ from nanny_ops.protocol.investigation import (
 )
 from nanny_ops.protocol.legacy import LegacyMetrics
 from nanny_ops.protocol.metrics import Accepted, SystemMetrics
-from nanny_ops.protocol.operation import Ack, AckAnswer, OpenOperations, OutputChunk
+from nanny_ops.protocol.operation import Ack, AckAnswer, OpenOperations, OutputChunk, Renew
 from nanny_ops.protocol.patch import (
     PatchOperation,
     PatchRecord,
@@ -45,7 +45,7 @@ from nanny_ops.protocol.signature import (
 from nanny_ops.protocol.token import EnrollmentTokenRequest, Token, TokenIssued, TokenRequest
 
 #: From an agent or a person to the control plane.
-COMMANDS = (DeviceAuthStart, Authorize, Deny, Register, RegisterWithToken, Refresh, Subscribe, Ack, OutputChunk)
+COMMANDS = (DeviceAuthStart, Authorize, Deny, Register, RegisterWithToken, Refresh, Subscribe, Ack, Renew, OutputChunk)
 REQUESTS = (
     PatchRequest,
     ScriptUpload,

@@ -15,14 +15,16 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
 
 from nanny_ops.control.api import result
+from nanny_ops.control.api.operation import told
 from nanny_ops.control.api.state import AsAgent, AsAnyone, Control, outputs_of
 from nanny_ops.control.services import legacy as service
 from nanny_ops.control.services import result as results
 from nanny_ops.control.services import script as scripts
+from nanny_ops.control.services.lease import Reply
 from nanny_ops.control.services.principal import HostAgent
 from nanny_ops.control.store.database import Tx
 from nanny_ops.control.store.output import Stream
-from nanny_ops.errors import NotFound
+from nanny_ops.errors import Conflict, NotFound
 from nanny_ops.protocol.legacy import NANNYAGENT
 from nanny_ops.protocol.patch import PackageChange
 
@@ -51,6 +53,7 @@ BYTES: dict[int | str, dict[str, Any]] = {
     400: {"description": "The script is another one than the order's"},
     403: {"description": "Another agent's order"},
     409: {"description": "The order has ended"},
+    423: {"description": "Another order has the target; this one is told again"},
 }
 
 
@@ -61,12 +64,14 @@ async def download(collection: str, script_id: str, name: str, who: AsAnyone, co
     if name != service.file_name(script_id):
         raise NotFound(f"There is no file '{name}'.")
 
-    def begin(tx: Tx) -> None:
+    def begin(tx: Tx) -> Reply | None:
         scripts.fetched(tx, script_id, who, control.clock())
         if isinstance(who, HostAgent) and collection != service.SCRIPTS:
-            service.fetched(tx, who, collection, script, control.clock())
+            return service.fetched(tx, who, collection, script, control.clock())
+        return None
 
-    await control.database.write(begin)
+    if (reply := await control.database.write(begin)) is not None and not (answer := told(control, reply)).proceed:
+        raise Conflict(f"The operation is {answer.status}.", status=answer.status.value)
     headers = {"X-Content-Type-Options": "nosniff", "ETag": f'"{script.sha256}"'}
     return Response(script.content, media_type="text/x-shellscript", headers=headers)
 
@@ -89,7 +94,7 @@ async def take_result(operation_id: str, request: Request, agent: AsAgent, contr
         listed = packages(await asyncio.to_thread(incoming.tail, "stdout", TAIL))
         metadata = service.result(operation.id, form.text("exit_code").decode("ascii", "replace").strip(), listed)
         if service.never_began(operation):
-            log.info("result of an order that had ended before", operation=operation.id, status=operation.status)
+            log.info("result of an order that was not begun", operation=operation.id, status=operation.status)
         else:
             await result.keep(control, agent, operation, incoming, metadata, listed=listed is not None)
     finally:

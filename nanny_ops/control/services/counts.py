@@ -20,3 +20,9 @@ class Counts:
         )
         self.streams = Gauge("nanny_streams_open", "Event streams open now.", registry=self.registry)
         self.operations = Counter("nanny_operations", "Operations ended.", ["kind", "outcome"], registry=self.registry)
+        self.silences = Counter(
+            "nanny_leases_lapsed",
+            "Agents that fell silent while they ran an operation.",
+            ["kind"],
+            registry=self.registry,
+        )

@@ -10,6 +10,7 @@ import shlex
 from datetime import datetime
 from typing import Any
 
+from nanny_ops.control.services import lease
 from nanny_ops.control.services import operation as operations
 from nanny_ops.control.services.agent import health
 from nanny_ops.control.services.principal import HostAgent
@@ -81,14 +82,17 @@ def check(request: PatchRequest) -> None:
         raise ValidationFailed(f"script_args: {ONE_ARGUMENT}.", field="script_args")
 
 
-def fetched(tx: Tx, agent: HostAgent, operation_id: str, script: Script, now: datetime) -> None:
-    """Note that an agent fetches the script of its order, and so begins it. Raises Conflict for one that has ended."""
+def fetched(tx: Tx, agent: HostAgent, operation_id: str, script: Script, now: datetime) -> lease.Reply:
+    """Note that an agent fetches the script of its order, and so begins it; or that it must wait for its target.
+
+    Raises Conflict once it has ended.
+    """
     operation = operations.owned(tx, agent, operation_id)
     if operation.script_id != script.id:
         raise ValidationFailed("The script is not the one of this order.")
-    answer = operations.acknowledge(tx, agent, operation_id, Ack(state="running"), now)
-    if not answer.proceed:
-        raise Conflict(f"The operation is {answer.status}.", status=answer.status.value)
+    if Status(operation.status) in ENDED:
+        raise Conflict(f"The operation is {operation.status}.", status=operation.status)
+    return lease.acknowledge(tx, agent, operation_id, Ack(state="running"), now)
 
 
 def file_name(script_id: str) -> str:
@@ -97,8 +101,9 @@ def file_name(script_id: str) -> str:
 
 
 def never_began(operation: Operation) -> bool:
-    """Tell whether an order ended before its script was fetched, so that what an agent reports of it is no run."""
-    return Status(operation.status) in ENDED and operation.started_at is None
+    """Tell whether an order ended, or was told to wait, before its script was fetched: a report of it is of no run."""
+    waits = operation.asked_at is not None
+    return operation.started_at is None and (waits or Status(operation.status) in ENDED)
 
 
 def result(operation_id: str, exit_code: str, listed: list[PackageChange] | None) -> ResultMetadata:

@@ -1,7 +1,7 @@
 """The life of an order: created, delivered, running, ended. Each step is an event to its agent in the same commit."""
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -16,14 +16,10 @@ from nanny_ops.control.store.database import Tx
 from nanny_ops.control.store.operation import Operation
 from nanny_ops.errors import Conflict, Forbidden, NotFound
 from nanny_ops.protocol.clock import from_micros, micros
-from nanny_ops.protocol.operation import ENDED, MOVES, Ack, AckAnswer, Outcome, Status
+from nanny_ops.protocol.operation import ENDED, MOVES, Outcome, Status
 from nanny_ops.protocol.realtime import Action
 
 log = structlog.get_logger()
-#: Seconds that a running operation's lease lasts; its agent renews it meanwhile.
-LEASE = 120
-#: How long after its longest run an operation's end may still be reported before it counts as expired.
-REPORT_GRACE = timedelta(hours=1)
 #: Operations expired in one sweep: bounds the writer's time.
 SWEEP = 200
 
@@ -87,27 +83,6 @@ def owned(tx: Tx, agent: HostAgent, operation_id: str) -> Operation:
     raise Forbidden("This operation belongs to another agent.")
 
 
-def acknowledge(tx: Tx, agent: HostAgent, operation_id: str, ack: Ack, now: datetime) -> AckAnswer:
-    """Note that an agent has an order, or has begun it; answer whether it should go on. Idempotent."""
-    operation = _expired_if_due(tx, owned(tx, agent, operation_id), now)
-    status = Status(operation.status)
-    if status in ENDED:
-        return AckAnswer(id=operation.id, status=status, proceed=False)
-    to = Status(ack.state)
-    if to in MOVES[status]:
-        operation = move(tx, operation, to, now, **_begun(operation, to, now))
-    return AckAnswer(id=operation.id, status=Status(operation.status), proceed=True)
-
-
-def renew(tx: Tx, agent: HostAgent, operation_id: str, now: datetime) -> AckAnswer:
-    """Extend the lease of a running operation; answer whether the agent should go on."""
-    operation = owned(tx, agent, operation_id)
-    status = Status(operation.status)
-    if status is Status.RUNNING:
-        store.change(tx, operation.id, lease_until=micros(now + timedelta(seconds=LEASE)))
-    return AckAnswer(id=operation.id, status=status, proceed=status not in ENDED)
-
-
 def tell_end(counts: Counts, operation: Operation) -> None:
     """Write an operation's end to the log and the counters: once, after the commit that ended it."""
     outcome = operation.outcome or "none"
@@ -136,24 +111,11 @@ def cancel(tx: Tx, operation: Operation, reason: str, now: datetime) -> Operatio
 
 def sweep(tx: Tx, now: datetime) -> list[Operation]:
     """Expire what nobody has finished in time, some at once; return what was expired."""
-    return [_expire(tx, operation, now) for operation in store.overdue(tx, micros(now), SWEEP)]
+    return [expire(tx, operation, now) for operation in store.overdue(tx, micros(now), SWEEP)]
 
 
-def _begun(operation: Operation, to: Status, now: datetime) -> dict[str, int]:
-    if to is Status.DELIVERED:
-        return {"delivered_at": micros(now)}
-    # From here on the expiry says by when the end must be reported: to expire a run would end it half way.
-    longest = timedelta(seconds=operation.request.get("timeout_seconds", 0)) + REPORT_GRACE
-    return {"started_at": micros(now), "expires_at": max(operation.expires_at, micros(now + longest))}
-
-
-def _expired_if_due(tx: Tx, operation: Operation, now: datetime) -> Operation:
-    if operation.status in {Status.PENDING, Status.DELIVERED} and operation.expires_at <= micros(now):
-        return _expire(tx, operation, now)
-    return operation
-
-
-def _expire(tx: Tx, operation: Operation, now: datetime) -> Operation:
+def expire(tx: Tx, operation: Operation, now: datetime) -> Operation:
+    """End an operation whose time has passed, and say what did not happen in time."""
     reason = {
         Status.PENDING: "The agent did not fetch it in time.",
         Status.DELIVERED: "The agent did not begin it in time.",

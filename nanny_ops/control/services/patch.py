@@ -22,7 +22,7 @@ from nanny_ops.control.store.operation import Operation
 from nanny_ops.errors import Conflict, NotFound, ValidationFailed
 from nanny_ops.protocol.clock import from_micros, micros, parse_stamp, stamp, stamp_micros
 from nanny_ops.protocol.legacy import NANNYAGENT
-from nanny_ops.protocol.operation import parse_vmid
+from nanny_ops.protocol.operation import Status, parse_vmid
 from nanny_ops.protocol.patch import DEFAULT_EXPIRY, PackageChange, PastEnd, PatchOperation, PatchRequest
 
 PACKAGE_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9+._:-]*")
@@ -110,6 +110,7 @@ def rendered(operation: Operation, packages: list[PackageChange] | None = None) 
         delivered_at=stamp_micros(operation.delivered_at),
         started_at=stamp_micros(operation.started_at),
         finished_at=stamp_micros(operation.finished_at),
+        silent_since=stamp_micros(operation.silent_at) if operation.status == Status.RUNNING else None,
         duration=result.get("duration"),
         exit_code=result.get("exit_code"),
         stdout_truncated=result.get("stdout_truncated", False),

@@ -7,8 +7,8 @@ from typing import Any
 
 import structlog
 
+from nanny_ops.control.services import lease, package
 from nanny_ops.control.services import operation as operations
-from nanny_ops.control.services import package
 from nanny_ops.control.services.principal import HostAgent
 from nanny_ops.control.store import operation as store
 from nanny_ops.control.store import patch as patches
@@ -43,12 +43,19 @@ def expected(tx: Tx, agent: HostAgent, operation_id: str) -> Operation:
 
 
 def essence(operation: Operation, metadata: ResultMetadata) -> bytes:
-    """Return what makes two results the same one: all but the moment of sending. Raises OperationMismatch."""
+    """Return what makes two results the same one: all but when and by whom it is sent.
+
+    Raises OperationMismatch, and Fenced when another holds the lease.
+    """
     if metadata.operation_id != operation.id:
         raise OperationMismatch(
             f"The metadata is about '{metadata.operation_id[:64]}', the address about '{operation.id}'."
         )
-    return json.dumps({**asdict(metadata), "timestamp": ""}, sort_keys=True).encode()
+    lease.check(operation, metadata.lease, metadata.claim)
+    said = asdict(metadata)
+    for name in ("timestamp", "lease", "claim"):
+        del said[name]
+    return json.dumps(said, sort_keys=True).encode()
 
 
 def take(
@@ -63,17 +70,20 @@ def take(
 ) -> Taken:
     """End an operation with its result, whose files are in place under ``receipt``.
 
-    ``listed`` is False where the script listed no packages at all, so that silence about one says nothing.
+    Raises Fenced when another holds the lease. ``listed`` is False where the script listed no packages at all, so
+    that silence about one says nothing.
     """
     operation = expected(tx, agent, operation_id)
     held = (operation.result or {}).get("receipt")
     if held == receipt:
         return Taken(operation, "Patch results uploaded successfully", counts=True)
+    lease.check(operation, metadata.lease, metadata.claim)
     to, outcome, reason = verdict(operation, metadata)
     if held is not None or (to not in MOVES[Status(operation.status)] and to != operation.status):
         log.warning("second result", operation=operation.id, held=operation.outcome, refused=outcome)
         return Taken(operation, f"The operation has ended as {operation.status}; its first result stands.", False)
-    ended = _end(tx, operation, to, metadata, receipt, now, outcome=outcome.value, reason=reason)
+    ended = _end(tx, operation, to, metadata, receipt, now, outcome=outcome.value, reason=reason, silent_at=None)
+    lease.release(tx, ended, now)
     changes = [_plain(change) for change in metadata.package_list]
     patches.add_changes(tx, ended, changes)
     if to is Status.COMPLETED and listed:  # the list of a run that failed says neither what is nor what is not there

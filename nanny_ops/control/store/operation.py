@@ -36,6 +36,10 @@ class Operation:
     finished_at: int | None = None
     lease_token: int = 0
     lease_until: int | None = None
+    claim: str | None = None
+    silent_at: int | None = None
+    held_until: int | None = None
+    asked_at: int | None = None
     request_key: str | None = None
     request_digest: str | None = None
 

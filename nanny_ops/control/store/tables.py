@@ -10,31 +10,15 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     String,
     Table,
     Text,
     UniqueConstraint,
 )
 
-#: SQLite counts up by itself only in a column of exactly INTEGER.
-Sequence = BigInteger().with_variant(Integer, "sqlite")
-Instant = BigInteger
-Id = String(64)
-
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
-
-
-def _team() -> "Column[str]":
-    return Column("team_id", Id, ForeignKey("teams.id"), nullable=False)
-
+from nanny_ops.control.store.columns import Id, Instant, Sequence, instants
+from nanny_ops.control.store.columns import metadata as metadata
+from nanny_ops.control.store.columns import team as _team
 
 teams = Table(
     "teams",
@@ -299,11 +283,14 @@ operations = Table(
     Column("created_at", Instant, nullable=False),
     Column("updated_at", Instant, nullable=False),
     Column("expires_at", Instant, nullable=False),
-    Column("delivered_at", Instant),
-    Column("started_at", Instant),
-    Column("finished_at", Instant),
+    *instants("delivered_at", "started_at", "finished_at"),
     Column("lease_token", Integer, nullable=False),
-    Column("lease_until", Instant),
+    Column("claim", String(64)),
+    # Until when the lease lasts; since when its holder is silent; until when the target is nobody else's; when an
+    # order that waits for its target last asked for it.
+    *instants("lease_until", "silent_at", "held_until", "asked_at"),
+    Index("ix_operations_held_until", "held_until"),
+    Index("ix_operations_asked_at", "asked_at"),
     # Who repeats a request with the same Idempotency-Key gets the first one's operation.
     Column("request_key", String(64)),
     Column("request_digest", String(64)),

@@ -34,7 +34,7 @@ def test_an_order_goes_its_way(operator: httpx.Client, agent: Agent) -> None:
     ack = f"/api/operations/{placed}/ack"
     for state, status in (("delivered", "delivered"), ("delivered", "delivered"), ("running", "running")):
         answer = agent.client.post(ack, json={"state": state}).json()
-        assert answer == {"id": placed, "status": status, "proceed": True}
+        assert answer == {"id": placed, "status": status, "proceed": True, "lease": 0, "lease_seconds": 0}
     assert agent.client.post(f"/api/operations/{placed}/renew").json()["proceed"]
     seen = operator.get(f"/api/patches/{placed}").json()
     assert seen["delivered_at"] <= seen["started_at"]
@@ -43,6 +43,37 @@ def test_an_order_goes_its_way(operator: httpx.Client, agent: Agent) -> None:
         answer = agent.client.post(f"/api/operations/{placed}/{verb}", json={}).json()
         assert (answer["status"], answer["proceed"]) == ("completed", False)
     assert agent.client.get(f"/api/agent/{agent.id}/operations").json() == {"items": []}
+
+
+def test_a_lease_belongs_to_one_claim(operator: httpx.Client, agent: Agent) -> None:
+    placed = order(operator, agent)["id"]
+    ack, renew = f"/api/operations/{placed}/ack", f"/api/operations/{placed}/renew"
+    given = agent.client.post(ack, json={"state": "running", "claim": "mine"}).json()
+    assert given == {"id": placed, "status": "running", "proceed": True, "lease": 1, "lease_seconds": 120}
+    assert agent.client.post(ack, json={"state": "running", "claim": "mine"}).json() == given
+    for claim in ("other", ""):
+        waits = agent.client.post(ack, json={"state": "running", "claim": claim})
+        assert (waits.status_code, waits.json()["error"]) == (423, "lease_held")
+        assert 0 < int(waits.headers["retry-after"]) <= 60
+    assert agent.client.post(renew, json={"lease": 1}).json() == given
+    fenced = agent.client.post(renew, json={"lease": 2})
+    assert (fenced.status_code, fenced.json()["error"]) == (409, "fenced")
+    for said in ({}, {"lease": 2}):
+        refused = deliver(agent, placed, **said)
+        assert (refused.status_code, refused.json()["error"]) == (409, "fenced")
+    assert operator.get(f"/api/patches/{placed}").json()["status"] == "running"
+    assert deliver(agent, placed, lease=1).status_code == 200
+    assert operator.get(f"/api/patches/{placed}").json()["status"] == "completed"
+
+
+def test_two_orders_for_one_target_run_one_after_the_other(operator: httpx.Client, agent: Agent) -> None:
+    first, second = (order(operator, agent)["id"] for _ in range(2))
+    begin(agent, first)
+    waits = agent.client.post(f"/api/operations/{second}/ack", json={"state": "running", "claim": "b"})
+    assert (waits.status_code, waits.json()["error"], waits.headers["retry-after"]) == (423, "target_busy", "15")
+    assert operator.get(f"/api/patches/{second}").json()["status"] == "pending"
+    deliver(agent, first)
+    begin(agent, second)
 
 
 @pytest.mark.rows("G0-ER-01", "G0-ER-02")

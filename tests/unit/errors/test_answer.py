@@ -12,6 +12,7 @@ from nanny_ops import errors
         (errors.TokenExpired(), {"WWW-Authenticate": 'Bearer error="token_expired"'}),
         (errors.RateLimited(retry_after=17), {"Retry-After": "17"}),
         (errors.RateLimited(), {"Retry-After": "1"}),
+        (errors.TargetBusy(retry_after=15), {"Retry-After": "15"}),
         (errors.NotConfigured(), {"Retry-After": "5"}),
         (errors.Forbidden(), {}),
     ],

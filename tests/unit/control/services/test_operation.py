@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nanny_ops.control.services import lease
 from nanny_ops.control.services import operation as service
 from nanny_ops.control.services.principal import HostAgent
 from nanny_ops.control.store import agent as agents
@@ -24,7 +25,14 @@ OTHER = HostAgent("agent-other", teams.DEFAULT, "pve2")
 
 
 def order(now: datetime, name: str = "patch-1", agent: HostAgent = MINE) -> Operation:
-    asked = {"mode": "dry-run", "timeout_seconds": 60}
+    asked = {
+        "mode": "dry-run",
+        "timeout_seconds": 60,
+        "script_args": "",
+        "exclude": [],
+        "only": [],
+        "security_only": False,
+    }
     return Operation(
         id=name, team_id=teams.DEFAULT, agent_id=agent.id, kind="patch", status="pending", target="lxc:100", vmid=100,
         script_id="apt-1", request=asked, created_by="user-1", created_at=micros(now), updated_at=micros(now),
@@ -60,7 +68,7 @@ def logged(database: Database) -> list[tuple[str, str, str]]:
 
 def test_every_step_is_an_event_to_the_agent(database: Database, placed: Operation, now: datetime) -> None:
     for state in ("delivered", "running"):
-        database.write_now(lambda tx, state=state: service.acknowledge(tx, MINE, placed.id, Ack(state=state), now))
+        database.write_now(lambda tx, state=state: lease.acknowledge(tx, MINE, placed.id, Ack(state=state), now))
     assert logged(database) == [
         (MINE.id, "create", "pending"),
         (MINE.id, "update", "delivered"),
@@ -70,17 +78,19 @@ def test_every_step_is_an_event_to_the_agent(database: Database, placed: Operati
 
 def test_acknowledging_twice_changes_nothing_more(database: Database, placed: Operation, now: datetime) -> None:
     for _ in range(2):
-        answer = database.write_now(lambda tx: service.acknowledge(tx, MINE, placed.id, Ack(), now))
-        assert answer.proceed
+        reply = database.write_now(lambda tx: lease.acknowledge(tx, MINE, placed.id, Ack(), now))
+        assert reply.answer is not None
+        assert reply.answer.proceed
     assert len(logged(database)) == 2
 
 
 def test_a_late_delivery_does_not_take_a_running_order_back(
     database: Database, placed: Operation, now: datetime
 ) -> None:
-    database.write_now(lambda tx: service.acknowledge(tx, MINE, placed.id, Ack(state="running"), now))
-    answer = database.write_now(lambda tx: service.acknowledge(tx, MINE, placed.id, Ack(state="delivered"), now))
-    assert answer.status == "running"
+    database.write_now(lambda tx: lease.acknowledge(tx, MINE, placed.id, Ack(state="running"), now))
+    reply = database.write_now(lambda tx: lease.acknowledge(tx, MINE, placed.id, Ack(state="delivered"), now))
+    assert reply.answer is not None
+    assert reply.answer.status == "running"
 
 
 def test_another_agents_order_and_an_unknown_one_are_told_apart(
@@ -96,7 +106,9 @@ def test_what_is_cancelled_is_not_begun(database: Database, placed: Operation, n
     cancelled = database.write_now(lambda tx: service.cancel(tx, placed, "No longer wanted.", now))
     assert (cancelled.status, cancelled.outcome) == ("cancelled", "cancelled")
     assert database.write_now(lambda tx: service.cancel(tx, cancelled, "again", now)) == cancelled
-    assert not database.write_now(lambda tx: service.acknowledge(tx, MINE, placed.id, Ack(), now)).proceed
+    reply = database.write_now(lambda tx: lease.acknowledge(tx, MINE, placed.id, Ack(), now))
+    assert reply.answer is not None
+    assert not reply.answer.proceed
 
 
 def test_the_sweep_expires_what_is_due_and_nothing_else(database: Database, placed: Operation, now: datetime) -> None:
@@ -112,8 +124,10 @@ def test_the_sweep_expires_what_is_due_and_nothing_else(database: Database, plac
 
 
 def test_an_order_past_its_expiry_is_not_handed_out(database: Database, placed: Operation, now: datetime) -> None:
-    answer = database.write_now(lambda tx: service.acknowledge(tx, MINE, placed.id, Ack(), now + timedelta(hours=2)))
-    assert (answer.status, answer.proceed) == ("expired", False)
+    reply = database.write_now(lambda tx: lease.acknowledge(tx, MINE, placed.id, Ack(), now + timedelta(hours=2)))
+    assert reply.answer is not None
+    assert reply.ended is not None
+    assert (reply.answer.status, reply.answer.proceed) == ("expired", False)
 
 
 def test_open_orders_come_oldest_first(database: Database, placed: Operation, now: datetime) -> None:
