@@ -1,10 +1,14 @@
 """What this machine's owner allows; the control plane cannot widen it."""
 
 import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass, fields
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from nanny_ops.agent.times import Times
+from nanny_ops.agent.times import parse as parse_times
 from nanny_ops.errors import SettingsError
 
 HOST = "host"
@@ -20,6 +24,8 @@ class Policy:
 
     ``signatures`` says whose signatures count, :data:`ANY_KEY` or :data:`OFFLINE`, ``threshold`` how many different
     keys must have signed. Empty means :data:`ANY_KEY` where keys are known, and nothing where none ever were.
+    ``times`` says when a change may begin, by the wall clock of ``time_zone`` (empty: this machine's); dry runs may at
+    any time unless ``dry_runs_anytime`` is false.
     """
 
     modes: frozenset[str] | None = None
@@ -27,6 +33,9 @@ class Policy:
     scripts: frozenset[str] | None = None
     signatures: str = ""
     threshold: int = 1
+    times: Times | None = None
+    time_zone: str = ""
+    dry_runs_anytime: bool = True
 
     @property
     def demands_signatures(self) -> bool:
@@ -43,6 +52,15 @@ class Policy:
             return f"The local policy does not allow the script with SHA-256 {sha256}."
         return ""
 
+    def mistimed(self, now: datetime, *, dry_run: bool) -> str:
+        """Return the sentence that says why nothing may begin now, and from when on; empty when it may."""
+        if self.times is None or (dry_run and self.dry_runs_anytime) or self.times.allow(now):
+            return ""
+        change = self.times.change(now)
+        then = f"next from {change.isoformat(timespec='minutes')} on" if change is not None else "not in two weeks"
+        what = "this" if dry_run else "a change"
+        return f"The local policy does not let {what} begin now: it allows {self.times}, {then}."
+
 
 def load(path: str) -> Policy:
     """Read a TOML file whose keys are those of :class:`Policy`. Raises SettingsError."""
@@ -56,13 +74,24 @@ def load(path: str) -> Policy:
     for key in table:
         if key not in known:
             raise SettingsError(f"'{key}' in {path} is not part of a policy; use {', '.join(sorted(known))}.")
-    return Policy(**{key: _read(path, key, value) for key, value in table.items()})
+    values = {key: _read(path, key, value) for key, value in table.items()}
+    if "times" in values:
+        values["times"] = _times(path, values["times"], values.get("time_zone", ""))
+    elif "time_zone" in values:
+        raise SettingsError(f"'time_zone' in {path} says nothing without 'times'.")
+    return Policy(**values)
+
+
+def _times(path: str, texts: list[str], zone: str) -> Times:
+    try:
+        return parse_times(texts, zone)
+    except SettingsError as wrong:
+        raise SettingsError(f"'times' in {path}: {wrong.message}") from wrong
 
 
 def _read(path: str, key: str, value: Any) -> Any:
-    if key == "signatures":
-        return _mode(path, key, value)
-    return _count(path, key, value) if key == "threshold" else _words(path, key, value)
+    reader: Callable[[str, str, Any], Any] = _READERS.get(key, _words)
+    return reader(path, key, value)
 
 
 def _mode(path: str, key: str, value: Any) -> str:
@@ -77,7 +106,34 @@ def _count(path: str, key: str, value: Any) -> int:
     return value
 
 
+def _text(path: str, key: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise SettingsError(f"'{key}' in {path} must be a text.")
+    return value
+
+
+def _texts(path: str, key: str, value: Any) -> list[str]:
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        raise SettingsError(f"'{key}' in {path} must be a list of texts.")
+    return value
+
+
+def _yes(path: str, key: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise SettingsError(f"'{key}' in {path} must be true or false.")
+    return value
+
+
 def _words(path: str, key: str, value: Any) -> frozenset[str]:
     if not isinstance(value, list) or not all(isinstance(one, str | int) for one in value):
         raise SettingsError(f"'{key}' in {path} must be a list of texts or numbers.")
     return frozenset(str(one).lower() for one in value)
+
+
+_READERS: dict[str, Callable[[str, str, Any], Any]] = {
+    "signatures": _mode,
+    "threshold": _count,
+    "times": _texts,
+    "time_zone": _text,
+    "dry_runs_anytime": _yes,
+}

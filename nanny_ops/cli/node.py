@@ -27,6 +27,7 @@ from nanny_ops.agent.settings import SETTINGS, Settings, enrollment_token, load,
 from nanny_ops.agent.static_token import Given
 from nanny_ops.agent.trust import pin
 from nanny_ops.agent.trusted_keys import PinnedKeys
+from nanny_ops.cli.node_policy import show_policy
 from nanny_ops.cli.node_status import agent_id_of, exit_code, show_status
 from nanny_ops.errors import (
     AlreadyRegistered,
@@ -76,7 +77,7 @@ def _add_flags(command: argparse.ArgumentParser, name: str) -> None:
     if name == "register":
         command.add_argument("--force", action="store_true", help="Replace an identity that is there.")
         command.add_argument("--name", default="", help="Name to show to the person who decides.")
-    if name == "status":
+    if name in {"status", "policy"}:
         command.add_argument("--json", action="store_true", help="Print one JSON object.")
 
 
@@ -247,6 +248,7 @@ COMMANDS: dict[str, tuple[Command, str]] = {
     "register": (_register, "Register this machine with the control plane: a person or an enrolment token allows it."),
     "run": (_serve, "Be the agent, until SIGTERM."),
     "status": (show_status, "Show how this agent stands; changes nothing and takes five seconds at most."),
+    "policy": (show_policy, "Show what this machine's owner allows, and whether a change may begin now."),
     "collect": (_collect, "Print one reading as JSON without sending it."),
     "unregister": (_unregister, "Remove this machine's identity."),
 }

@@ -61,6 +61,7 @@ class Patch:
             _never_begun(order, state)
             job = await self._prepare(order)
             await desk.begin()
+            self._in_time(_record(order))  # asking may have taken minutes
             state = await self._start(job)
         if order.state is not State.STARTED:
             desk.started()
@@ -69,6 +70,7 @@ class Patch:
     async def _prepare(self, order: Order) -> ScriptJob:
         record = _record(order)
         argv, target = _argv(record), self.target(order)
+        self._in_time(record)
         script = await self._script(record)
         sha256 = hashlib.sha256(script).hexdigest()
         forbidden = self._policy.refuses(mode=record.mode, target=target, sha256=sha256)
@@ -88,6 +90,12 @@ class Patch:
             signatures=signatures,
             threshold=len(signatures),
         )
+
+    def _in_time(self, record: PatchRecord) -> None:
+        """Refuse what may not begin now; it does not wait: nobody expects it to begin by itself some hours later."""
+        late = self._policy.mistimed(self._now(), dry_run=record.mode == "dry-run")
+        if late:
+            raise Refused(Outcome.REFUSED, late)
 
     async def _script(self, record: PatchRecord) -> bytes:
         try:

@@ -1,5 +1,6 @@
 """The owner's policy narrows, and a slip in it is an error."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -58,3 +59,38 @@ def test_a_slip_is_an_error(tmp_path: Path, text: str) -> None:
         load(str(file))
     with pytest.raises(SettingsError):
         load(str(tmp_path / "none.toml"))
+
+
+DAY, NIGHT = datetime(2026, 11, 20, 12, tzinfo=UTC), datetime(2026, 11, 20, 23, tzinfo=UTC)
+
+
+def test_times_hold_back_changes_and_no_dry_runs(tmp_path: Path) -> None:
+    file = tmp_path / "policy.toml"
+    file.write_text('times = ["mon-fri 22:00-05:00"]\ntime_zone = "UTC"\n')
+    policy = load(str(file))
+    assert policy.mistimed(NIGHT, dry_run=False) == policy.mistimed(DAY, dry_run=True) == ""
+    late = policy.mistimed(DAY, dry_run=False)
+    assert "mon-fri 22:00-05:00 (UTC), next from 2026-11-20T22:00+00:00 on" in late
+    file.write_text('times = ["mon-fri 22:00-05:00"]\ntime_zone = "UTC"\ndry_runs_anytime = false\n')
+    assert load(str(file)).mistimed(DAY, dry_run=True) != ""
+    file.write_text("times = []\n")
+    assert "not in two weeks" in load(str(file)).mistimed(NIGHT, dry_run=False)
+    assert Policy().mistimed(DAY, dry_run=False) == ""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'times = "mon"',
+        "times = [1]",
+        'times = ["mon 1-2"]',
+        'time_zone = "UTC"',
+        "dry_runs_anytime = 1",
+        "time_zone = 1",
+    ],
+)
+def test_a_slip_about_times_is_an_error(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "policy.toml"
+    file.write_text(text)
+    with pytest.raises(SettingsError, match=r"policy\.toml"):
+        load(str(file))

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,12 @@ import pytest
 from nanny_ops.agent.operations.patch import SHORT, Patch
 from nanny_ops.agent.order import Finding, Order, Refused, State
 from nanny_ops.agent.policy import Policy
+from nanny_ops.agent.times import parse
 from nanny_ops.errors import DiskFull, MachineError, Rejected, Unreachable
 from nanny_ops.machine.verbs import JobPhase, LookJob, StartScript
 from nanny_ops.protocol.operation import Outcome
 from nanny_ops.protocol.patch import PackageChange
-from tests.fakes.control_plane import SCRIPT, FakeControlPlane, make_equipment, patch_record, refuse
+from tests.fakes.control_plane import NOON, SCRIPT, FakeControlPlane, make_equipment, patch_record, refuse
 from tests.fakes.hands import FakeHands, result
 
 
@@ -43,6 +45,8 @@ class Bench:
     def __init__(self, tmp_path: Path) -> None:
         self.plane, self.hands, self.desk = FakeControlPlane(), FakeHands(tmp_path), FreeDesk()
         self.policy = Policy()
+        #: Whether five minutes go by while the control plane is asked.
+        self.late = False
 
     def run(self, state: State = State.ACKED, **values: Any) -> Finding:
         return self.do(lambda patch, order: patch.carry_out(order, self.desk), state, **values)
@@ -50,6 +54,9 @@ class Bench:
     def do(self, work: Any, state: State = State.ACKED, **values: Any) -> Any:
         async def go() -> Any:
             equipment = make_equipment(self.plane, self.hands, policy=self.policy)
+            minutes = timedelta(minutes=5)
+            if self.late:
+                equipment = replace(equipment, now=lambda: NOON + (minutes if self.desk.told else timedelta()))
             order = Order(id="op-1", kind="patch", record=patch_record(**values), state=state)
             try:
                 return await work(Patch(equipment), order)
@@ -101,6 +108,20 @@ def test_a_script_that_is_not_the_promised_one_is_not_run(bench: Bench) -> None:
     bench.plane.sha256 = "0" * 64
     assert bench.refusal() is Outcome.CHECKSUM_MISMATCH
     assert bench.desk.told == []
+
+
+def test_outside_its_times_a_change_is_refused_and_a_dry_run_is_not(bench: Bench) -> None:
+    bench.policy = Policy(times=parse(["22:00-05:00"], "UTC"))
+    assert bench.refusal(mode="apply") is Outcome.REFUSED
+    assert bench.plane.requests == []
+    assert bench.run(mode="dry-run").outcome is Outcome.OK
+
+
+def test_a_change_whose_time_ends_while_the_control_plane_is_asked_does_not_begin(bench: Bench) -> None:
+    bench.policy = Policy(times=parse(["12:00-12:01"], "UTC"))
+    bench.late = True
+    assert bench.refusal(mode="apply") is Outcome.REFUSED
+    assert bench.desk.told == ["begin"]
 
 
 def test_a_script_that_no_trusted_key_has_signed_is_not_run(bench: Bench) -> None:
