@@ -13,6 +13,7 @@ from nanny_ops.lab import leftover, lxc
 from nanny_ops.lab.fleet import LabPlan, containers_of
 from nanny_ops.lab.image import cache_dir
 from nanny_ops.lab.lab import Lab
+from nanny_ops.lab.trouble import USAGE, parse
 
 app = typer.Typer(no_args_is_help=True, help="A pretended Proxmox VE cluster with real containers in it.")
 
@@ -33,6 +34,11 @@ def up(
     real_containers: int = typer.Option(
         -1, help="How many containers are real; by default 2 where LXC and root are there, else 0."
     ),
+    fault: list[str] = typer.Option(
+        [],
+        metavar="NAME[=VALUE]",
+        help=f"What is wrong with it, once for each: {USAGE}. Some take paths: slow=250@/cluster/.* is one.",
+    ),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON line when ready, and nothing else on stdout."),
     mirror: str = typer.Option("", help="A Debian mirror, by default the one that apt is configured with."),
 ) -> None:
@@ -43,11 +49,14 @@ def up(
     leftover.purge(cache)
     real = _how_many_real(real_containers, guests)
     plan = LabPlan(nodes, guests, real, version, seed)
+    for text in fault:
+        parse(text)
     try:
         with (
             tempfile.TemporaryDirectory(prefix=leftover.SCRATCH, ignore_cleanup_errors=True) as directory,
             Lab(plan, Path(directory), cache, mirror) as lab,
         ):
+            lab.cause(*fault)
             print(json.dumps(lab.announcement()) if as_json else _for_a_person(lab), flush=True)
             while True:
                 signal.pause()

@@ -13,7 +13,7 @@ from nanny_ops.lab.pve.state.node import GIB, Node
 FIRST_CONTAINER, FIRST_MACHINE, FIRST_MACHINE_OF_MANY = 101, 201, 100_001
 ROLES = ("web", "db", "mail", "cache", "queue", "wiki", "proxy", "build", "log", "auth", "files", "shop")
 TAGS = ("prod", "staging", "test")
-MOST_NODES = 64
+MOST_NODES = 128
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from nanny_ops.errors import SettingsError
-from nanny_ops.lab import demo_guest, leftover, lxc
+from nanny_ops.lab import demo_guest, leftover, lxc, trouble
 from nanny_ops.lab.apt_repository import AptRepository
 from nanny_ops.lab.fleet import LabPlan, draw_guests, draw_nodes, stopped_at_first
 from nanny_ops.lab.image import cache_dir
@@ -60,6 +60,8 @@ class Lab:
     nodes: list[LabNode] = field(default_factory=list)
     #: What goes wrong between clients and nodes; add and clear while the lab is open.
     faults: Faults = field(default_factory=Faults)
+    #: Seconds by which the installation's clock is ahead.
+    skew: float = 0.0
 
     def __post_init__(self) -> None:
         """Draw the cluster; nothing is started."""
@@ -67,13 +69,13 @@ class Lab:
         self.home = self.directory / f"lab-{self.lab_id}"
         self.prefix = f"nanny-{self.lab_id}"
         self.authority = certificate.Authority(self.home)
-        self.power = LabPower(self.home, self.prefix, Figures(time.time))
-        nodes = {node.name: node for node in draw_nodes(self.plan, time.time())}
+        self.power = LabPower(self.home, self.prefix, Figures(self.now))
+        nodes = {node.name: node for node in draw_nodes(self.plan, self.now())}
         self.cluster = Cluster("labcluster", self.plan.version, nodes, self.power, ConfTree(self.home))
         self.access = _access(self.plan.version)
         self.tokens = self.access.tokens
-        self.tasks = Tasks(time.time)
-        self.api = Api(self.cluster, self.access, self.tasks, routes.ROUTES, time.time, self.refusal_delay)
+        self.tasks = Tasks(self.now)
+        self.api = Api(self.cluster, self.access, self.tasks, routes.ROUTES, self.now, self.refusal_delay)
         self.server = Server()
 
     def __enter__(self) -> Self:
@@ -103,6 +105,15 @@ class Lab:
         self.server.close()
         leftover.clear(self.home)
         leftover.LabRecord(self.lab_id, 0, 0, "").forget(self.cache)
+
+    def now(self) -> float:
+        """Return what the installation takes for the time, in seconds of the epoch."""
+        return time.time() + self.skew
+
+    def cause(self, *faults: str) -> None:
+        """Let faults come over the lab, by the words of ``lab up --fault``. Raises SettingsError."""
+        for text in faults:
+            trouble.cause(self, trouble.parse(text))
 
     @property
     def ca_file(self) -> Path:

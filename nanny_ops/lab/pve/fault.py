@@ -1,7 +1,7 @@
-"""Faults on the way between a client and a node: what it costs, breaks or says no to, whatever the state would answer.
+"""Faults on the way between a client and a node: answers late, cut, packed or refused, whatever the state says.
 
-A list of faults may grow and shrink while clients ask; each answer passes through those that fit it, in order. The
-texts and delays are those of real Proxmox VE, where it has been seen in that trouble.
+A list of faults may grow and shrink while clients ask; each answer passes through those that fit it, in order. What is
+wrong with a node itself, such as a daemon that is stopped, belongs to its state.
 """
 
 import gzip
@@ -15,38 +15,19 @@ from urllib.parse import unquote
 from nanny_ops.lab.pve.refusal import Refusal
 from nanny_ops.lab.pve.server import Answer, Reply, Request
 
-#: Seconds until the proxying node gives up on a peer whose port swallows everything.
-SWALLOWED = 30.0
-#: Seconds until it notices that a peer has crashed; only the very first call takes longer, about 22.
-CRASHED = 3.0
 _API = re.compile(r"/api2/(?:json|extjs)")
-_NODE = re.compile(r"/nodes/([^/?]+)/")
 _EVERYTHING = 1 << 62
-#: Reads that pveproxy hands to pvedaemon, as far as an agent asks for them; it hands on every change.
-_PROTECTED = re.compile(
-    r"/cluster/(?:status|backup-info/.+|ceph/.+|notifications/.+|metrics/export|acme/.+)|/access/(?:users|tfa)"
-    r"|/nodes/[^/]+/(?:qemu|lxc|storage|services|replication|rrd|rrddata|syslog|journal|report|hosts|apt/update)"
-    r"|/nodes/[^/]+/(?:qemu|lxc)/\d+/(?:status/current|snapshot|rrd|rrddata|feature|interfaces|migrate|agent/.+)"
-    r"|/nodes/[^/]+/(?:storage|services|scan|ceph|disks)/.+|/nodes/[^/]+/tasks/[^/]+/(?:log|status)"
-)
-
 #: Makes another answer of an answer.
 Bend = Callable[[Reply], Reply]
 
 
 @dataclass(frozen=True)
 class Ask:
-    """One request as faults see it: which node's port took it, and which node has to do it."""
+    """One request as faults see it: which node's port took it, and for which call."""
 
     answering: str
-    executing: str
     method: str
     path: str
-
-    @property
-    def protected(self) -> bool:
-        """Return whether pvedaemon has to do it, because it takes root."""
-        return self.method not in {"GET", "HEAD"} or _PROTECTED.fullmatch(self.path) is not None
 
 
 @dataclass
@@ -150,33 +131,11 @@ def on(path: str) -> Callable[[Ask], bool]:
     return lambda ask: pattern.fullmatch(ask.path) is not None
 
 
-def pvedaemon_stopped(node: str) -> list[Fault]:
-    """Return the faults of a node whose pvedaemon is stopped: what needs root is refused, the rest still answered."""
-    return [Fault(Refuse(595, "Connection refused"), lambda ask: ask.executing == node and ask.protected)]
-
-
-def pveproxy_stopped(node: str) -> list[Fault]:
-    """Return the faults of a node whose pveproxy is stopped: its own port is dead, its peers reach nothing of it."""
-    return _lost(node, Refuse(595, "Connection refused"))
-
-
-def port_swallowed(node: str, seconds: float = SWALLOWED) -> list[Fault]:
-    """Return the faults of a node behind a firewall that drops its port: nobody says no, everybody waits."""
-    late = Fault(Slow(seconds), lambda ask: ask.answering == node)
-    return [late, *_lost(node, Refuse(595, "Connection timed out", seconds))]
-
-
-def crashed(node: str, seconds: float = CRASHED) -> list[Fault]:
-    """Return the faults of a node that has lost its power; let the state say so as well."""
-    return _lost(node, Refuse(595, "No route to host", seconds))
-
-
-def _lost(node: str, told: Refuse) -> list[Fault]:
-    own = Fault(dead, lambda ask: ask.answering == node)
-    return [own, Fault(told, lambda ask: ask.executing == node != ask.answering)]
+def at(node: str) -> Callable[[Ask], bool]:
+    """Return the condition that a request came to a node's own port."""
+    return lambda ask: ask.answering == node
 
 
 def _ask(node: str, request: Request) -> Ask:
     path = _API.sub("", request.target.partition("?")[0], count=1)
-    named = _NODE.match(f"{path}/")
-    return Ask(node, named[1] if named else node, request.method, unquote(path))
+    return Ask(node, request.method, unquote(path))
