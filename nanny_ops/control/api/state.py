@@ -117,9 +117,18 @@ async def host_agent(request: Request) -> HostAgent:
     return who
 
 
-Control = Annotated[State, Depends(state_of)]
+# A dependency that is a plain function would be called in a thread, at each request.
+async def _control(request: Request) -> State:
+    return state_of(request)
+
+
+async def _peer(request: Request) -> str:
+    return peer_of(request)
+
+
+Control = Annotated[State, Depends(_control)]
 AsPerson = Annotated[Person, Depends(person)]
 AsAgent = Annotated[HostAgent, Depends(host_agent)]
 AsAnyone = Annotated[Principal, Depends(principal)]
 AsSession = Annotated[tuple[Principal, Claims], Depends(session)]
-Peer = Annotated[str, Depends(peer_of)]
+Peer = Annotated[str, Depends(_peer)]

@@ -49,7 +49,7 @@ class Sessions:
         if tokens.is_opaque(token):
             principal, claims = await self._look_up_opaque(token, now)
         else:
-            claims = self.keyring.read_access(token)
+            claims = self.keyring.read_access(token, now)
             principal = await self._database.read(lambda tx: _principal(tx, claims))
         if before == self._forgotten:  # else rights changed while we read: this answer may be the old one
             self._known[token] = (principal, claims, now.timestamp())

@@ -15,7 +15,7 @@ RING = Keyring(b"k" * 32)
 
 
 def test_an_access_token_says_who_holds_it() -> None:
-    claims = RING.read_access(RING.access_token("agent-1", "agent", datetime.now(UTC)))
+    claims = RING.read_access(RING.access_token("agent-1", "agent", datetime.now(UTC)), datetime.now(UTC))
     assert (claims.subject, claims.audience) == ("agent-1", "agent")
 
 
@@ -23,9 +23,9 @@ def test_an_access_token_says_who_holds_it() -> None:
 def test_expired_and_foreign_tokens_are_told_apart() -> None:
     old = RING.access_token("agent-1", "agent", datetime.now(UTC) - timedelta(hours=2))
     with pytest.raises(TokenExpired):
-        RING.read_access(old)
+        RING.read_access(old, datetime.now(UTC))
     with pytest.raises(TokenInvalid):
-        RING.read_access(Keyring(b"other" * 8).access_token("agent-1", "agent", datetime.now(UTC)))
+        RING.read_access(Keyring(b"other" * 8).access_token("agent-1", "agent", datetime.now(UTC)), datetime.now(UTC))
 
 
 def test_an_unsigned_token_is_refused() -> None:
@@ -33,7 +33,7 @@ def test_an_unsigned_token_is_refused() -> None:
         {"sub": "user-1", "aud": "user", "iss": "nanny-ops", "exp": 2**33, "jti": "x"}, "", algorithm="none"
     )
     with pytest.raises(TokenInvalid):
-        RING.read_access(forged)
+        RING.read_access(forged, datetime.now(UTC))
 
 
 @given(st.integers(min_value=1, max_value=10**8), st.text("abcdef0123456789", min_size=1, max_size=32))
