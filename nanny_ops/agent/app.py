@@ -22,7 +22,7 @@ from nanny_ops.agent.enrollment import Tokens, TokenStore
 from nanny_ops.agent.equipment import Equipment
 from nanny_ops.agent.hands import Hands
 from nanny_ops.agent.link import Link
-from nanny_ops.agent.scheduler import Scheduler, Tick
+from nanny_ops.agent.scheduler import Scheduler, Tick, Ticking
 from nanny_ops.agent.settings import Settings, static_token
 from nanny_ops.agent.spool import Spool
 from nanny_ops.agent.static_token import StaticToken
@@ -53,6 +53,8 @@ class World:
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     random: Callable[[], float] = _spread.random
     transport: Any = None
+    schedule: Callable[[list[Tick]], Ticking] = Scheduler
+    open_spool: Callable[..., Spool] = Spool
 
 
 def make_client(settings: Settings, world: World) -> ApiClient:
@@ -110,7 +112,7 @@ async def serve(settings: Settings, world: World, stop: asyncio.Event) -> None:
     with lock.hold(settings.state_dir):
         if not static_token(settings):
             TokenStore(settings.token_path).load()
-        kept = Spool(settings.state_dir / spool.NAME, cap=settings.spool_metrics_cap)
+        kept = world.open_spool(settings.state_dir / spool.NAME, cap=settings.spool_metrics_cap)
         try:
             facts = await world.hands.do(DescribeHost())
             while not stop.is_set():
@@ -217,7 +219,7 @@ class _Session:
             random=world.random,
             caught_up=self._worker.resume,
         )
-        self._scheduler = Scheduler(self._ticks(settings, equipment))
+        self._scheduler = world.schedule(self._ticks(settings, equipment))
         log.info("event=started agent_id=%s url=%s version=%s", tokens.agent_id, settings.url, nanny_ops.__version__)
 
     def _ticks(self, settings: Settings, equipment: Equipment) -> list[Tick]:

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Protocol
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
@@ -19,6 +20,16 @@ class Tick:
     seconds: int
     run: Callable[[], Awaitable[None]]
     at_once: bool = True
+
+
+class Ticking(Protocol):
+    """Runs ticks between a start and a stop."""
+
+    def start(self) -> None:
+        """Begin to tick; needs a running loop."""
+
+    def stop(self) -> None:
+        """Stop ticking; a tick under way is cancelled."""
 
 
 class Scheduler:

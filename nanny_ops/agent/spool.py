@@ -23,6 +23,8 @@ NAME = "spool.db"
 #: How long and how many ended orders are remembered, so that one offered again is recognised.
 REMEMBER_SECONDS = 30 * 86_400
 REMEMBER_COUNT = 10_000
+#: Age up to which an ended order is looked at again: the agent does so when it starts, and daily.
+LATELY = 2 * 86_400
 #: Reports that only count in their newest form (one per object), at most.
 STATES_CAP = 5000
 #: Seconds to wait for another process's lock.
@@ -124,6 +126,13 @@ class Spool:
         with self._write() as db:
             old = self._clock() - REMEMBER_SECONDS
             return [row[0] for row in db.execute(query, (*ended, old, *ended, self._remember)).fetchall()]
+
+    def ended_lately(self) -> list[str]:
+        """Return the ids of orders that need nothing any more, not even a look at their result, and ended lately."""
+        query = "SELECT id FROM orders WHERE state IN (?,?) AND changed_at >= ? ORDER BY seq"
+        with _named(self.path):
+            rows = self._db.execute(query, (State.DELIVERED, State.DROPPED, self._clock() - LATELY)).fetchall()
+        return [row[0] for row in rows]
 
     def keep(self, readings: list[Reading]) -> None:
         """Keep reports for later and drop the oldest beyond the cap. Raises DiskFull, SpoolError."""

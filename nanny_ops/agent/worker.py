@@ -68,8 +68,8 @@ class Worker:
             self._begin(order.id, self._carry(order.id))
 
     async def prune(self) -> None:
-        """Forget orders that ended long ago, with whatever they left behind."""
-        for order_id in self._spool.prune():
+        """Forget orders that ended long ago, and remove what any left behind whose end was cut short by ours."""
+        for order_id in [*self._spool.prune(), *self._spool.ended_lately()]:
             await self._tidy(self._operations["patch"], order_id)
 
     async def idle(self) -> None:

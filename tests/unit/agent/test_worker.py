@@ -341,6 +341,15 @@ def test_old_orders_are_forgotten_with_what_they_left(house: House, tmp_path: Pa
     assert house.state() is None
 
 
+def test_a_start_removes_what_an_end_that_was_cut_short_left(house: House) -> None:
+    """Killed between the word that a result has arrived and the removal of its job's files."""
+    house.run(house.plane.add(patch_record()))
+    house.hands.forgotten.clear()
+    asyncio.run(Worker(house.equipment, house.spool).prune())
+    assert house.hands.forgotten == ["op-1"]
+    assert house.state() is State.DELIVERED
+
+
 def test_closing_lets_the_job_run_on(house: House) -> None:
     record = house.plane.add(patch_record())
     house.hands.looks = 10_000
