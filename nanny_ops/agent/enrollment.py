@@ -106,7 +106,7 @@ class TokenStore:
         with self._writing():
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             with _alone(directory):
-                kept_file.replace(self.path, content)
+                self._write(self.path, content)
 
     def renew(self, tokens: TokenFile) -> None:
         """Replace the file if it still holds the same agent's tokens. Raises IdentityRefused, SpoolError.
@@ -116,7 +116,10 @@ class TokenStore:
         content = msgspec.json.format(msgspec.json.encode(asdict(tokens)), indent=2) + b"\n"
         with self._writing(), _alone(self.path.parent):
             self.same(tokens.agent_id)
-            kept_file.replace(self.path, content)
+            self._write(self.path, content)
+
+    def _write(self, path: Path, content: bytes) -> None:
+        kept_file.replace(path, content)
 
     def same(self, agent_id: str) -> TokenFile | None:
         """Return what is stored, None if it is damaged. Raises IdentityRefused if it is not this agent's."""

@@ -74,8 +74,8 @@ def test_a_save_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
     store.save(FILE)
 
     class Torn(TokenStore):
-        def _write(self, directory: Path, content: bytes) -> None:
-            super()._write(directory / "missing", content)
+        def _write(self, path: Path, content: bytes) -> None:
+            super()._write(path.parent / "missing" / path.name, content)
 
     with pytest.raises(SpoolError):
         Torn(store.path).save(to_file(TokenAnswer(**GRANTED), NOON))
@@ -292,8 +292,8 @@ def test_a_full_disk_does_not_silence_the_agent(tmp_path: Path) -> None:
     full = [True]
 
     class Full(TokenStore):
-        def _write(self, directory: Path, content: bytes) -> None:
-            super()._write(directory / "missing" if full[0] else directory, content)
+        def _write(self, path: Path, content: bytes) -> None:
+            super()._write(path.parent / "missing" / path.name if full[0] else path, content)
 
     plane = Plane(GRANTED, {**GRANTED, "access_token": "a2"})
     TokenStore(tmp_path / "token.json").save(FILE)
