@@ -25,6 +25,8 @@ from nanny_ops.lab.pve.state.task import Tasks
 
 JSON, EXTJS = "/api2/json", "/api2/extjs"
 METHODS = frozenset({"GET", "POST", "PUT", "DELETE"})
+#: What the rows of a directory of the API call their child.
+INDEX_KEYS = frozenset({"id", "method", "name", "subdir"})
 #: Calls that anyone may make.
 WORLD = {"user": "world"}
 
@@ -123,7 +125,7 @@ class Api:
     def _index(self, described: Described) -> "Handler":
         """Return what answers a directory of the API with its children. Raises Refusal 501 where there is no call."""
         children = self.table.children(described.path)
-        if described.method != "GET" or described.link not in {"name", "subdir"} or not children:
+        if described.method != "GET" or described.link not in INDEX_KEYS or not children:
             raise not_implemented(described.method, described.path)
         return lambda _api, _call: [{described.link: child} for child in children]
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from nanny_ops.lab.pve.api import INDEX_KEYS
 from nanny_ops.lab.pve.routes import ROUTES
 from nanny_ops.lab.pve.schema.table import table
 from nanny_ops.lab.pve.server import Reply, Request
@@ -62,8 +63,10 @@ def supported(recording: Recording) -> bool:
     if called is None:
         return True
     described = called.described
-    is_index = described.link in {"name", "subdir"} and bool(table(recording.release).children(described.path))
-    return f"{described.method} {described.path}" in ROUTES or is_index
+    is_index = described.link in INDEX_KEYS and bool(table(recording.release).children(described.path))
+    # What is refused before the call itself is reached is answered for every call.
+    refused = recording.answer.status in {401, 403, 595}
+    return f"{described.method} {described.path}" in ROUTES or is_index or refused
 
 
 def compare(recording: Recording, naming: Naming) -> Iterator[str]:

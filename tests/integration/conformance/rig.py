@@ -10,7 +10,7 @@ from nanny_ops.lab.pve.state.cluster import Cluster
 from nanny_ops.lab.pve.state.guest import Figures, Guest
 from nanny_ops.lab.pve.state.node import GIB, Node
 from nanny_ops.lab.pve.state.pool import Pool
-from nanny_ops.lab.pve.state.storage import Storage, local
+from nanny_ops.lab.pve.state.storage import Storage, Volume, local
 from nanny_ops.lab.pve.state.task import Hurried, Tasks
 from tests.integration.conformance import rig_guest
 from tests.integration.conformance.naming import Naming
@@ -103,7 +103,11 @@ def _storages(release: str, naming: Naming) -> list[Storage]:
     made = Storage(
         naming.name("btr"), "btrfs", "/var/lib/rigbtrfs", ("images", "rootdir"), where, options={"is_mountpoint": "1"}
     )
-    return [local(), made]
+    made.usage = dict.fromkeys(where, (3 * GIB, GIB // 3)) or {naming.name("pve3"): (2 * GIB, GIB // 3)}
+    first = local()
+    template = Volume("local:vztmpl/debian-12-standard_12.7-1_amd64.tar.zst", "vztmpl", "tzst", 83_406_748, int(NOW))
+    first.volumes = {naming.name("pve1" if release == "8.4" else "pve3"): [template]}
+    return [first, made]
 
 
 def _access(release: str, naming: Naming) -> Access:

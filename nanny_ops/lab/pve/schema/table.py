@@ -45,7 +45,9 @@ class Table:
         """Read the calls of ``release``, ``8.4`` or ``9.2``."""
         data = _data()
         self.calls: dict[str, Described] = {}
-        self._root: Json = {}
+        #: The schema has no entry for the top itself.
+        top = Described("GET", "/", {}, {"user": "all"}, "", protected=False, returns="array", link="subdir")
+        self._root: Json = {" GET": top}
         for name, call in data["methods"][release].items():
             method, path = name.split(" ", 1)
             found = _described(data, method, path, call)

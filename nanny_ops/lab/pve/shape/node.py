@@ -14,7 +14,8 @@ def cluster_status(cluster: Cluster, answering: str) -> list[Row]:
     rows: list[Row] = []
     if not cluster.standalone:
         found = {"id": "cluster", "type": "cluster", "name": cluster.name, "version": 2}
-        rows.append(found | {"quorate": int(cluster.quorate), "nodes": len(cluster.nodes)})
+        told = cluster.quorate if cluster.told_quorate is None else cluster.told_quorate
+        rows.append(found | {"quorate": int(told), "nodes": len(cluster.nodes)})
     for node in cluster.nodes.values():
         found = {"id": f"node/{node.name}", "type": "node", "name": node.name, "ip": node.ip, "level": ""}
         nodeid = 0 if cluster.standalone else node.nodeid
@@ -27,7 +28,10 @@ def node_row(node: Node, now: float, *, full: bool) -> Row:
     state = "online" if node.online else "offline"
     row: Row = {"id": f"node/{node.name}", "type": "node", "node": node.name, "level": "", "status": state}
     row["ssl_fingerprint"] = node.fingerprint
-    return row | (_node_figures(node, now) if full and node.online else {})
+    if not full:
+        return row
+    largest = {"maxcpu": node.cpus, "maxmem": node.memory, "maxdisk": node.disk}
+    return row | largest | (_node_figures(node, now) if node.online else {})
 
 
 def node_resource(node: Node, now: float, *, full: bool) -> Row:
@@ -43,7 +47,8 @@ def node_status(node: Node, release: str, now: float) -> Row:
     memory = {"total": node.memory, "used": node.memory_used, "free": node.memory - node.memory_used}
     disk = {"total": node.disk, "used": node.disk_used, "free": node.disk - node.disk_used}
     kernel = "6.8.12-15-pve" if release == "8.4" else "6.17.2-1-pve"
-    cpu = {"cpus": node.cpus, "cores": node.cpus, "sockets": 1, "model": "AMD EPYC", "mhz": "2596.130", "hvm": "1"}
+    kind = {} if release == "8.4" else {"vendor": "AuthenticAMD", "family": "25"}
+    cpu = {"cpus": node.cpus, "cores": node.cpus, "sockets": 1, "model": "AMD EPYC", "mhz": "2596.130", "hvm": ""}
     return {
         "uptime": max(0, int(now - node.booted)),
         "cpu": node.load / node.cpus,
@@ -54,8 +59,8 @@ def node_status(node: Node, release: str, now: float) -> Row:
         "swap": {"total": 0, "used": 0, "free": 0},
         "rootfs": disk | {"avail": disk["free"]},
         "ksm": {"shared": 0},
-        "boot-info": {"mode": "efi", "secureboot": 0},
-        "cpuinfo": cpu | {"user_hz": 100, "flags": "fpu vme de pse tsc msr pae mce cx8"},
+        "boot-info": {"mode": "legacy-bios"},
+        "cpuinfo": cpu | kind | {"user_hz": 100, "flags": "fpu vme de pse tsc msr pae mce cx8"},
         "kversion": f"Linux {kernel} #1 SMP PREEMPT_DYNAMIC PMX",
         "current-kernel": {
             "sysname": "Linux",
@@ -79,10 +84,7 @@ def network_resource(node: Node, release: str) -> Row:
 def _node_figures(node: Node, now: float) -> Row:
     return {
         "cpu": node.load / node.cpus,
-        "maxcpu": node.cpus,
         "mem": node.memory_used,
-        "maxmem": node.memory,
         "disk": node.disk_used,
-        "maxdisk": node.disk,
         "uptime": max(0, int(now - node.booted)),
     }

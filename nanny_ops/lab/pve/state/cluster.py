@@ -20,6 +20,9 @@ class Cluster:
     power: Power
     records: Records
     quorate: bool = True
+    #: What /cluster/status tells of the quorum where that differs from the truth: for a moment after a crash, and after
+    #: an operator has set the expected votes.
+    told_quorate: bool | None = None
     guests: dict[int, Guest] = field(default_factory=dict)
     storages: dict[str, Storage] = field(default_factory=lambda: {"local": local()})
     pools: dict[str, Pool] = field(default_factory=dict)
@@ -94,7 +97,22 @@ class Cluster:
         """Let a node fail or come back; a cluster with half of its nodes or fewer has no quorum."""
         with self._lock:
             self.nodes[node].online = online
+            self.nodes[node].crashed = False
+            self.told_quorate = None
             self.quorate = sum(n.online for n in self.nodes.values()) * 2 > len(self.nodes)
+
+    def crash(self, node: str) -> None:
+        """Let a node lose its power this moment: it cannot be asked, but is still told to be online."""
+        with self._lock:
+            told = self.quorate
+            self.set_online(node, online=False)
+            self.nodes[node].online, self.nodes[node].crashed = True, True
+            self.told_quorate = told
+
+    def expect_one(self) -> None:
+        """Do what ``pvecm expected 1`` does: the cluster works again, though /cluster/status does not say so."""
+        with self._lock:
+            self.quorate, self.told_quorate = True, self.quorate
 
     def need_quorum(self) -> None:
         """Raise Refusal when the cluster has none."""

@@ -20,7 +20,9 @@ class Node:
     disk_used: int = 40 * GIB
     load: float = 0.4
     booted: float = 0.0
+    #: What the cluster knows of it: a node that has just crashed is still told to be online.
     online: bool = True
+    crashed: bool = False
     fingerprint: str = ""
     #: Daemons that do not run, such as ``pvedaemon`` and ``pveproxy``.
     stopped: set[str] = field(default_factory=set)
@@ -31,7 +33,7 @@ class Node:
         """Return why another node cannot ask this one, and after how many seconds it knows; nothing when it can."""
         if self.dropped:
             return "Connection timed out", 30.0
-        if not self.online:
+        if self.crashed or not self.online:
             return "No route to host", 3.0
         if "pveproxy" in self.stopped:
             return "Connection refused", 0.0

@@ -42,6 +42,10 @@ class Storage:
         """Return whether a node has it."""
         return not self.nodes or node in self.nodes
 
+    def lying(self, node: str) -> list[Volume]:
+        """Return what lies on it, seen from a node; guests' disks are told by their configurations, not here."""
+        return self.volumes.get("" if self.shared else node, [])
+
     @property
     def snapshots(self) -> bool:
         """Return whether volumes on it can be snapshotted."""

@@ -29,3 +29,14 @@ def the_peers_proxy_is_stopped(rig: Rig, asked: Asked) -> None:
 @SCENES.of("pve2_port_dropped_*")
 def the_peers_port_swallows_everything(rig: Rig, asked: Asked) -> None:
     rig.node("pve2").dropped = True
+
+
+@SCENES.of("node_killed_immediately_*")
+def the_peer_has_just_lost_its_power(rig: Rig, asked: Asked) -> None:
+    rig.cluster.crash(rig.node("pve2").name)
+
+
+@SCENES.of("node_offline_quorate_*")
+def one_vote_is_expected(rig: Rig, asked: Asked) -> None:
+    rig.cluster.set_online(rig.node("pve2").name, online=False)
+    rig.cluster.expect_one()

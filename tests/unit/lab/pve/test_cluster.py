@@ -63,3 +63,14 @@ def test_figures_follow_the_clock() -> None:
     figures.start(guest)
     now[0] = 160.0
     assert figures.read(guest).uptime == 60
+
+
+@pytest.mark.rows("PVE-36")
+def test_a_node_that_has_just_crashed_is_still_told_to_be_online() -> None:
+    made = cluster()
+    made.crash("pve2")
+    assert (made.nodes["pve2"].online, made.quorate, made.told_quorate) == (True, False, True)
+    assert made.nodes["pve2"].trouble()[0] == "No route to host"
+    made.set_online("pve2", online=False)
+    made.expect_one()
+    assert (made.quorate, made.told_quorate) == (True, False)
