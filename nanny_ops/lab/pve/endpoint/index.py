@@ -16,16 +16,10 @@ class _Listing:
     beside: tuple[str, ...] = ()
 
 
-_GUEST = ("template", "feature", "mtunnelwebsocket")
 LISTINGS = {
     "/access": _Listing(without=("permissions", "vncticket")),
     "/nodes/{node}": _Listing("name", ("vncwebsocket", "execute")),
     "/nodes/{node}/scan": _Listing("method", ("lvmthin",)),
-    "/nodes/{node}/lxc/{vmid}": _Listing(without=(*_GUEST, "remote_migrate", "move_volume", "mtunnel")),
-    "/nodes/{node}/lxc/{vmid}/status": _Listing(without=("resume", "suspend"), beside=("migrate",)),
-    "/nodes/{node}/qemu/{vmid}": _Listing(
-        without=(*_GUEST, "clone", "vncwebsocket", "move_disk", "dbus-vmstate"), beside=("move",)
-    ),
 }
 
 
