@@ -1,4 +1,4 @@
-"""What a large lab costs: seconds to open, memory of its one process while it answers, seconds of its slowest answers."""
+"""What a large lab costs: seconds to open, memory while it answers, and seconds of its slowest answers."""
 
 import argparse
 import resource
