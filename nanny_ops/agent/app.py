@@ -30,7 +30,7 @@ from nanny_ops.agent.tls import make_context
 from nanny_ops.agent.trust import Trust
 from nanny_ops.agent.trusted_keys import PinnedKeys
 from nanny_ops.agent.worker import Worker
-from nanny_ops.errors import IdentityRefused, NannyError, SettingsError
+from nanny_ops.errors import IdentityRefused, NannyError, SettingsError, SpoolError
 from nanny_ops.machine.verbs import DescribeHost, HostFacts, ProxmoxAccess
 from nanny_ops.protocol.clock import now as utc_now
 
@@ -108,7 +108,22 @@ def proxmox_access(settings: Settings, facts: HostFacts) -> ProxmoxAccess | None
 
 
 async def serve(settings: Settings, world: World, stop: asyncio.Event) -> None:
-    """Be the agent until ``stop`` is set. Raises NotRegistered, AlreadyRunning, SettingsError, SpoolError."""
+    """Be the agent until ``stop`` is set. Raises NotRegistered, AlreadyRunning, SettingsError.
+
+    A state directory that cannot be used, as on a disk that turned read-only, is waited for.
+    """
+    attempt = 0
+    while not stop.is_set():
+        try:
+            await _serve(settings, world, stop)
+        except SpoolError as wrong:
+            wait = delay(attempt, world.random, first=STREAM_FIRST, cap=STREAM_CAP)
+            log.error("event=state_unusable wait=%.1f reason=%r", wait, wrong.message)
+            attempt += 1
+            await _first(stop.wait(), world.sleep(wait))
+
+
+async def _serve(settings: Settings, world: World, stop: asyncio.Event) -> None:
     with lock.hold(settings.state_dir):
         if not static_token(settings):
             TokenStore(settings.token_path).load()
@@ -232,7 +247,7 @@ class _Session:
             Tick(name="drain", seconds=PACE, run=self._courier.drain, at_once=False),
             Tick(name="pull", seconds=settings.pull_interval, run=self._link.pull, at_once=False),
             Tick(name="resume", seconds=settings.pull_interval, run=self._resume, at_once=False),
-            Tick(name="prune", seconds=DAY, run=self._worker.prune),
+            Tick(name="prune", seconds=DAY, run=self._prune),
         ]
 
     def _reading(self, collector: Collector) -> Callable[[], Awaitable[None]]:
@@ -251,7 +266,16 @@ class _Session:
         await self.tokens.renew(await self.tokens.access())
 
     async def _resume(self) -> None:
-        self._worker.resume()
+        try:
+            self._worker.resume()
+        except SpoolError as wrong:
+            log.error("event=orders_unread reason=%r", wrong.message)
+
+    async def _prune(self) -> None:
+        try:
+            await self._worker.prune()
+        except NannyError as wrong:
+            log.warning("event=not_pruned reason=%r", wrong.message)
 
     async def run(self, stop: asyncio.Event) -> bool:
         """Work until stopped; True when the control plane refused the identity for good."""

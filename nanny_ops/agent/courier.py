@@ -95,6 +95,12 @@ class Courier:
 
     async def drain(self) -> None:
         """Send a few of the readings that were kept, the oldest first; what was put off or is young stays."""
+        try:
+            await self._drain()
+        except SpoolError as wrong:  # what cannot be forgotten is sent once more; what cannot be read waits
+            log.error("event=backlog_stuck reason=%r", wrong.message)
+
+    async def _drain(self) -> None:
         now = self._now()
         self._put_off = {subject: one for subject, one in self._put_off.items() if one.holds(now)}
         besides = set(self._put_off)

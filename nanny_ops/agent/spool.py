@@ -89,7 +89,7 @@ class Spool:
 
     def find(self, order_id: str) -> Order | None:
         """Return one order, or None."""
-        with _named(self.path):
+        with self._used():
             row = self._db.execute(f"SELECT {_ORDER} FROM orders WHERE id=?", (order_id,)).fetchone()  # noqa: S608
         return _order(row) if row else None
 
@@ -97,7 +97,7 @@ class Spool:
         """Return the orders that still need something, in the order of their arrival."""
         marks = ",".join("?" * len(ENDED))
         query = f"SELECT {_ORDER} FROM orders WHERE state NOT IN ({marks}) ORDER BY seq"  # noqa: S608
-        with _named(self.path):
+        with self._used():
             return [_order(row) for row in self._db.execute(query, sorted(ENDED))]
 
     def move(self, order_id: str, state: State, reason: str = "") -> None:
@@ -155,7 +155,7 @@ class Spool:
             "SELECT seq, path, subject, body FROM readings WHERE coalesce(subject, '') NOT IN "
             "(SELECT value FROM json_each(?)) ORDER BY seq LIMIT ?"
         )
-        with _named(self.path):
+        with self._used():
             rows = self._db.execute(query, (msgspec.json.encode(list(besides)).decode(), count)).fetchall()
         return [Reading(seq=seq, path=path, subject=subject, body=body) for seq, path, subject, body in rows]
 
@@ -175,9 +175,12 @@ class Spool:
         try:
             return _connect(self.path)
         except sqlite3.DatabaseError as wrong:
-            if wrong.sqlite_errorcode & 0xFF not in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
+            if not _is_damage(wrong):
                 raise
             reason = str(wrong)
+        return self._anew(reason)
+
+    def _anew(self, reason: str) -> sqlite3.Connection:
         log.error("event=spool_damaged moved_to=%s reason=%r", self._move_aside(), reason)
         return _connect(self.path)
 
@@ -190,8 +193,23 @@ class Spool:
         return aside
 
     @contextmanager
-    def _write(self) -> Iterator[sqlite3.Connection]:
+    def _used(self) -> Iterator[None]:
+        """Name what goes wrong; a file that turns out to be damaged while it is in use is replaced for the next call.
+
+        Its orders are known to the control plane, and their jobs to the machine: both are asked again.
+        """
         with _named(self.path):
+            try:
+                yield
+            except sqlite3.DatabaseError as wrong:
+                if _is_damage(wrong):
+                    self._db.close()
+                    self._db = self._anew(str(wrong))
+                raise
+
+    @contextmanager
+    def _write(self) -> Iterator[sqlite3.Connection]:
+        with self._used():
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield self._db
@@ -229,6 +247,10 @@ def _check(db: sqlite3.Connection) -> None:
         damaged = sqlite3.DatabaseError("quick_check found damage")
         damaged.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
         raise damaged
+
+
+def _is_damage(wrong: sqlite3.Error) -> bool:
+    return getattr(wrong, "sqlite_errorcode", 0) & 0xFF in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """The courier: fresh readings at once, kept ones later, none lost before the cap."""
 
 import asyncio
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from nanny_ops.agent import courier as module
 from nanny_ops.agent.courier import Courier
 from nanny_ops.agent.spool import Reading, Spool
-from nanny_ops.errors import DiskFull
+from nanny_ops.errors import DiskFull, SpoolError
 from nanny_ops.protocol.clock import stamp
 from tests.fakes.control_plane import NOON, FakeControlPlane, make_client, refuse
 
@@ -182,6 +183,25 @@ def test_a_full_disk_does_not_end_the_courier(post: Post) -> None:
     post.spool = Full(post.spool.path, cap=10)
     post.run(lambda courier: courier.send([Reading(path="/api/proxmox/node", subject="node/a", body=b"1"), metric(2)]))
     assert post.arrived == [1, 2]
+
+
+def test_a_backlog_that_cannot_be_forgotten_or_read_is_named(post: Post, caplog: pytest.LogCaptureFixture) -> None:
+    class Full(Spool):
+        def acknowledged(self, seq: int) -> None:
+            raise DiskFull
+
+        def oldest(self, count: int, besides: Collection[str] = ()) -> list[Reading]:
+            if post.arrived:
+                raise SpoolError
+            return super().oldest(count, besides)
+
+    post.spool.close()
+    post.spool = Full(post.spool.path, cap=10)
+    post.spool.keep([Reading(path="/api/proxmox/node", subject="node/a", body=b"1")])
+    post.run(lambda courier: courier.drain())
+    post.run(lambda courier: courier.drain())
+    assert post.arrived == [1]
+    assert caplog.text.count("event=backlog_stuck") == 2
 
 
 @pytest.mark.rows("G0-RL-01")

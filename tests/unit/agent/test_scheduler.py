@@ -1,6 +1,9 @@
-"""The scheduler: at once, then on the interval, never two of one."""
+"""The scheduler: at once, then on the interval, never two of one, whatever the clock does."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
+
+import pytest
 
 from nanny_ops.agent.scheduler import Scheduler, Tick
 
@@ -48,3 +51,31 @@ def test_a_tick_is_set_up_to_coalesce_and_to_be_forgiven() -> None:
     job = scheduler._scheduler.get_jobs()[0]
     assert (job.coalesce, job.max_instances, job.misfire_grace_time) == (True, 1, 30)
     scheduler.stop()
+
+
+@pytest.mark.parametrize("jump", [timedelta(days=-1), timedelta(days=1), timedelta(days=-4000)])
+def test_a_clock_that_jumps_silences_nothing(jump: timedelta, caplog: pytest.LogCaptureFixture) -> None:
+    async def nothing() -> None:
+        return None
+
+    passed, jumped = [0.0], [timedelta()]
+
+    def now() -> datetime:
+        return datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=passed[0]) + jumped[0]
+
+    async def go() -> None:
+        tick = Tick(name="a", seconds=30, run=nothing, at_once=False)
+        scheduler = Scheduler([tick], now=now, monotonic=lambda: passed[0])
+        scheduler.start()
+        passed[0] = 29.0
+        assert not scheduler.look_at_clock()
+        jumped[0] = jump
+        assert scheduler.look_at_clock()
+        wait = scheduler._scheduler.get_job("a").next_run_time - now()
+        assert timedelta() <= wait <= timedelta(seconds=35)
+        assert not scheduler.look_at_clock()
+        scheduler.stop()
+        await asyncio.sleep(0)
+
+    asyncio.run(go())
+    assert caplog.text.count("event=clock_jumped") == 1

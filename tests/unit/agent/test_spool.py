@@ -153,6 +153,24 @@ def test_a_damaged_file_is_moved_aside_and_a_new_one_made(tmp_path: Path, damage
     assert len([one for one in tmp_path.iterdir() if ".damaged-" in one.name]) >= 1
 
 
+def test_damage_that_shows_while_the_file_is_in_use_is_moved_aside_too(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    spool = Spool(tmp_path / "s.db", cap=1)
+    for number in range(400):
+        spool.accept(order(f"op-{number}", text="x" * 3000))
+    spool._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    with spool.path.open("r+b") as file:
+        file.seek(4096)
+        file.write(b"\xa5" * (spool.path.stat().st_size - 4096))
+    with pytest.raises(SpoolError, match="malformed"):
+        spool.unfinished()
+    assert caplog.text.count("event=spool_damaged") == 1
+    assert spool.accept(order("op-0"))
+    assert [one.id for one in spool.unfinished()] == ["op-0"]
+    spool.close()
+
+
 def test_a_full_disk_has_its_name(tmp_path: Path) -> None:
     spool = Spool(tmp_path / "s.db", cap=10_000)
     pages = spool._db.execute("PRAGMA page_count").fetchone()[0]
