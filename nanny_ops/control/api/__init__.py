@@ -7,6 +7,7 @@ from nanny_ops.control.api import (
     audit,
     enrollment,
     health,
+    inventory,
     investigation,
     legacy,
     metrics,
@@ -41,6 +42,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     investigation.router,
     metrics.router,
     agent.router,
+    inventory.router,
     proxmox.router,
     package.router,
 )

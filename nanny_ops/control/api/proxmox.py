@@ -10,7 +10,7 @@ from nanny_ops.control.api.body import Record, read_of
 from nanny_ops.control.api.legacy import guided
 from nanny_ops.control.api.limit import refusal, tell
 from nanny_ops.control.api.state import AsAgent, AsPerson, Control, State
-from nanny_ops.control.services import inventory
+from nanny_ops.control.services import fleet
 from nanny_ops.control.services import proxmox as service
 from nanny_ops.control.services.principal import HostAgent
 from nanny_ops.control.store.proxmox import GuestFilter
@@ -91,7 +91,7 @@ async def clusters(
     who: AsPerson, control: Control, response: Response, limit: Limit = 50, offset: Offset = 0, name: Word = ""
 ) -> dict[str, Any]:
     """List clusters; ``name`` is a part of the name."""
-    found = await control.database.read(lambda tx: inventory.clusters(tx, who, limit, offset, name, control.clock()))
+    found = await control.database.read(lambda tx: fleet.clusters(tx, who, limit, offset, name, control.clock()))
     return _page(response, found, limit, offset)
 
 
@@ -106,9 +106,7 @@ async def nodes(
     name: Word = "",
 ) -> dict[str, Any]:
     """List nodes; ``cluster`` is a cluster's id or name, ``name`` a part of the node's name."""
-    found = await control.database.read(
-        lambda tx: inventory.nodes(tx, who, limit, offset, cluster, name, control.clock())
-    )
+    found = await control.database.read(lambda tx: fleet.nodes(tx, who, limit, offset, cluster, name, control.clock()))
     return _page(response, found, limit, offset)
 
 
@@ -130,26 +128,26 @@ async def guests(
 ) -> dict[str, Any]:
     """List guests; ``cluster`` is a cluster's id or name, ``name`` a part of the guest's name."""
     wanted = GuestFilter(cluster=cluster, node=node, kind=kind, status=status, tag=tag, name=name, vmid=vmid, gone=gone)
-    found = await control.database.read(lambda tx: inventory.guests(tx, who, limit, offset, wanted, control.clock()))
+    found = await control.database.read(lambda tx: fleet.guests(tx, who, limit, offset, wanted, control.clock()))
     return _page(response, found, limit, offset)
 
 
 @router.get("/clusters/{key}", responses=UNKNOWN)
 async def cluster(key: str, who: AsPerson, control: Control) -> dict[str, Any]:
     """Show one cluster, with everything that was reported of it."""
-    return await control.database.read(lambda tx: inventory.cluster(tx, who, key, control.clock()))
+    return await control.database.read(lambda tx: fleet.cluster(tx, who, key, control.clock()))
 
 
 @router.get("/nodes/{key}", responses=UNKNOWN)
 async def node(key: str, who: AsPerson, control: Control) -> dict[str, Any]:
     """Show one node, with everything that was reported of it."""
-    return await control.database.read(lambda tx: inventory.node(tx, who, key, control.clock()))
+    return await control.database.read(lambda tx: fleet.node(tx, who, key, control.clock()))
 
 
 @router.get("/guests/{key}", responses=UNKNOWN)
 async def guest(key: str, who: AsPerson, control: Control) -> dict[str, Any]:
     """Show one guest, with everything that was reported of it."""
-    return await control.database.read(lambda tx: inventory.guest(tx, who, key, control.clock()))
+    return await control.database.read(lambda tx: fleet.guest(tx, who, key, control.clock()))
 
 
 async def _take(request: Request, control: State, agent: HostAgent, name: str, take: Callable[..., None]) -> None:
@@ -163,6 +161,6 @@ async def _take(request: Request, control: State, agent: HostAgent, name: str, t
     tell(request.scope, control.limits.reported(*of))
 
 
-def _page(response: Response, found: inventory.Page, limit: int, offset: int) -> dict[str, Any]:
+def _page(response: Response, found: fleet.Page, limit: int, offset: int) -> dict[str, Any]:
     response.headers["X-Total-Count"] = str(found.total)
     return {"items": found.items, "total": found.total, "limit": limit, "offset": offset}

@@ -1,102 +1,153 @@
-"""Clusters, nodes and guests as people see them: what was said, by whom, and how old it is."""
+"""One report that holds a whole reading of Proxmox VE, taken in one transaction.
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+Each agent tells of its own node and that node's guests. What is cluster-wide (quorum, which nodes are there, the list
+of all guests) is taken from the one agent that speaks for the cluster; it also speaks for nodes whose own agents are
+silent. Whatever another agent says of them is left out, so that two never tell a thing differently.
+"""
+
+from datetime import datetime, timedelta
 from typing import Any
 
-from nanny_ops.control.services.agent import is_silent
-from nanny_ops.control.services.principal import Person
+from nanny_ops.control.services import change, fact, proxmox, roster, speaker, storage, task, usage
+from nanny_ops.control.services.change import Change, Place
+from nanny_ops.control.services.principal import HostAgent
+from nanny_ops.control.services.roster import Taken
 from nanny_ops.control.store import agent as agents
-from nanny_ops.control.store import proxmox as store
+from nanny_ops.control.store import inventory as store
+from nanny_ops.control.store import proxmox as things
 from nanny_ops.control.store.database import Tx
-from nanny_ops.errors import NotFound
-from nanny_ops.protocol.clock import micros, stamp_micros
+from nanny_ops.control.store.inventory import Reporter, Scope
+from nanny_ops.errors import ValidationFailed
+from nanny_ops.protocol.clock import micros, parse_stamp
+from nanny_ops.protocol.inventory import InventoryAnswer, InventoryReport
 
-Thing = store.Cluster | store.Node | store.Guest
-
-
-@dataclass(frozen=True)
-class Page:
-    """One page of rendered things, and how many there are on all pages."""
-
-    items: list[dict[str, Any]]
-    total: int
+Body = dict[str, Any]
+#: How long raw usage and failed tasks are kept: older ones are not taken in.
+RAW_DAYS, TASK_DAYS = 2, 30
 
 
-def clusters(tx: Tx, who: Person, limit: int, offset: int, name: str, now: datetime) -> Page:
-    """List clusters."""
-    found, total = store.cluster_page(tx, who.teams, limit, offset, name)
-    return Page(_rendered(tx, found, now), total)
+def instant(text: str, now: datetime) -> int:
+    """Read when a report was made. A clock that runs ahead counts as right now. Raises ValidationFailed."""
+    try:
+        return micros(min(parse_stamp(text), now))
+    except ValidationFailed as wrong:
+        raise ValidationFailed(f"at: {wrong.message}", field="at") from None
 
 
-def nodes(tx: Tx, who: Person, limit: int, offset: int, cluster: str, name: str, now: datetime) -> Page:
-    """List nodes."""
-    found, total = store.node_page(tx, who.teams, limit, offset, cluster=cluster, name=name)
-    return Page(_rendered(tx, found, now), total)
+def take(tx: Tx, agent: HostAgent, report: InventoryReport, whole: Body, now: datetime) -> InventoryAnswer:
+    """Write a report; ``whole`` is its body as it came. Raises ValidationFailed for an impossible instant.
+
+    One that is older than the newest of its agent adds its usage to the history and changes nothing else.
+    """
+    at, seen = instant(report.at, now), micros(now)
+    things.lock(tx)
+    agents.change(tx, agent.id, last_seen=seen)
+    last = store.reporter(tx, agent.id)
+    place = _place(tx, agent, report, seen)
+    taken = _seen(tx, agent, report, whole, at, seen, place, last)
+    body = usage.packed(report, taken.speaks_for)
+    if body is not None and at >= micros(now - timedelta(days=RAW_DAYS)):
+        usage.keep(tx, place.team_id, place.scope, agent.id, at, body)
+    if last is not None and at < last.at and last.scope == place.scope:
+        return _answer(tx, taken, lacking=None)
+    lacking = _write(tx, taken)
+    _remember(tx, taken, body, lacking)
+    return _answer(tx, taken, lacking)
 
 
-def guests(tx: Tx, who: Person, limit: int, offset: int, wanted: store.GuestFilter, now: datetime) -> Page:
-    """List guests."""
-    found, total = store.guest_page(tx, who.teams, limit, offset, wanted)
-    return Page(_rendered(tx, found, now), total)
+def _place(tx: Tx, agent: HostAgent, report: InventoryReport, seen: int) -> Place:
+    """Return where the report belongs, and bring what the agent said before it knew its cluster under that."""
+    if report.cluster is None:
+        cluster_pk = things.cluster_of(tx, agent.id)
+        if cluster_pk is None:
+            for node in report.nodes:
+                proxmox.take_over(tx, agent, node, seen)
+        name = store.cluster_name(tx, cluster_pk) if cluster_pk else ""
+        return Place(agent.team_id, cluster_pk or agent.id, cluster_pk, name)
+    cluster = report.cluster
+    known = things.known_cluster(tx, agent.team_id, cluster.cluster_id, cluster.cluster_name)
+    if known is None:
+        known = proxmox.cluster_row(agent, cluster, {}, seen, None)
+        things.put(tx, known, known=False)
+    proxmox.join(tx, agent.id, known.id)
+    return Place(agent.team_id, known.id, known.id, cluster.cluster_name)
 
 
-def cluster(tx: Tx, who: Person, key: str, now: datetime) -> dict[str, Any]:
-    """Show one cluster with everything that was said of it. Raises NotFound."""
-    return _detail(tx, store.cluster(tx, key, who.teams), "cluster", key, now)
+def _seen(
+    tx: Tx,
+    agent: HostAgent,
+    report: InventoryReport,
+    whole: Body,
+    at: int,
+    seen: int,
+    place: Place,
+    last: Reporter | None,
+) -> Taken:
+    """Decide who speaks, and return the report with everything that decides what of it counts."""
+    scope = store.scope(tx, place.scope)
+    known = scope is not None
+    scope = scope or Scope(place.scope, place.team_id, created_at=seen)
+    late = last is not None and at < last.at
+    speaks = place.cluster_pk is None
+    if report.cluster is not None and not late:
+        cluster = things.cluster(tx, place.scope, (place.team_id,))
+        regains = cluster is not None and not cluster.quorate and bool(report.cluster.quorate)
+        speaks = speaker.is_vacant(tx, scope, agent.id, seen) or (known and regains)
+        if speaks:
+            scope = speaker.elect(scope, agent.id, speaker.until(last, seen))
+    elif place.cluster_pk is not None:
+        speaks = scope.speaker == agent.id and (scope.speaker_until or 0) >= seen
+    if not known or speaks:
+        store.put_scope(tx, scope, known=known)
+    living = store.living_nodes(tx, place.scope, seen, besides=agent.id) if place.cluster_pk else set()
+    guests = [*(whole.get("lxc") or []), *(whole.get("qemu") or [])]
+    bodies = (whole.get("cluster") or {}, whole.get("nodes") or [], guests)
+    return Taken(agent, report, *bodies, at, seen, place, scope, last, speaks, frozenset(living))
 
 
-def node(tx: Tx, who: Person, key: str, now: datetime) -> dict[str, Any]:
-    """Show one node with everything that was said of it. Raises NotFound."""
-    return _detail(tx, store.node(tx, key, who.teams), "node", key, now)
+def _write(tx: Tx, taken: Taken) -> bool:
+    """Write what counts of a report; tell whether guests are listed whose bodies are missing."""
+    report, place = taken.report, taken.place
+    changes: list[Change] = []
+    if report.cluster is not None and taken.speaks:
+        changes += proxmox.write_cluster(tx, taken.agent, report.cluster, taken.cluster, taken.now)
+    nodes, told = roster.take_nodes(tx, taken)
+    changes += told
+    told_of_guests, lacking = roster.take_guests(tx, taken, nodes)
+    changes += told_of_guests
+    storages = [told for told in report.storages if taken.speaks_for(told.node) or (taken.speaks and told.shared)]
+    changes += storage.take(tx, place, storages, taken.agent.id, taken.now)
+    keep_since = taken.now - TASK_DAYS * 86_400_000_000
+    changes += task.take(tx, place, report.tasks, taken.agent.id, taken.now, taken.scope.created_at, keep_since)
+    fact.take(tx, place, report.facts, taken.agent.id, taken.at)
+    change.tell(tx, place, changes, taken.now)
+    return lacking
 
 
-def guest(tx: Tx, who: Person, key: str, now: datetime) -> dict[str, Any]:
-    """Show one guest with everything that was said of it. Raises NotFound."""
-    return _detail(tx, store.guest(tx, key, who.teams), "guest", key, now)
+def _remember(tx: Tx, taken: Taken, body: bytes | None, lacking: bool) -> None:
+    last, same = taken.last, False
+    if last is not None:
+        same = last.at == taken.at and last.scope == taken.place.scope
+    since = (last.lacking_at if last else None) or taken.at
+    row = Reporter(
+        agent_id=taken.agent.id,
+        team_id=taken.place.team_id,
+        scope=taken.place.scope,
+        node=taken.report.node,
+        at=taken.at,
+        heard_at=last.heard_at if last and same else taken.now,
+        until=last.until if last and same else speaker.until(last, taken.now),
+        lacking_at=since if lacking else None,
+        usage=usage.latest(last.usage if last and same else None, body),
+    )
+    store.put_reporter(tx, row, known=last is not None)
 
 
-def _detail(tx: Tx, thing: Thing | None, noun: str, key: str, now: datetime) -> dict[str, Any]:
-    if thing is None:
-        raise NotFound(f"There is no {noun} '{key}'.")
-    return {**_rendered(tx, [thing], now)[0], "reported": thing.body}
+def _answer(tx: Tx, taken: Taken, lacking: bool | None) -> InventoryAnswer:
+    """Tell the agent whether to report the cluster's part next time, and every body again.
 
-
-def _rendered(tx: Tx, things: Sequence[Thing], now: datetime) -> list[dict[str, Any]]:
-    reporters = agents.some(tx, {thing.reported_by for thing in things})
-    names = store.cluster_names(tx, _clusters_of(things))
-    return [{**_own(thing, names), **_source(thing, reporters.get(thing.reported_by), now)} for thing in things]
-
-
-def _clusters_of(things: Sequence[Thing]) -> Collection[str]:
-    return {thing.cluster_pk for thing in things if not isinstance(thing, store.Cluster) and thing.cluster_pk}
-
-
-def _own(thing: Thing, names: dict[str, str]) -> dict[str, Any]:
-    if isinstance(thing, store.Cluster):
-        return {
-            name: getattr(thing, name) for name in ("id", "cluster_id", "cluster_name", "nodes", "quorate", "version")
-        }
-    place = {"cluster": thing.cluster_pk, "cluster_name": names.get(thing.cluster_pk or "")}
-    if isinstance(thing, store.Node):
-        return {**{name: getattr(thing, name) for name in ("id", "name", "ip", "online", "pve_version")}, **place}
-    return {
-        **{name: getattr(thing, name) for name in ("id", "vmid", "kind", "name", "node", "status", "ostype")},
-        **place,
-        "tags": thing.tags.replace(";", " ").replace(",", " ").split(),
-        "moved_at": stamp_micros(thing.moved_at),
-        "gone_at": stamp_micros(thing.gone_at),
-    }
-
-
-def _source(thing: Thing, reporter: agents.Agent | None, now: datetime) -> dict[str, Any]:
-    """Say who told it and when; ``stale`` means that the teller is silent, so that the state is not known now."""
-    return {
-        "agent_id": thing.reported_by,
-        "agent_hostname": reporter.hostname if reporter else None,
-        "created_at": stamp_micros(thing.created_at),
-        "updated_at": stamp_micros(thing.updated_at),
-        "freshness_seconds": max(0, (micros(now) - thing.updated_at) // 1_000_000),
-        "stale": is_silent(reporter, now),
-    }
+    Parts of one reading follow each other, so that bodies count as missing only when the next reading lacks them too.
+    """
+    offered = taken.speaks or speaker.is_vacant(tx, taken.scope, taken.agent.id, taken.now)
+    since = taken.last.lacking_at if taken.last is not None else None
+    return InventoryAnswer(reports_cluster=offered, resend=bool(lacking) and since is not None and since < taken.at)

@@ -23,6 +23,8 @@ DEVICE_DECIDE = RateLimitItemPerMinute(20)
 #: Fresh readings, and old ones sent after an outage, per agent and minute; a reading is old from BACKFILL_AGE on.
 FRESH, BACKFILL = 2, 60
 BACKFILL_AGE = 60.0
+#: Whole readings of Proxmox VE per agent and minute: one may come in parts, and many come after an outage.
+INVENTORIES = 60
 #: Seconds of a window, less what jitter may take.
 JITTER = 0.1
 MINUTE, FIVE_MINUTES = 60 * (1 - JITTER), 300 * (1 - JITTER)
@@ -66,6 +68,7 @@ class Limits:
         self._fresh = Tally(BACKFILL_AGE + MINUTE, AGENTS)
         self._backfill = Tally(MINUTE, AGENTS)
         self._reports = Tally(FIVE_MINUTES, OBJECTS)
+        self._inventories = Tally(MINUTE, AGENTS)
 
     def hit(self, limit: RateLimitItem, *key: str) -> Quota | None:
         """Count one use by a person, or by somebody who is not known yet."""
@@ -96,13 +99,12 @@ class Limits:
         self._reports.add((agent_id, kind, name), now, now)
         return Quota(1, 0, now + FIVE_MINUTES)
 
+    def inventory(self, agent_id: str, now: float) -> Quota | None:
+        """Count one whole reading of Proxmox VE, or a part of one."""
+        return _counted(self._inventories, INVENTORIES, agent_id, now) if self._enabled else None
+
     def _old(self, agent_id: str, now: float) -> Quota:
-        seen = self._backfill.of(agent_id, now)
-        left, reset = BACKFILL - len(seen), (seen[0] if seen else now) + MINUTE
-        if not left:
-            return Quota(BACKFILL, 0, reset, reset - now)
-        self._backfill.add(agent_id, now, now)
-        return Quota(BACKFILL, left - 1, reset)
+        return _counted(self._backfill, BACKFILL, agent_id, now)
 
     def _new(self, agent_id: str, at: float, now: float) -> Quota:
         # By the readings' own instants: one that was held up by a retry takes nothing from the next one's share.
@@ -118,3 +120,13 @@ class Limits:
         first = bisect(lately, now - MINUTE)
         left = max(0, FRESH - len(lately) + first)
         return Quota(FRESH, left, (lately[first] + MINUTE) if first < len(lately) else now)
+
+
+def _counted(tally: Tally, limit: int, key: str, now: float) -> Quota:
+    """Count one use in a minute, of as many as the limit says."""
+    seen = tally.of(key, now)
+    left, reset = limit - len(seen), (seen[0] if seen else now) + MINUTE
+    if not left:
+        return Quota(limit, 0, reset, reset - now)
+    tally.add(key, now, now)
+    return Quota(limit, left - 1, reset)

@@ -9,17 +9,22 @@ A report that comes ``too_soon`` is refused with the error given there, but only
 """
 
 import uuid
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from nanny_ops.control.services import change, roster
 from nanny_ops.control.services.agent import is_silent
+from nanny_ops.control.services.change import Change, Place
 from nanny_ops.control.services.principal import HostAgent
 from nanny_ops.control.store import agent as agents
+from nanny_ops.control.store import fact as facts
+from nanny_ops.control.store import inventory, usage
 from nanny_ops.control.store import proxmox as store
+from nanny_ops.control.store import storage as storages
 from nanny_ops.control.store.database import Tx
+from nanny_ops.control.store.inventory import Scope
 from nanny_ops.errors import RateLimited
-from nanny_ops.protocol.clock import micros
+from nanny_ops.protocol.clock import from_micros, micros
 from nanny_ops.protocol.proxmox import ClusterReport, LxcReport, NodeReport, QemuReport
 
 Body = dict[str, Any]
@@ -33,7 +38,30 @@ def take_cluster(
     known = store.known_cluster(tx, agent.team_id, report.cluster_id, report.cluster_name)
     if too_soon is not None and known is not None and not _is_news(tx, known.body, body, known.id, report.guests):
         raise too_soon
-    cluster = store.Cluster(
+    changes = write_cluster(tx, agent, report, body, at)
+    joined = store.known_cluster(tx, agent.team_id, report.cluster_id, report.cluster_name)
+    if joined is None:
+        return
+    join(tx, agent.id, joined.id)
+    place = Place(agent.team_id, joined.id, joined.id, report.cluster_name)
+    if report.guests is not None:
+        changes += roster.take_list(tx, place, _scope(tx, place, at), report.guests, at, at)
+    change.tell(tx, place, changes, at)
+
+
+def write_cluster(tx: Tx, agent: HostAgent, report: ClusterReport, body: Body, at: int) -> list[Change]:
+    """Write a cluster's row; return what has happened to it."""
+    known = store.known_cluster(tx, agent.team_id, report.cluster_id, report.cluster_name)
+    row = cluster_row(agent, report, body, at, known)
+    store.put(tx, row, known=known is not None)
+    return change.of_quorum(row, known.quorate) if known is not None else []
+
+
+def cluster_row(
+    agent: HostAgent, report: ClusterReport, body: Body, at: int, known: store.Cluster | None
+) -> store.Cluster:
+    """Return a cluster's row, in place of the one that is known."""
+    return store.Cluster(
         id=known.id if known else f"cluster-{uuid.uuid4()}",
         team_id=agent.team_id,
         cluster_id=report.cluster_id,
@@ -46,11 +74,24 @@ def take_cluster(
         created_at=known.created_at if known else at,
         updated_at=at,
     )
-    store.put(tx, cluster, known=known is not None)
-    store.join(tx, agent.id, cluster.id)
-    store.rescope(tx, agent.id, cluster.id, cluster.id)
-    if report.guests is not None:
-        store.keep_only(tx, cluster.id, report.guests, at)
+
+
+def join(tx: Tx, agent_id: str, cluster_pk: str) -> None:
+    """Note that an agent belongs to a cluster; what it said before comes under it."""
+    if store.cluster_of(tx, agent_id) != cluster_pk:
+        store.join(tx, agent_id, cluster_pk)
+    bring(tx, agent_id, cluster_pk, cluster_pk)
+
+
+def bring(tx: Tx, old: str, new: str, cluster_pk: str | None) -> None:
+    """Bring everything of one scope into another; what is told anew with each report is dropped instead."""
+    store.rescope(tx, old, new, cluster_pk)
+    if inventory.scope(tx, old) is None:
+        return
+    usage.move(tx, old, new)
+    storages.drop_scope(tx, old)
+    facts.drop_scope(tx, old)
+    inventory.forget_scope(tx, old)
 
 
 def take_node(
@@ -63,12 +104,13 @@ def take_node(
     at = _begin(tx, agent, now)
     cluster_pk = store.cluster_of(tx, agent.id)
     if cluster_pk is None:
-        _take_over(tx, agent, report, now)
+        take_over(tx, agent, report, at)
     scope = cluster_pk or agent.id
     known = store.known_node(tx, scope, report.name)
     listed = report.guests if cluster_pk is None else None
     if too_soon is not None and known is not None and not _is_news(tx, known.body, body, scope, listed):
         raise too_soon
+    same = known is not None and bool(known.online) == bool(report.online)
     node = store.Node(
         id=known.id if known else f"node-{uuid.uuid4()}",
         team_id=agent.team_id,
@@ -82,10 +124,14 @@ def take_node(
         reported_by=agent.id,
         created_at=known.created_at if known else at,
         updated_at=at,
+        state_since=known.state_since if known and same else at,
     )
     store.put(tx, node, known=known is not None)
+    place = _place(tx, agent, cluster_pk)
+    changes = [] if known is None or same else [change.of_node("node.online" if node.online else "node.offline", node)]
     if listed is not None:
-        store.keep_only(tx, scope, listed, at)
+        changes += roster.take_list(tx, place, _scope(tx, place, at), listed, at, at)
+    change.tell(tx, place, changes, at)
 
 
 def take_guest(
@@ -101,40 +147,25 @@ def take_guest(
     Raises ``too_soon``.
     """
     at = _begin(tx, agent, now)
-    cluster_pk = store.cluster_of(tx, agent.id)
-    fresh = _guest(agent, cluster_pk, report, body, at)
-    known = store.known_guest(tx, fresh.scope, report.vmid)
+    place = _place(tx, agent, store.cluster_of(tx, agent.id))
+    known = store.known_guest(tx, place.scope, report.vmid)
+    fresh = roster.guest_row(place, agent, report, body, at, at, known)
     told = known is not None and (known.kind, known.body, known.gone_at) == (fresh.kind, body, None)
     if too_soon is not None and told:
         raise too_soon
-    if known is not None:
-        # The number may have been given to a new guest of the other kind: that one did not move, it began.
-        same = known.kind == fresh.kind
-        moved_at = at if same and known.node != fresh.node else known.moved_at if same else None
-        fresh = replace(fresh, id=known.id, created_at=known.created_at if same else at, moved_at=moved_at)
     store.put(tx, fresh, known=known is not None)
+    before = known.body if known is not None else {}
+    scope = inventory.scope(tx, place.scope)
+    change.tell(tx, place, roster.of_guest(scope, known, fresh, before, body), at)
 
 
-def _guest(
-    agent: HostAgent, cluster_pk: str | None, report: LxcReport | QemuReport, body: Body, at: int
-) -> store.Guest:
-    return store.Guest(
-        id=f"guest-{uuid.uuid4()}",
-        team_id=agent.team_id,
-        scope=cluster_pk or agent.id,
-        cluster_pk=cluster_pk,
-        vmid=report.vmid,
-        kind="lxc" if isinstance(report, LxcReport) else "qemu",
-        name=report.name,
-        node=report.node,
-        status=report.status,
-        ostype=report.ostype,
-        tags=report.tags,
-        body=body,
-        reported_by=agent.id,
-        created_at=at,
-        updated_at=at,
-    )
+def take_over(tx: Tx, agent: HostAgent, report: NodeReport, at: int) -> None:
+    """Give an agent what an earlier identity of the same machine has told."""
+    for scope, ip in store.standalone_scopes(tx, agent.team_id, report.name, besides=agent.id).items():
+        former = agents.find(tx, scope)
+        silent = former is None or former.status == "revoked" or is_silent(former, from_micros(at))
+        if silent and (former is None or former.status == "revoked" or ip == report.ip):
+            bring(tx, scope, agent.id, None)
 
 
 def _begin(tx: Tx, agent: HostAgent, now: datetime) -> int:
@@ -144,11 +175,18 @@ def _begin(tx: Tx, agent: HostAgent, now: datetime) -> int:
     return at
 
 
-def _take_over(tx: Tx, agent: HostAgent, report: NodeReport, now: datetime) -> None:
-    for scope, ip in store.standalone_scopes(tx, agent.team_id, report.name, besides=agent.id).items():
-        former = agents.find(tx, scope)
-        if former is None or former.status == "revoked" or (is_silent(former, now) and ip == report.ip):
-            store.rescope(tx, scope, agent.id, None)
+def _place(tx: Tx, agent: HostAgent, cluster_pk: str | None) -> Place:
+    name = inventory.cluster_name(tx, cluster_pk) if cluster_pk else ""
+    return Place(agent.team_id, cluster_pk or agent.id, cluster_pk, name)
+
+
+def _scope(tx: Tx, place: Place, at: int) -> Scope:
+    """Return the row of a scope, made if it is not there."""
+    known = inventory.scope(tx, place.scope)
+    if known is None:
+        known = Scope(place.scope, place.team_id, created_at=at)
+        inventory.put_scope(tx, known, known=False)
+    return known
 
 
 def _is_news(tx: Tx, stored: Body, body: Body, scope: str, listed: list[int] | None) -> bool:

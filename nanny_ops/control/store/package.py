@@ -7,7 +7,8 @@ from typing import Any
 from sqlalchemy import String, cast, delete, func, insert, literal, select, update
 
 from nanny_ops.control.store.database import Tx
-from nanny_ops.control.store.tables import agents, guests, packages
+from nanny_ops.control.store.proxmox_tables import guests
+from nanny_ops.control.store.tables import agents, packages
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, Table, delete, func, insert, select, text, update
 
 from nanny_ops.control.store.database import Tx
-from nanny_ops.control.store.tables import agents, clusters, guests, nodes
+from nanny_ops.control.store.proxmox_tables import clusters, guests, nodes
+from nanny_ops.control.store.tables import agents
 
 Condition = ColumnElement[bool]
 #: PostgreSQL advisory lock under which reports are written, so that two processes never make one row twice.
@@ -52,6 +53,9 @@ class Node:
     reported_by: str
     created_at: int
     updated_at: int
+    state_since: int | None = None
+    unknown_since: int | None = None
+    gone_at: int | None = None
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,12 @@ class Guest:
     updated_at: int
     moved_at: int | None = None
     gone_at: int | None = None
+    told_at: int | None = None
+    state_since: int | None = None
+    unknown_since: int | None = None
+    pool: str | None = None
+    lock: str | None = None
+    template: bool | None = None
 
 
 def lock(tx: Tx) -> None:
@@ -120,15 +130,6 @@ def put(tx: Tx, thing: Cluster | Node | Guest, *, known: bool) -> None:
         tx.connection.execute(update(table).where(table.c.id == thing.id).values(**vars(thing)))
     else:
         tx.connection.execute(insert(table).values(**vars(thing)))
-
-
-def keep_only(tx: Tx, scope: str, vmids: Collection[int], now: int) -> None:
-    """Mark the guests of a scope that are not listed as gone; a listed one that was gone is back."""
-    lost, back = strays(tx, scope, vmids)
-    for ids, gone_at in ((lost, now), (back, None)):
-        for start in range(0, len(ids), 500):
-            some = guests.c.id.in_(ids[start : start + 500])
-            tx.connection.execute(update(guests).where(some).values(gone_at=gone_at))
 
 
 def strays(tx: Tx, scope: str, vmids: Collection[int]) -> tuple[list[str], list[str]]:

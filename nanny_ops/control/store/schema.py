@@ -10,8 +10,10 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
 from nanny_ops.control.store.database import Database
-from nanny_ops.control.store.tables import metadata
+from nanny_ops.control.store.proxmox_tables import clusters
 
+#: Of all tables: whoever imports the later module has both.
+METADATA = clusters.metadata
 #: PostgreSQL advisory lock that lets one process migrate while others wait.
 MIGRATION_LOCK = 6_102_024
 
@@ -35,7 +37,7 @@ def current(database: Database) -> str:
 
 def drift(connection: Connection) -> list[str]:
     """Return the differences between the migrated database and tables.py; empty when they agree."""
-    return [str(difference) for difference in compare_metadata(MigrationContext.configure(connection), metadata)]
+    return [str(difference) for difference in compare_metadata(MigrationContext.configure(connection), METADATA)]
 
 
 def _config() -> Config:

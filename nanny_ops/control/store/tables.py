@@ -13,7 +13,6 @@ from sqlalchemy import (
     String,
     Table,
     Text,
-    UniqueConstraint,
 )
 
 from nanny_ops.control.store.columns import Id, Instant, Sequence, instants
@@ -152,66 +151,6 @@ metrics = Table(
     Index("ix_metrics_received_at", "received_at"),
 )
 
-clusters = Table(
-    "clusters",
-    metadata,
-    Column("id", Id, primary_key=True),
-    _team(),
-    Column("cluster_id", String(255), nullable=False),
-    Column("cluster_name", String(255), nullable=False),
-    Column("nodes", Integer, nullable=False),
-    Column("quorate", Integer, nullable=False),
-    Column("version", Integer, nullable=False),
-    Column("body", JSON, nullable=False),
-    Column("reported_by", Id, nullable=False),
-    Column("created_at", Instant, nullable=False),
-    Column("updated_at", Instant, nullable=False),
-    UniqueConstraint("team_id", "cluster_id", "cluster_name"),
-)
-
-#: ``scope`` is the cluster's id, or the agent's id for a node outside a cluster.
-nodes = Table(
-    "nodes",
-    metadata,
-    Column("id", Id, primary_key=True),
-    _team(),
-    Column("scope", Id, nullable=False),
-    Column("cluster_pk", Id, ForeignKey("clusters.id")),
-    Column("name", String(255), nullable=False),
-    Column("ip", String(64), nullable=False),
-    Column("online", Integer, nullable=False),
-    Column("pve_version", String(255), nullable=False),
-    Column("body", JSON, nullable=False),
-    Column("reported_by", Id, nullable=False),
-    Column("created_at", Instant, nullable=False),
-    Column("updated_at", Instant, nullable=False),
-    UniqueConstraint("scope", "name"),
-)
-
-guests = Table(
-    "guests",
-    metadata,
-    Column("id", Id, primary_key=True),
-    _team(),
-    Column("scope", Id, nullable=False),
-    Column("cluster_pk", Id, ForeignKey("clusters.id")),
-    Column("vmid", Integer, nullable=False),
-    Column("kind", String(8), nullable=False),
-    Column("name", String(255), nullable=False),
-    Column("node", String(255), nullable=False),
-    Column("status", String(64), nullable=False),
-    Column("ostype", String(64), nullable=False),
-    Column("tags", String(4096), nullable=False),
-    Column("body", JSON, nullable=False),
-    Column("reported_by", Id, nullable=False),
-    Column("created_at", Instant, nullable=False),
-    Column("updated_at", Instant, nullable=False),
-    Column("moved_at", Instant),
-    Column("gone_at", Instant),
-    UniqueConstraint("scope", "vmid"),
-    Index("ix_guests_team_id_node", "team_id", "node"),
-)
-
 #: A script without a team is shipped and belongs to all. An id names one immutable version.
 scripts = Table(
     "scripts",
@@ -297,6 +236,7 @@ operations = Table(
     Index("ix_operations_request_key", "request_key"),
     Index("ix_operations_agent_id_status", "agent_id", "status"),
     Index("ix_operations_team_id_kind_created_at", "team_id", "kind", "created_at"),
+    Index("ix_operations_team_id_kind_agent_id_created_at", "team_id", "kind", "agent_id", "created_at"),
     Index("ix_operations_status_expires_at", "status", "expires_at"),
 )
 

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from nanny_ops.control.store.tables import guests
+from nanny_ops.control.store.proxmox_tables import guests
 from nanny_ops.protocol.clock import micros, now, parse_stamp, stamp
 from tests.integration.control.conftest import Agent, Server
 from tests.integration.control.listener import deliver, order

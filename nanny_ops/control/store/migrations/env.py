@@ -2,9 +2,9 @@
 
 from alembic import context
 
-from nanny_ops.control.store.tables import metadata
+from nanny_ops.control.store.proxmox_tables import clusters
 
 connection = context.config.attributes["connection"]
-context.configure(connection=connection, target_metadata=metadata, render_as_batch=True)
+context.configure(connection=connection, target_metadata=clusters.metadata, render_as_batch=True)
 with context.begin_transaction():
     context.run_migrations()

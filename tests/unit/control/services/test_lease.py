@@ -18,7 +18,7 @@ from nanny_ops.control.store import schema
 from nanny_ops.control.store import team as teams
 from nanny_ops.control.store.database import Database, sqlite_url
 from nanny_ops.control.store.operation import Operation
-from nanny_ops.control.store.tables import clusters
+from nanny_ops.control.store.proxmox_tables import clusters
 from nanny_ops.errors import Fenced, Later, LeaseHeld, TargetBusy
 from nanny_ops.protocol.clock import micros
 from nanny_ops.protocol.operation import Ack, AckAnswer

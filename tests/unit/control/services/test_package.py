@@ -8,9 +8,9 @@ import pytest
 from nanny_ops.control.services import package as service
 from nanny_ops.control.services.principal import Person
 from nanny_ops.control.store import agent as agents
+from nanny_ops.control.store import inventory, proxmox
 from nanny_ops.control.store import operation as operations
 from nanny_ops.control.store import package as store
-from nanny_ops.control.store import proxmox
 from nanny_ops.control.store import team as teams
 from nanny_ops.control.store.database import Database
 from nanny_ops.control.store.operation import Operation
@@ -134,7 +134,7 @@ def test_a_row_names_the_machine_and_the_guest(results: Results) -> None:
     row = results.below("2", security=True)[0]
     expected = {"hostname": "host-agent-1", "guest_name": "web1", "vmid": 100, "pending": True, "stale": False}
     assert {key: row[key] for key in expected} == expected
-    results.database.write_now(lambda tx: proxmox.keep_only(tx, "agent-1", [], at))
+    results.database.write_now(lambda tx: inventory.mark_guests(tx, [guest.id], gone_at=at))
     assert results.below("2") == []  # a destroyed guest has no packages
 
 

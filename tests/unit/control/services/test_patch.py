@@ -15,7 +15,7 @@ from nanny_ops.control.store import team as teams
 from nanny_ops.control.store.agent import Agent
 from nanny_ops.control.store.database import Database
 from nanny_ops.control.store.operation import Operation
-from nanny_ops.control.store.tables import guests
+from nanny_ops.control.store.proxmox_tables import guests
 from nanny_ops.errors import Conflict, Forbidden, NoScriptForTarget, NotFound, ValidationFailed
 from nanny_ops.protocol.clock import micros
 from nanny_ops.protocol.patch import PatchRequest

@@ -1,6 +1,8 @@
 """What every table must have."""
 
-from nanny_ops.control.store.tables import metadata
+from nanny_ops.control.store.proxmox_tables import clusters
+
+metadata = clusters.metadata
 
 
 def test_everything_but_people_and_tokens_belongs_to_a_team() -> None:

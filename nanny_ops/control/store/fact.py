@@ -1,0 +1,58 @@
+"""How well each part of what agents report is known."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import delete, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from nanny_ops.control.store.database import Tx
+from nanny_ops.control.store.proxmox_tables import facts
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One part of one thing, or, with an empty ``object``, of all that have no row of their own."""
+
+    agent_id: str
+    section: str
+    object: str
+    team_id: str
+    scope: str
+    state: str
+    source: str
+    privilege: str
+    reason: str
+    at: int | None
+    told_at: int
+
+
+def put(tx: Tx, rows: Sequence[Fact]) -> None:
+    """Write what is known now. Of each section named, what the agent told before and does not tell again is dropped."""
+    if not rows:
+        return
+    dialect = tx.connection.dialect.name
+    made = (postgresql.insert if dialect == "postgresql" else sqlite.insert)(facts)
+    changed = ("scope", "state", "source", "privilege", "reason", "at", "told_at")
+    upsert = made.on_conflict_do_update(
+        index_elements=["agent_id", "section", "object"], set_={name: made.excluded[name] for name in changed}
+    )
+    tx.connection.execute(upsert, [vars(row) for row in rows])
+    first = rows[0]
+    sections = {row.section for row in rows}
+    outdated = (facts.c.agent_id == first.agent_id) & facts.c.section.in_(sections) & (facts.c.told_at < first.told_at)
+    tx.connection.execute(delete(facts).where(outdated))
+
+
+def about(tx: Tx, scope: str, agent_id: str, objects: Collection[str], sections: Collection[str]) -> list[Fact]:
+    """Return what an agent says of how well these objects are known; sections begin with one of these words."""
+    named = facts.c.object.in_(objects) | (facts.c.object == "")
+    mine = (facts.c.scope == scope) & (facts.c.agent_id == agent_id) & named
+    rows = tx.connection.execute(select(facts).where(mine).order_by(facts.c.section, facts.c.object.desc()))
+    found = [Fact(**row._mapping) for row in rows]
+    return [fact for fact in found if fact.section.partition(".")[0] in sections]
+
+
+def drop_scope(tx: Tx, scope: str) -> None:
+    """Forget all of a scope."""
+    tx.connection.execute(delete(facts).where(facts.c.scope == scope))

@@ -1,0 +1,48 @@
+"""What people see of a thing says who told it, when, and whether the teller is still there."""
+
+from datetime import datetime, timedelta
+
+import pytest
+
+from nanny_ops.control.services import fleet
+from nanny_ops.control.services.principal import Person
+from nanny_ops.control.store import agent as agents
+from nanny_ops.control.store import proxmox as store
+from nanny_ops.control.store import team as teams
+from nanny_ops.control.store.database import Database
+from nanny_ops.errors import NotFound
+from nanny_ops.protocol.clock import micros
+from nanny_ops.protocol.enrollment import OFFLINE_AFTER
+
+WHO = Person("user-1", "a@example.com", "a", False, {teams.DEFAULT: "viewer"})
+
+
+@pytest.fixture
+def told(database: Database, now: datetime) -> Database:
+    at = micros(now)
+    row = agents.Agent(
+        "agent-1", teams.DEFAULT, "pve1", "debian", "debian", "1", "192.0.2.1", "6.8", "linux", [], "active", at,
+        last_seen=at,
+    )  # fmt: skip
+    node = store.Node("node-1", teams.DEFAULT, "agent-1", None, "pve1", "", 1, "8", {"x": [1]}, "agent-1", at, at)
+    database.write_now(lambda tx: (agents.add(tx, row), store.put(tx, node, known=False)))
+    return database
+
+
+@pytest.mark.parametrize(("silence", "stale"), [(0, False), (OFFLINE_AFTER, False), (OFFLINE_AFTER + 1, True)])
+def test_a_silent_teller_makes_it_stale(told: Database, now: datetime, silence: int, stale: bool) -> None:
+    later = now + timedelta(seconds=silence)
+    seen = told.read_now(lambda tx: fleet.nodes(tx, WHO, 50, 0, "", "", later)).items[0]
+    assert (seen["stale"], seen["freshness_seconds"]) == (stale, silence)
+    assert (seen["agent_id"], seen["agent_hostname"]) == ("agent-1", "pve1")
+
+
+def test_a_revoked_teller_makes_it_stale(told: Database, now: datetime) -> None:
+    told.write_now(lambda tx: agents.change(tx, "agent-1", status="revoked"))
+    assert told.read_now(lambda tx: fleet.node(tx, WHO, "node-1", now))["stale"] is True
+
+
+def test_one_thing_comes_with_all_that_was_said(told: Database, now: datetime) -> None:
+    assert told.read_now(lambda tx: fleet.node(tx, WHO, "node-1", now))["reported"] == {"x": [1]}
+    with pytest.raises(NotFound, match="node-2"):
+        told.read_now(lambda tx: fleet.node(tx, WHO, "node-2", now))
