@@ -154,10 +154,10 @@ class ApiClient:
             else:
                 if 200 <= status < 300:
                     return Answer(status, answer)
-                refusal = self._refusal(method, path, status, answer)
+                wait = backoff.retry_after(headers.get("retry-after"))
+                refusal = self._refusal(method, path, status, answer, wait)
                 if not backoff.is_retryable(status):
                     raise refusal
-                wait = backoff.retry_after(headers.get("retry-after"))
                 if status == RateLimited.status and not waits:
                     raise RateLimited(refusal.message, retry_after=backoff.STREAM_CAP if wait is None else wait)
                 trouble = Unreachable(refusal.message, status=status)
@@ -232,7 +232,9 @@ class ApiClient:
             ):
                 return response.status_code, response.headers, await _body(response)
 
-    def _refusal(self, method: str, path: str, status: int, body: bytes) -> Rejected | AgentRevoked:
+    def _refusal(
+        self, method: str, path: str, status: int, body: bytes, wait: float | None = None
+    ) -> Rejected | AgentRevoked:
         try:
             told = msgspec.json.decode(body, type=dict[str, Any])
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -241,7 +243,9 @@ class ApiClient:
         if status == 403 and code == AgentRevoked.code:
             self.refused.set()
             return AgentRevoked(text)
-        return Rejected(f"{method} {path}: {status} {code} {text}".rstrip(), status=status, error=code)
+        return Rejected(
+            f"{method} {path}: {status} {code} {text}".rstrip(), status=status, error=code, retry_after=wait
+        )
 
 
 def _origin(url: str) -> tuple[str, str, int | None]:

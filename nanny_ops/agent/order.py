@@ -1,6 +1,7 @@
 """An order as the agent holds it, and what it came to."""
 
 import asyncio
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
@@ -62,6 +63,9 @@ class Order:
     state: State = State.RECEIVED
     finding: Finding | None = None
     reason: str = ""
+    #: What this machine made up before it asked to begin, and the fencing token that it got for it; 0 means none.
+    claim: str = ""
+    lease: int = 0
 
 
 class Refused(Exception):
@@ -77,17 +81,32 @@ class Withdrawn(Exception):
     """The order is no longer wanted and has not begun; nothing is reported."""
 
 
+class Deferred(Exception):
+    """The order is wanted and must wait: another has its target, or its lease."""
+
+    def __init__(self, reason: str, seconds: float) -> None:
+        """Take why, and after how many seconds to ask again."""
+        self.seconds = seconds
+        super().__init__(reason)
+
+
 class Desk(Protocol):
     """What an operation needs to know and tell while it carries out one order."""
 
     #: Set once a person has cancelled the order.
     cancelled: asyncio.Event
 
-    async def begin(self) -> None:
-        """Tell that the order begins now. Raises Withdrawn when nobody wants it any more."""
+    #: The order as it stands, with its claim and lease.
+    order: "Order"
 
-    async def still_wanted(self) -> bool:
-        """Ask once whether the running order is still wanted; yes when nobody answers."""
+    async def begin(self) -> None:
+        """Ask to begin now, under a claim that is written down first. Raises Withdrawn and Deferred."""
+
+    def adopt(self, claim: str) -> None:
+        """Go on under the claim that a job on this machine was begun with, though the spool knows of none."""
+
+    def held(self) -> AbstractAsyncContextManager[None]:
+        """Keep the lease alive as long as the block runs; a cancel that is learned meanwhile sets ``cancelled``."""
 
     def started(self) -> None:
         """Write down that the order has begun and must never begin again."""

@@ -32,7 +32,8 @@ BUSY = 5.0
 _TABLES = """
 CREATE TABLE IF NOT EXISTS orders (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, record BLOB NOT NULL,
-    state TEXT NOT NULL, finding BLOB, reason TEXT NOT NULL DEFAULT '', changed_at REAL NOT NULL
+    state TEXT NOT NULL, finding BLOB, reason TEXT NOT NULL DEFAULT '', changed_at REAL NOT NULL,
+    claim TEXT NOT NULL DEFAULT '', lease INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE INDEX IF NOT EXISTS orders_state ON orders (state);
 CREATE TABLE IF NOT EXISTS readings (
@@ -40,7 +41,9 @@ CREATE TABLE IF NOT EXISTS readings (
 ) STRICT;
 """
 _ACCEPT = "INSERT INTO orders (id, kind, record, state, changed_at) VALUES (?,?,?,?,?) ON CONFLICT DO NOTHING"
-_ORDER = "id, kind, record, state, finding, reason"
+_ORDER = "id, kind, record, state, finding, reason, claim, lease"
+#: Columns that spools of earlier releases do not have.
+_ADDED = {"claim": "TEXT NOT NULL DEFAULT ''", "lease": "INTEGER NOT NULL DEFAULT 0"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +109,13 @@ class Spool:
         query = f"UPDATE orders SET state=?, reason=?, changed_at=? WHERE id=? AND state NOT IN ({marks})"  # noqa: S608
         with self._write() as db:
             db.execute(query, (state, reason, self._clock(), order_id, *sorted(ENDED)))
+
+    def claim(self, order_id: str, claim: str, lease: int = 0) -> None:
+        """Write under which claim an order is begun, and the lease given for it. Raises DiskFull, SpoolError."""
+        with self._write() as db:
+            db.execute(
+                "UPDATE orders SET claim=?, lease=?, changed_at=? WHERE id=?", (claim, lease, self._clock(), order_id)
+            )
 
     def finish(self, order_id: str, finding: Finding) -> None:
         """Keep what an order came to. Raises DiskFull, SpoolError."""
@@ -236,10 +246,18 @@ def _connect(path: Path) -> sqlite3.Connection:
         db.execute("PRAGMA journal_size_limit=4194304")
         _check(db)
         db.executescript(_TABLES)
+        _widen(db)
     except BaseException:
         db.close()
         raise
     return db
+
+
+def _widen(db: sqlite3.Connection) -> None:
+    there = {row[1] for row in db.execute("PRAGMA table_info(orders)")}
+    for name, kind in _ADDED.items():
+        if name not in there:
+            db.execute(f"ALTER TABLE orders ADD COLUMN {name} {kind}")
 
 
 def _check(db: sqlite3.Connection) -> None:
@@ -270,9 +288,10 @@ def _named(path: Path) -> Iterator[None]:
         raise SpoolError(f"{path} cannot be used: {wrong.strerror}.") from wrong
 
 
-def _order(row: tuple[str, Any, bytes, str, bytes | None, str]) -> Order:
-    order_id, kind, record, state, finding, reason = row
-    order = Order(id=order_id, kind=kind, record=msgspec.json.decode(record), state=State(state), reason=reason)
+def _order(row: tuple[str, Any, bytes, str, bytes | None, str, str, int]) -> Order:
+    order_id, kind, record, state, finding, reason, claim, lease = row
+    known = msgspec.json.decode(record)
+    order = Order(id=order_id, kind=kind, record=known, state=State(state), reason=reason, claim=claim, lease=lease)
     return replace(order, finding=msgspec.json.decode(finding, type=Finding)) if finding else order
 
 

@@ -5,18 +5,17 @@ import contextlib
 import logging
 import re
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from dataclasses import replace
 from typing import Any
-from urllib.parse import quote
 
+from nanny_ops.agent.desk import Desk, make_claim
 from nanny_ops.agent.equipment import Equipment
 from nanny_ops.agent.operations import OPERATIONS, Operation
-from nanny_ops.agent.order import ENDED, Finding, Order, Refused, State, Withdrawn
+from nanny_ops.agent.order import ENDED, Deferred, Finding, Order, Refused, State, Withdrawn
 from nanny_ops.agent.spool import Spool
-from nanny_ops.errors import NannyError, Rejected, SpoolError, ValidationFailed
-from nanny_ops.protocol.clock import parse_stamp
-from nanny_ops.protocol.operation import Ack, AckAnswer, Kind, Outcome, Status
+from nanny_ops.errors import NannyError, Rejected, SpoolError
+from nanny_ops.protocol.operation import Kind, Outcome, Status
 
 log = logging.getLogger(__name__)
 #: Operations carried out at once, on different targets.
@@ -24,9 +23,6 @@ ROOM = 4
 #: Surprises after which a begun order is reported as the agent's own failure.
 SURPRISES = 5
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
-#: Answers to an acknowledgement after which the order is dropped, if they come with the control plane's own word for
-#: it; whatever a proxy in between says, the order waits.
-_GONE = frozenset({403, 404, 409, 410, 422})
 #: Those that may have a running job take their target first after a restart.
 _FIRST = (State.STARTED, State.BEGINNING)
 
@@ -41,6 +37,7 @@ class Worker:
         operations: Iterable[type[Operation]] = OPERATIONS,
         *,
         room: int = ROOM,
+        make_claim: Callable[[], str] = make_claim,
     ) -> None:
         """Take what orders are carried out with, and where they are kept."""
         self._equipment, self._spool = equipment, spool
@@ -50,6 +47,9 @@ class Worker:
         self._targets: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._surprises: defaultdict[str, int] = defaultdict(int)
         self._room = asyncio.Semaphore(room)
+        self._make_claim = make_claim
+        #: Set by each word about an order, for one that waits.
+        self._nudged: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
 
     def submit(self, topic: str, action: str, record: dict[str, Any]) -> None:
         """Take what the control plane said about one order; whatever is not for this agent is logged and left."""
@@ -117,6 +117,7 @@ class Worker:
     def _begin(self, order_id: str, work: Coroutine[Any, Any, None]) -> None:
         if order_id in self._tasks:
             work.close()
+            self._nudged[order_id].set()
             return
         self._tasks[order_id] = asyncio.create_task(self._guard(order_id, work), name=f"order-{order_id}")
 
@@ -145,16 +146,37 @@ class Worker:
             log.error("event=not_written operation=%s reason=%r", order_id, also.message)
 
     async def _carry(self, order_id: str) -> None:
-        order = self._spool.find(order_id)
-        if order is None or order.state in ENDED:
+        while True:
+            self._nudged[order_id].clear()
+            order = self._spool.find(order_id)
+            if order is None or order.state in ENDED:
+                return
+            operation = self._operations[order.kind]
+            desk = Desk(order, self._equipment, self._spool, self._cancelled[order_id], self._make_claim)
+            try:
+                finding = order.finding or await self._come_to(desk, operation)
+            except Deferred as later:
+                log.info(
+                    "event=order_deferred operation=%s seconds=%.0f reason=%r", order_id, later.seconds, str(later)
+                )
+                await self._pause(order_id, later.seconds)
+                continue
+            if finding is not None:
+                await self._deliver(desk.order, operation, finding)
             return
-        operation = self._operations[order.kind]
-        finding = order.finding or await self._come_to(order, operation)
-        if finding is not None:
-            await self._deliver(order, operation, finding)
 
-    async def _come_to(self, order: Order, operation: Operation) -> Finding | None:
-        desk = _Desk(order, self._equipment, self._spool, self._cancelled[order.id])
+    async def _pause(self, order_id: str, seconds: float) -> None:
+        """Wait, or until there is a word about the order: its target may have come free."""
+        waits = [asyncio.ensure_future(one) for one in (self._nudged[order_id].wait(), self._equipment.sleep(seconds))]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for one in waits:
+                one.cancel()
+            await asyncio.wait(waits)
+
+    async def _come_to(self, desk: Desk, operation: Operation) -> Finding | None:
+        order = desk.order
         try:
             async with self._queued(operation.target(order)) as turn:
                 if operation.acknowledged and order.state is State.RECEIVED:
@@ -206,6 +228,7 @@ class Worker:
         self._spool.move(order_id, state, reason)
         self._cancelled.pop(order_id, None)
         self._surprises.pop(order_id, None)
+        self._nudged.pop(order_id, None)
 
     async def _tidy(self, operation: Operation, order_id: str) -> None:
         try:
@@ -217,61 +240,6 @@ class Worker:
         """Report an order that could not be written down, and therefore is not carried out."""
         outcome = Outcome.DISK_FULL if wrong.code == "disk_full" else Outcome.AGENT_ERROR
         await self._operations[order.kind].deliver(order, Finding(outcome=outcome, reason=wrong.message))
-
-
-class _Desk:
-    """One order's way to ask the control plane and to write down how far it is."""
-
-    def __init__(self, order: Order, equipment: Equipment, spool: Spool, cancelled: asyncio.Event) -> None:
-        self._order, self._spool = order, spool
-        self._client, self._now = equipment.client, equipment.now
-        self._path = f"/api/operations/{quote(order.id, safe='')}/ack"
-        self.cancelled = cancelled
-
-    async def acknowledge(self) -> None:
-        self._check()
-        await self._ack("delivered")
-        self._spool.move(self._order.id, State.ACKED)
-
-    async def begin(self) -> None:
-        self._check()
-        self._spool.move(self._order.id, State.BEGINNING)
-        await self._ack("running")
-        self._check()
-
-    async def still_wanted(self) -> bool:
-        try:
-            answer = await self._client.request("POST", self._path, body=Ack(state="running"), tries=1)
-            found = answer.read(AckAnswer)
-        except NannyError:  # nobody can say; the script goes on
-            return True
-        return found.proceed or found.status is not Status.CANCELLED
-
-    def started(self) -> None:
-        try:
-            self._spool.move(self._order.id, State.STARTED)
-        except SpoolError as wrong:  # the job's own directory says the same
-            log.error("event=not_written operation=%s reason=%r", self._order.id, wrong.message)
-
-    async def _ack(self, state: Any) -> None:
-        try:
-            answer = (await self._client.request("POST", self._path, body=Ack(state=state))).read(AckAnswer)
-        except Rejected as wrong:
-            if wrong.details.get("status") not in _GONE or not wrong.details.get("error"):
-                raise
-            raise Withdrawn(wrong.message) from wrong
-        if not answer.proceed:
-            raise Withdrawn(f"The control plane says {answer.status}.")
-
-    def _check(self) -> None:
-        if self.cancelled.is_set():
-            raise Withdrawn("Cancelled before it began.")
-        expires_at = self._order.record.get("expires_at")
-        try:
-            if expires_at and self._now() >= parse_stamp(str(expires_at)):
-                raise Withdrawn(f"Expired at {expires_at}, before it began.")
-        except ValidationFailed as wrong:
-            raise Refused(Outcome.REFUSED, wrong.message) from wrong
 
 
 def kind_of(record: dict[str, Any]) -> Kind | None:

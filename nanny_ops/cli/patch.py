@@ -89,7 +89,7 @@ def list_patches(
         hosts = {} if as_json or not found else {one["agent_id"]: one["hostname"] for one in client.agents(100_000)}
     for row in () if as_json else found:
         row["where"] = f"{row['target']} on {hosts.get(row['agent_id'], row['agent_id'])}"
-        row["state"] = row["outcome"] or row["status"]
+        row["state"] = row["outcome"] or row["status"] + (", silent" if row["silent_since"] else "")
     show(found, COLUMNS, as_json=as_json)
 
 
@@ -185,6 +185,7 @@ def _summary(operation: PatchOperation) -> dict[str, Any]:
         "without": operation.exclude,
         "limited to": "security updates" if operation.security_only else None,
         "status": operation.status,
+        "silent": _silence(operation),
         "outcome": operation.outcome,
         "reason": operation.reason,
         "exit code": operation.exit_code or None,
@@ -194,6 +195,12 @@ def _summary(operation: PatchOperation) -> dict[str, Any]:
         "ended": f"{moment(operation.finished_at)} UTC" if ended else None,
         "lapses": f"{moment(operation.expires_at)} UTC" if operation.status in {"pending", "delivered"} else None,
     }
+
+
+def _silence(operation: PatchOperation) -> str | None:
+    if operation.silent_since is None:
+        return None
+    return f"nothing was heard of its agent since {moment(operation.silent_since)} UTC; the script may run on"
 
 
 def _why_idle(operation: PatchOperation, agent: Mapping[str, Any]) -> str:

@@ -102,6 +102,7 @@ def look(jobs_dir: Path, job_id: str) -> JobState:
         stdout_path=str(directory / "stdout"),
         stderr_path=str(directory / "stderr"),
         result=result,
+        claim=_claim(directory),
     )
 
 
@@ -217,6 +218,13 @@ def _write_order(jobs_dir: Path, directory: Path, job: ScriptJob) -> None:
 def _written(job: ScriptJob) -> bytes:
     order = {key: value for key, value in asdict(job).items() if key != "script"}
     return json.dumps(order, sort_keys=True).encode()
+
+
+def _claim(directory: Path) -> str:
+    try:
+        return str(json.loads((directory / "order.json").read_bytes()).get("claim", ""))
+    except (OSError, ValueError, AttributeError):
+        return ""
 
 
 def _is_written(directory: Path, job: ScriptJob) -> bool:

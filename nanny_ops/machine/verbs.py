@@ -139,6 +139,8 @@ class ScriptJob:
     script_id: str = ""
     signatures: list[KeySignature] = field(default_factory=list)
     threshold: int = 0
+    #: Under which claim the order was begun: kept with the job, so that an agent that lost its spool still holds it.
+    claim: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,6 +195,7 @@ class JobState:
     stdout_path: str = ""
     stderr_path: str = ""
     result: JobResult | None = None
+    claim: str = ""
 
 
 Verb = DescribeHost | ReadMetrics | ReadProxmox | VerifySignature | StartScript | LookJob | CancelJob | ForgetJob

@@ -146,7 +146,7 @@ class PatchOperation:
     started_at: str | None
     finished_at: str | None
     #: Since when the agent that runs it has been silent; None while it is heard, or runs nothing.
-    silent_since: str | None
+    silent_since: str | None = None
     duration: int | None
     exit_code: int | None
     stdout_truncated: bool

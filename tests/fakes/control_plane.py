@@ -23,6 +23,7 @@ NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 SCRIPT = b"#!/bin/sh\necho '[]'\n"
 #: A machine that never pinned a key.
 NOWHERE = Path("/nonexistent")
+LEASE = 3
 OPEN = {"pending", "delivered", "running"}
 Handler = Callable[[httpx.Request], httpx.Response | None]
 
@@ -63,6 +64,7 @@ class FakeControlPlane:
         self.chunks: list[Any] = []
         self.script, self.sha256 = SCRIPT, hashlib.sha256(SCRIPT).hexdigest()
         self.rules: list[Handler] = []
+        self.claims: dict[str, str] = {}
         self.stream: Callable[[httpx.Request], AsyncIterator[bytes]] | None = None
 
     @property
@@ -97,7 +99,9 @@ class FakeControlPlane:
             case ("GET", "patches", _, "sha256"):
                 return httpx.Response(200, json={"sha256": self.sha256})
             case ("POST", "operations", order_id, "ack"):
-                return self._ack(order_id, json.loads(content)["state"])
+                return self._ack(order_id, **json.loads(content))
+            case ("POST", "operations", order_id, "renew"):
+                return self._renew(order_id, json.loads(content)["lease"])
             case ("POST", "operations", _, "output"):
                 self.chunks.append(json.loads(content))
                 return httpx.Response(200, json={"success": True})
@@ -119,14 +123,24 @@ class FakeControlPlane:
                 return httpx.Response(200, json={"success": True, "message": ""})
         return refuse(404, "not_found")
 
-    def _ack(self, order_id: str, state: str) -> httpx.Response:
+    def _ack(self, order_id: str, state: str, claim: str = "") -> httpx.Response:
         record = self.operations.get(order_id)
         if record is None:
             return refuse(404, "not_found")
         proceed = record["status"] in OPEN
+        if proceed and state == "running" and self.claims.setdefault(order_id, claim) != claim:
+            return refuse(423, "lease_held", **{"retry-after": "7"})
         if proceed and record["status"] != "running":
             record["status"] = state
-        return httpx.Response(200, json={"id": order_id, "status": record["status"], "proceed": proceed})
+        return self._told(order_id, leased=state == "running")
+
+    def _renew(self, order_id: str, lease: int) -> httpx.Response:
+        return self._told(order_id, leased=True) if lease == LEASE else refuse(409, "fenced")
+
+    def _told(self, order_id: str, *, leased: bool) -> httpx.Response:
+        status = self.operations[order_id]["status"]
+        lease = {"lease": LEASE, "lease_seconds": 120} if leased and status in OPEN else {}
+        return httpx.Response(200, json={"id": order_id, "status": status, "proceed": status in OPEN, **lease})
 
     def _result(self, order_id: str, request: httpx.Request, content: bytes) -> httpx.Response:
         parts = read_parts(request.headers["content-type"], content)

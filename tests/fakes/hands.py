@@ -132,4 +132,5 @@ class FakeHands:
         if job is None:
             return JobState(job_id=job_id, phase=JobPhase.ABSENT)
         paths = {f"{end}_path": str(self.directory / f"{job_id}.{end}") for end in ("stdout", "stderr")}
-        return JobState(job_id=job_id, phase=job[0], result=job[2], **paths)
+        claim = next((one.claim for one in reversed(self.started) if one.job_id == job_id), "")
+        return JobState(job_id=job_id, phase=job[0], result=job[2], claim=claim, **paths)

@@ -23,8 +23,8 @@ from nanny_ops.protocol.operation import Kind, Outcome, Status, parse_vmid
 from nanny_ops.protocol.patch import LONGEST_TIMEOUT, OUTPUT_CAP, PatchRecord, ResultMetadata, ScriptDigest, script_argv
 
 log = logging.getLogger(__name__)
-#: Seconds between two looks at a job, and looks between two questions whether it is still wanted.
-POLL, ASK_EVERY = 1.0, 30
+#: Seconds between two looks at a job.
+POLL = 1.0
 #: Seconds beyond a script's own timeout after which the agent no longer believes in its supervisor.
 GRACE = 900
 #: Looks after which a job that has not begun is given up, to be begun again.
@@ -55,17 +55,23 @@ class Patch:
         return HOST if vmid is None else str(vmid)
 
     async def carry_out(self, order: Order, desk: Desk) -> Finding:
-        """Run the script once, or find the run again. Raises Refused, Withdrawn, Unreachable, MachineError."""
+        """Run the script once, or find the run again.
+
+        Raises Refused, Withdrawn, Deferred, Unreachable, MachineError.
+        """
         state = await self._hands.do(LookJob(job_id=order.id))
+        if state.claim and not desk.order.claim:  # begun from here before the spool was lost
+            desk.adopt(state.claim)
         if state.phase in {JobPhase.ABSENT, JobPhase.READY}:
-            _never_begun(order, state)
+            await _never_begun(order, state, desk)
             job = await self._prepare(order)
             await desk.begin()
             self._in_time(_record(order))  # asking may have taken minutes
-            state = await self._start(job)
+            state = await self._start(replace(job, claim=desk.order.claim))
         if order.state is not State.STARTED:
             desk.started()
-        return await self._follow(_record(order), state, desk)
+        async with desk.held():
+            return await self._follow(_record(order), state, desk)
 
     async def _prepare(self, order: Order) -> ScriptJob:
         record = _record(order)
@@ -132,7 +138,7 @@ class Patch:
                 return _finding(state)
             if state.phase is JobPhase.READY and look > PATIENCE:
                 raise MachineError("The job was prepared and did not begin.")
-            if not told_to_stop and await self._unwanted(desk, look):
+            if not told_to_stop and desk.cancelled.is_set():
                 told_to_stop = True
                 log.info("event=cancel operation=%s", record.id)
                 await self._hands.do(CancelJob(job_id=record.id))
@@ -140,11 +146,6 @@ class Patch:
             await self._sleep(POLL)
             state = await self._hands.do(LookJob(job_id=record.id))
         return Finding(outcome=Outcome.UNKNOWN, reason="The script did not end in time and could not be ended.")
-
-    async def _unwanted(self, desk: Desk, look: int) -> bool:
-        if desk.cancelled.is_set():
-            return True
-        return look % ASK_EVERY == ASK_EVERY - 1 and not await desk.still_wanted()
 
     async def deliver(self, order: Order, finding: Finding) -> None:
         """Upload the result; what is too large is sent in part. Raises Rejected, Unreachable.
@@ -188,6 +189,8 @@ class Patch:
             started_at=finding.started_at,
             stdout_truncated=finding.stdout_truncated or cut,
             stderr_truncated=finding.stderr_truncated or cut,
+            lease=order.lease,
+            claim=order.claim,
         )
 
     async def tidy(self, order_id: str) -> None:
@@ -232,9 +235,11 @@ def _argv(record: PatchRecord) -> list[str]:
     return argv
 
 
-def _never_begun(order: Order, state: JobState) -> None:
+async def _never_begun(order: Order, state: JobState, desk: Desk) -> None:
     begun_here = order.state is State.STARTED and state.phase is JobPhase.ABSENT
     begun_before = order.record.get("status") == Status.RUNNING and state.phase is JobPhase.ABSENT
+    if begun_before and not begun_here:  # by another machine of this name, which may be at it, or from a lost spool
+        await desk.begin()
     if begun_here or begun_before:
         raise Refused(Outcome.UNKNOWN, "The script was begun, and nothing is left that tells how it ended.")
 

@@ -235,3 +235,17 @@ def test_what_is_written_is_on_disk(spool: Spool) -> None:
         spool.accept(order())
         assert other.execute("SELECT count(*) FROM orders").fetchone()[0] == 1
     other.close()
+
+
+def test_a_spool_of_an_earlier_release_is_widened(tmp_path: Path) -> None:
+    made = Spool(tmp_path / "spool.db", cap=1)
+    made.accept(order())
+    for name in module._ADDED:
+        made._db.execute(f"ALTER TABLE orders DROP COLUMN {name}")
+    made.close()
+    made = Spool(tmp_path / "spool.db", cap=1)
+    made.claim("op-1", "mine", 3)
+    found = made.find("op-1")
+    made.close()
+    assert found is not None
+    assert (found.claim, found.lease, found.state) == ("mine", 3, State.RECEIVED)

@@ -255,6 +255,76 @@ def test_a_job_that_was_prepared_and_did_not_begin_is_begun(house: House) -> Non
     assert house.plane.results["op-1"][0]["metadata"]["outcome"] == "ok"
 
 
+def test_an_order_that_another_machine_has_begun_is_asked_for_and_never_run(house: House) -> None:
+    record = house.plane.add(patch_record(status="running"))
+    house.plane.claims["op-1"] = "another machine's"
+
+    async def go() -> None:
+        worker = Worker(house.equipment, house.spool)
+        worker.submit("record", "create", dict(record))
+        while len(house.plane.requests) < 3:
+            await asyncio.sleep(0)
+        house.plane.operations["op-1"]["status"] = "completed"
+        await worker.idle()
+
+    asyncio.run(go())
+    assert house.state() is State.DROPPED
+    assert not house.hands.starts
+    assert house.plane.results == {}
+
+
+def test_a_lost_spool_finds_its_running_job_and_speaks_for_it(house: House, tmp_path: Path) -> None:
+    record = house.plane.add(patch_record())
+    house.hands.looks = 10_000
+
+    async def one_life(worker: Worker, *, over: bool) -> None:
+        worker.submit("record", "create", dict(record))
+        while not house.hands.starts:
+            await asyncio.sleep(0)
+        house.hands.looks = 2
+        await (worker.idle() if over else worker.close())
+
+    asyncio.run(one_life(Worker(house.equipment, house.spool), over=False))
+    house.hands.jobs["op-1"][1] = 3
+    other = Spool(tmp_path / "other.db", cap=1)
+    asyncio.run(one_life(Worker(house.equipment, other), over=True))
+    other.close()
+    metadata = house.plane.results["op-1"][0]["metadata"]
+    assert (metadata["outcome"], metadata["claim"]) == ("ok", house.plane.claims["op-1"])
+    assert house.hands.starts["op-1"] == 1
+
+
+def test_an_order_that_waits_for_its_target_leaves_room_and_hears_when_it_is_free(house: House) -> None:
+    waits = [True]
+
+    def busy(request: httpx.Request) -> httpx.Response | None:
+        begins = request.url.path == "/api/operations/op-1/ack" and b"running" in request.content
+        return refuse(423, "target_busy", **{"retry-after": "3600"}) if begins and waits[0] else None
+
+    async def long(seconds: float) -> None:
+        await (asyncio.sleep(0) if seconds < 3600 else asyncio.Event().wait())
+
+    house.plane.rules.append(busy)
+    house.equipment = make_equipment(house.plane, house.hands, sleep=long)
+    first, other = house.plane.add(patch_record()), house.plane.add(patch_record("op-2"))
+
+    async def go() -> None:
+        worker = Worker(house.equipment, house.spool, room=1)
+        worker.submit("record", "create", dict(first))
+        worker.submit("record", "create", dict(other))
+        async with asyncio.timeout(5):
+            while house.state("op-2") is not State.DELIVERED:
+                await asyncio.sleep(0)
+        assert house.state("op-1") is State.BEGINNING
+        waits[0] = False
+        worker.submit("record", "create", dict(first))
+        async with asyncio.timeout(5):
+            await worker.idle()
+
+    asyncio.run(go())
+    assert house.state("op-1") is State.DELIVERED
+
+
 def test_an_order_begun_before_the_spool_was_lost_is_unknown(house: House) -> None:
     record = house.plane.add(patch_record(status="running"))
     house.run(dict(record))

@@ -42,6 +42,13 @@ def test_an_open_order_tells_when_it_lapses_and_what_it_is_narrowed_to() -> None
     assert "ended" not in summary
 
 
+def test_a_silent_agent_is_told_with_the_order_it_runs() -> None:
+    silent = replace(ORDER, status="running", silent_since="2026-01-31T02:00:02Z")
+    assert told(silent)["silent"] == (
+        "nothing was heard of its agent since 2026-01-31 02:00:02 UTC; the script may run on"
+    )
+
+
 def test_why_an_order_waits_names_the_agent_and_the_way_out() -> None:
     agent = {"hostname": "pve1", "status": "active", "health_status": "offline"}
     away = _why_idle(ORDER, {**agent, "last_seen": stamp(now() - timedelta(minutes=20, seconds=1))})

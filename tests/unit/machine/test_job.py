@@ -92,6 +92,13 @@ def test_a_job_runs_and_its_result_is_found(tmp_path):
     assert done.result.started_at.endswith("Z")
 
 
+def test_a_job_tells_under_which_claim_it_was_begun(tmp_path):
+    jobs.start(tmp_path, make(claim="mine"), launch=lambda _directory, _seal: None)
+    assert jobs.look(tmp_path, "op-1").claim == "mine"
+    (tmp_path / "op-1" / "order.json").write_bytes(b"torn")
+    assert jobs.look(tmp_path, "op-1").claim == ""
+
+
 def test_an_unknown_job_is_absent(tmp_path):
     assert jobs.look(tmp_path, "op-1").phase is JobPhase.ABSENT
     assert jobs.cancel(tmp_path, "op-1").phase is JobPhase.ABSENT

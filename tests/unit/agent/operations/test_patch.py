@@ -1,7 +1,9 @@
 """A patch order: verified before it runs, refused by name, delivered whole."""
 
 import asyncio
+import contextlib
 import hashlib
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -28,12 +30,18 @@ class FreeDesk:
     def __init__(self) -> None:
         self.cancelled = asyncio.Event()
         self.told: list[str] = []
+        self.order = Order(id="op-1", kind="patch", record={}, claim="mine", lease=3)
 
     async def begin(self) -> None:
         self.told.append("begin")
 
-    async def still_wanted(self) -> bool:
-        return True
+    def adopt(self, claim: str) -> None:
+        self.order = replace(self.order, claim=claim)
+
+    @contextlib.asynccontextmanager
+    async def held(self) -> AsyncIterator[None]:
+        self.told.append("held")
+        yield
 
     def started(self) -> None:
         self.told.append("started")
@@ -100,7 +108,7 @@ def test_the_script_is_verified_and_handed_over_with_its_arguments(bench: Bench)
     assert (job.vmid, job.script, job.sha256) == (100, SCRIPT, hashlib.sha256(SCRIPT).hexdigest())
     assert (job.job_id, job.timeout_seconds, job.dry_run) == ("op-1", 60, True)
     assert (finding.outcome, finding.duration, finding.exit_code) == (Outcome.OK, 2000, 0)
-    assert bench.desk.told == ["begin", "started"]
+    assert bench.desk.told == ["begin", "started", "held"]
 
 
 @pytest.mark.rows("G0-PT-10")
