@@ -21,6 +21,7 @@ from nanny_ops.lab.pve.server import Reply, Request
 from nanny_ops.lab.pve.state.access import Access, Caller
 from nanny_ops.lab.pve.state.clock import Clock
 from nanny_ops.lab.pve.state.cluster import Cluster
+from nanny_ops.lab.pve.state.guest_agent import Programs
 from nanny_ops.lab.pve.state.task import Tasks
 
 JSON, EXTJS = "/api2/json", "/api2/extjs"
@@ -47,6 +48,8 @@ class Api:
     #: Part of the real seconds that an unreachable node takes to be found so.
     patience: float = 1.0
     certificates: dict[str, list[Row]] = field(default_factory=dict)
+    #: What runs in virtual machines.
+    programs: Programs = field(default_factory=Programs)
     #: Lists come in another order each time, as from Perl's hashes.
     dice: random.Random = field(default_factory=lambda: random.Random(0))
 

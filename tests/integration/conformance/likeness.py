@@ -87,7 +87,7 @@ def _lists(recorded: list[Any], ours: list[Any], where: str, added: frozenset[An
     if kinds != found and not (kinds | found <= {"text", "digits as text"}):
         yield f"{where}: rows of {sorted(kinds)} recorded, {sorted(found)} answered"
     elif kinds == {"object"}:
-        if all(len(row) == 1 for row in recorded):
+        if all(len(row) == 1 and isinstance(next(iter(row.values())), str) for row in recorded):
             wanted, answered = ({next(iter(row.values())) for row in rows} for rows in (recorded, ours))
             if wanted != answered:
                 yield f"{where}: {sorted(wanted - answered)} missing, {sorted(answered - wanted)} too many"

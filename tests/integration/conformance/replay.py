@@ -19,7 +19,8 @@ from tests.integration.conformance.rig import SECRET, Rig, build
 from tests.integration.conformance.scene import access, agent, guest, http, node, task
 from tests.integration.conformance.scenes import Asked
 
-SCENES = (node.SCENES, http.SCENES, access.SCENES, guest.SCENES, task.SCENES, agent.SCENES)
+#: Tasks first: they were begun before anything failed.
+SCENES = (task.SCENES, node.SCENES, http.SCENES, access.SCENES, guest.SCENES, agent.SCENES)
 #: The guest that is made between the rig and the request when nothing may be played back.
 ADDED = 8888
 

@@ -37,7 +37,8 @@ def _guests(api: Api, caller: Caller) -> list[Row]:
             row = guest_shape.guest_resource(
                 guest, cluster.power.read(guest), cluster.release, cluster.nodes[guest.node]
             )
-            rows.append(row | ({"pool": pools[guest.vmid]} if guest.vmid in pools else {}))
+            pool = pools.get(guest.vmid)
+            rows.append(row | ({"pool": pool} if pool and caller.may(f"/pool/{pool}", "Pool.Audit") else {}))
     return rows
 
 

@@ -1,9 +1,10 @@
 """The calls about tasks, of one node and of all."""
 
+import time
 from typing import Any
 
 from nanny_ops.lab.pve.api import Api, Route
-from nanny_ops.lab.pve.call import Body, Call
+from nanny_ops.lab.pve.call import Body, Call, Raw
 from nanny_ops.lab.pve.state.task import Task
 
 #: Seconds that an aborted task gets to end.
@@ -72,6 +73,12 @@ def task_status(api: Api, call: Call) -> Any:
 
 def task_log(api: Api, call: Call) -> Any:
     """Answer with a page of a task's log."""
+    if call.flag("download"):
+        text = "".join(f"{line}\n" for line in _task(api, call).log())
+        task = api.tasks.find(call.node, call.text("upid"))
+        began = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(task.starttime))
+        name = f"task-{task.node}-{task.kind}-{began}.log"
+        return Raw(text.encode(), "text/plain", (("Content-Disposition", f'attachment; filename="{name}"'),))
     lines = [{"n": number, "t": text} for number, text in enumerate(_task(api, call).log(), 1)]
     start = call.number("start", 0)
     return Body(lines[start : start + call.number("limit", 50)], {"total": len(lines)})

@@ -55,7 +55,7 @@ class Cluster:
         """Add a guest. Raises Refusal when its id is taken."""
         with self._lock:
             if taken := self.guests.get(guest.vmid):
-                raise Refusal(500, f"{WORD[guest.kind]} {guest.vmid} already exists on node '{taken.node}'")
+                raise Refusal(500, f"{WORD[taken.kind]} {guest.vmid} already exists on node '{taken.node}'")
             self.guests[guest.vmid] = guest
             self.records.write(guest)
 
@@ -85,6 +85,11 @@ class Cluster:
             self.records.remove(guest)
             guest.node = self.nodes[node].name
             self.records.write(guest)
+
+    def forget(self, vmid: int) -> None:
+        """Remove a guest of which nothing but the configuration was made."""
+        with self._lock:
+            self.records.remove(self.guests.pop(vmid))
 
     def destroy(self, vmid: int) -> None:
         """Remove a guest with its configuration and its disk."""

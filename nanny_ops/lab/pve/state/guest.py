@@ -29,8 +29,12 @@ class Habits:
     agent_answers: bool = True
     #: QEMU can write its running state down.
     saves_state: bool = True
-    #: Bytes that a container's file system holds and can hold; None: as large as its volume, a quarter full.
+    #: Bytes that its file system holds and can hold; None: a container's is as large as its volume, a quarter full.
     filesystem: tuple[int, int] | None = None
+    #: The address of a machine, which only its agent knows.
+    address: str = ""
+    #: What the agent of a machine says of its operating system, where it differs from the lab's usual one.
+    system: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass

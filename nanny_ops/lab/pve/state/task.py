@@ -181,7 +181,7 @@ class Tasks:
     def begin(self, node: str, kind: str, vmid: int | str, owner: str, work: Work) -> str:
         """Start the work in the background and return the task's UPID; ``owner`` as in :class:`Task`."""
         task = self._new(node, kind, str(vmid), owner)
-        self._submit(lambda: self._conduct(task, work))
+        self.spawn(lambda: self._conduct(task, work))
         return task.upid
 
     def add(self, task: Task) -> None:
@@ -222,7 +222,8 @@ class Tasks:
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def _submit(self, work: Callable[[], None]) -> None:
+    def spawn(self, work: Callable[[], None]) -> None:
+        """Run a function beside the calls, as a task's work is."""
         if self.conduct is not None:
             self.conduct(work)
             return

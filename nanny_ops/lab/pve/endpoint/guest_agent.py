@@ -1,0 +1,206 @@
+"""The calls that the agent inside a virtual machine answers."""
+
+import base64
+import binascii
+import re
+from collections.abc import Callable
+from typing import Any
+
+from nanny_ops.lab.pve.api import Api, Route
+from nanny_ops.lab.pve.call import Call
+from nanny_ops.lab.pve.endpoint.guest import found
+from nanny_ops.lab.pve.refusal import Refusal
+from nanny_ops.lab.pve.shape.guest import link_local
+from nanny_ops.lab.pve.state.guest import Guest
+from nanny_ops.lab.pve.state.guest_agent import check
+
+#: What the real program lists below ``agent``.
+_NAMES = (
+    "exec exec-status file-read file-write fsfreeze-freeze fsfreeze-status fsfreeze-thaw fstrim get-fsinfo "
+    "get-host-name get-memory-block-info get-memory-blocks get-osinfo get-time get-timezone get-users get-vcpus info "
+    "network-get-interfaces ping set-user-password shutdown suspend-disk suspend-hybrid suspend-ram"
+)
+#: Commands that the agent itself says it supports, without their prefix ``guest-``.
+_SUPPORTED = (
+    "get-osinfo get-timezone get-users get-host-name exec exec-status get-memory-block-info get-memory-blocks "
+    "set-user-password get-fsinfo get-vcpus network-get-interfaces suspend-disk suspend-hybrid suspend-ram fstrim "
+    "fsfreeze-thaw fsfreeze-freeze fsfreeze-status file-read file-write file-open file-close shutdown info ping "
+    "get-time"
+)
+#: Those whose success is not answered.
+_SILENT = ("suspend-", "shutdown")
+_OSINFO = {
+    "id": "debian",
+    "name": "Debian GNU/Linux",
+    "pretty-name": "Debian GNU/Linux 12 (bookworm)",
+    "version": "12 (bookworm)",
+    "version-id": "12",
+    "kernel-release": "6.1.0-41-amd64",
+    "kernel-version": "#1 SMP PREEMPT_DYNAMIC Debian 6.1",
+    "machine": "x86_64",
+}
+_COUNTERS = tuple(f"{way}-{what}" for way in ("rx", "tx") for what in ("bytes", "packets", "errs", "dropped"))
+
+
+def index(_api: Api, _call: Call) -> Any:
+    """Answer with the agent's commands."""
+    return [{"name": name} for name in _NAMES.split()]
+
+
+def _machine(api: Api, call: Call) -> Guest:
+    guest, reading = found(api, call)
+    check(guest, running=reading.running)
+    return guest
+
+
+def execute(api: Api, call: Call) -> Any:
+    """Start a program and answer with its number."""
+    guest = _machine(api, call)
+    return {"pid": api.programs.start(guest, call.words("command"), call.text("input-data").encode())}
+
+
+def execution(api: Api, call: Call) -> Any:
+    """Answer with how a program stands."""
+    return api.programs.result(_machine(api, call), call.number("pid"))
+
+
+def file_read(api: Api, call: Call) -> Any:
+    """Answer with a file's content."""
+    guest, path = _machine(api, call), call.text("file")
+    try:
+        content = api.programs.inside.read(guest, path)
+    except OSError as wrong:
+        raise _unopened(path, "r", wrong) from wrong
+    return {"content": content.decode("latin-1"), "bytes-read": len(content)}
+
+
+def file_write(api: Api, call: Call) -> None:
+    """Write a file; with ``encode=0`` the content comes in base64."""
+    guest, path = _machine(api, call), call.text("file")
+    content = call.text("content").encode()
+    if not call.flag("encode", default=True):
+        try:
+            content = base64.b64decode(content)
+        except binascii.Error as wrong:
+            raise Refusal(500, "Agent error: invalid base64 data") from wrong
+    try:
+        api.programs.inside.write(guest, path, content)
+    except OSError as wrong:
+        raise _unopened(path, "w+", wrong) from wrong
+
+
+def _unopened(path: str, mode: str, wrong: OSError) -> Refusal:
+    return Refusal(500, f"Agent error: failed to open file '{path}' (mode: '{mode}'): {wrong.strerror}")
+
+
+def _info(_api: Api, _guest: Guest) -> Any:
+    commands = [
+        {"name": f"guest-{name}", "enabled": True, "success-response": not name.startswith(_SILENT)}
+        for name in _SUPPORTED.split()
+    ]
+    return {"version": "7.2.22", "supported_commands": commands}
+
+
+def _osinfo(_api: Api, guest: Guest) -> Any:
+    return _OSINFO | guest.habits.system
+
+
+def _host_name(_api: Api, guest: Guest) -> Any:
+    return {"host-name": guest.name}
+
+
+def _time(api: Api, _guest: Guest) -> Any:
+    return int(api.clock() * 1e9)
+
+
+def _timezone(_api: Api, _guest: Guest) -> Any:
+    return {"offset": 0, "zone": "UTC"}
+
+
+def _users(_api: Api, _guest: Guest) -> Any:
+    return []
+
+
+def _vcpus(_api: Api, guest: Guest) -> Any:
+    return [{"logical-id": number, "online": True, "can-offline": number > 0} for number in range(guest.cores)]
+
+
+def _filesystems(_api: Api, guest: Guest) -> Any:
+    if guest.habits.filesystem is None:
+        return []
+    used, total = guest.habits.filesystem
+    return [{"name": "sda1", "mountpoint": "/", "type": "ext4", "used-bytes": used, "total-bytes": total, "disk": []}]
+
+
+def _interfaces(_api: Api, guest: Guest) -> Any:
+    rows = [_interface("lo", "00:00:00:00:00:00", [("127.0.0.1", 8), ("::1", 128)])]
+    for number, key in enumerate(sorted(key for key in guest.conf if re.fullmatch(r"net\d+", key))):
+        mac = str(guest.conf[key]).partition("=")[2].partition(",")[0].lower()  # virtio=BC:24:...,bridge=vmbr0
+        own = [(guest.habits.address, 24)] if guest.habits.address and number == 0 else []
+        rows.append(_interface(f"eth{number}", mac, [*own, (link_local(mac), 64)]))
+    return rows
+
+
+def _interface(name: str, mac: str, addresses: list[tuple[str, int]]) -> dict[str, Any]:
+    listed = [
+        {"ip-address": address, "prefix": prefix, "ip-address-type": "ipv6" if ":" in address else "ipv4"}
+        for address, prefix in addresses
+    ]
+    counters = dict.fromkeys(_COUNTERS, 0)
+    return {"name": name, "hardware-address": mac, "ip-addresses": listed, "statistics": counters}
+
+
+def _nothing(_api: Api, _guest: Guest) -> Any:
+    return {}
+
+
+def _thawed(_api: Api, _guest: Guest) -> Any:
+    return "thawed"
+
+
+#: Command -> method, what it results in, whether a recording exists.
+_COMMANDS: dict[str, tuple[str, Callable[[Api, Guest], Any], bool]] = {
+    "ping": ("POST", _nothing, True),
+    "info": ("GET", _info, True),
+    "get-osinfo": ("GET", _osinfo, True),
+    "get-host-name": ("GET", _host_name, True),
+    "get-time": ("GET", _time, True),
+    "get-timezone": ("GET", _timezone, False),
+    "get-users": ("GET", _users, True),
+    "get-vcpus": ("GET", _vcpus, True),
+    "get-fsinfo": ("GET", _filesystems, True),
+    "network-get-interfaces": ("GET", _interfaces, True),
+    "fsfreeze-status": ("POST", _thawed, False),
+}
+
+
+def _answering(command: Callable[[Api, Guest], Any]) -> Callable[[Api, Call], Any]:
+    def answer(api: Api, call: Call) -> Any:
+        """Answer with what the agent's command results in."""
+        return {"result": command(api, _machine(api, call))}
+
+    return answer
+
+
+def any_command(api: Api, call: Call) -> Any:
+    """Answer a command that is named by a parameter."""
+    name = call.text("command")
+    guest = _machine(api, call)
+    if name not in _COMMANDS:
+        raise Refusal(500, f"Agent error: the lab's machines do not know the command '{name}'")
+    return {"result": _COMMANDS[name][1](api, guest)}
+
+
+_AGENT = "/nodes/{node}/qemu/{vmid}/agent"
+ROUTES = (
+    Route("GET", _AGENT, index),
+    Route("POST", _AGENT, any_command, schema_only=True),
+    Route("POST", f"{_AGENT}/exec", execute),
+    Route("GET", f"{_AGENT}/exec-status", execution),
+    Route("GET", f"{_AGENT}/file-read", file_read),
+    Route("POST", f"{_AGENT}/file-write", file_write),
+    *(
+        Route(method, f"{_AGENT}/{name}", _answering(command), schema_only=not recorded)
+        for name, (method, command, recorded) in _COMMANDS.items()
+    ),
+)
