@@ -30,10 +30,10 @@ from nanny_ops.control.store.database import CLOSED, Database, Tx, _Work
 from nanny_ops.errors import Unavailable
 from tests.fakes.life import Fate, Killed, Life, grave, never
 from tests.fakes.virtual_time import VirtualClock
-from tests.integration.faults.disk import FullDisk
+from tests.integration.faults.disk import FullDisk, Mounted
 
 #: Seconds between two looks of the ticker, and of the streams at the log: the play's own, to save steps.
-SWEEP, LOOK = 15.0, 60.0
+SWEEP, LOOK = 30.0, 60.0
 
 
 class InTurn(Database):
@@ -42,8 +42,17 @@ class InTurn(Database):
     life: Life
     waiting: list[_Work]
 
+    def __post_init__(self) -> None:
+        """Use the engines that are there."""
+        self.sqlite, self._readers = True, None  # the loop does a thread's work
+        self._engine, self._hasty, self._reading = _engines().engines
+
     def start(self) -> None:
         """Start no thread."""
+
+    def close(self) -> None:
+        """Take no more; the engines are others' as well."""
+        self._closed = True
 
     async def _put(self, work: _Work) -> Any:
         if self._closed:
@@ -91,7 +100,7 @@ class Plane:
         self._state = state = make_state(Settings(data_dir=self.home, rate_limits="on"))
         state.database = database = InTurn(state.database.url, seal=state.database.seal)
         database.life, database.waiting, database.on_commit = self.life, [], state.bus.wake
-        self.disk.mount(database)
+        _engines().mount(self.disk, self.home)
         state.sessions, state.streams = Sessions(state.sessions.keyring, database), Streams(database, state.bus)
         state.clock, state.streams.look_every = self.clock, LOOK
         if not rested:
@@ -126,6 +135,7 @@ class Plane:
             await asyncio.gather(*tasks, return_exceptions=True)
             state.database.close()
         self._dead.clear()
+        _engines().dispose()
 
     def serve(self, scope: Scope, receive: Any, send: Any, break_off: Callable[[], None]) -> None:
         """Answer one request in a task of its own; ``break_off`` is called when it ends, and when it is killed."""
@@ -165,6 +175,11 @@ class Plane:
         while True:
             await asyncio.sleep(SWEEP)
             await expire()
+
+
+@functools.cache
+def _engines() -> Mounted:
+    return Mounted()
 
 
 @functools.cache

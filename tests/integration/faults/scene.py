@@ -111,10 +111,10 @@ class Scene:
 
     async def check(self) -> None:
         """Wait for the end, watch for a while longer, and compare with what must be."""
-        await self.until(self.settled, "everything has ended", every=5)
+        await self.until(self.settled, "everything has ended", every=10)
         await asyncio.gather(*self.network.stray)
         await asyncio.sleep(WATCHED)
-        await self.until(self.settled, "it stays ended", WATCHED * 10, every=5)
+        await self.until(self.settled, "it stays ended", WATCHED * 10, every=10)
         for order in self.orders:
             self._check_order(order)
         assert self.machine.most_at_once <= 1, "two orders ran on one target at a time"
