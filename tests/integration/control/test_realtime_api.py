@@ -311,7 +311,7 @@ def test_revoking_an_agent_ends_its_stream(server: Server, enrol: Enrol, operato
         stream.drain(5)
 
 
-@pytest.mark.rows("G0-RT-05")
+@pytest.mark.rows("G0-RT-05", "F10")
 def test_a_listener_that_does_not_read_is_closed_and_disturbs_nobody(
     server: Server, enrol: Enrol, operator: httpx.Client
 ) -> None:

@@ -58,6 +58,8 @@ class Scene:
     agent: str
     ends: Ends = field(default_factory=Ends)
     orders: list[str] = field(default_factory=list)
+    #: Virtual seconds from the beginning until everything had ended.
+    lasted: float = 0.0
 
     async def order(self, **fields: Any) -> str:
         """Place an order as a person's client does, again with the same key until it is answered; return its id."""
@@ -112,6 +114,7 @@ class Scene:
     async def check(self) -> None:
         """Wait for the end, watch for a while longer, and compare with what must be."""
         await self.until(self.settled, "everything has ended", every=10)
+        self.lasted = asyncio.get_running_loop().time()
         await asyncio.gather(*self.network.stray)
         await asyncio.sleep(WATCHED)
         await self.until(self.settled, "it stays ended", WATCHED * 10, every=10)

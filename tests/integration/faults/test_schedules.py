@@ -32,7 +32,7 @@ def cast() -> Iterator[Cast]:
         yield play(lambda: enrol(Path(home) / "cast"))
 
 
-@pytest.mark.rows("G0-PT-01", "G0-RT-05", "G0-PT-08")
+@pytest.mark.rows("G0-PT-01", "G0-RT-05", "G0-PT-08", "F10", "F11")
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_it_runs_once(cast: Cast, schedule: Schedule, seed: int) -> None:

@@ -85,7 +85,7 @@ def follow(count: int, lives: list[tuple[int, int]]) -> tuple[Run, Stream]:
     return asyncio.run(go())
 
 
-@pytest.mark.rows("G0-RT-05")
+@pytest.mark.rows("G0-RT-05", "F10")
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 6), st.lists(st.tuples(st.integers(0, 1500), st.integers(1, 300)), max_size=5))
 def test_a_stream_cut_at_any_byte_loses_and_doubles_nothing(count: int, lives: list[tuple[int, int]]) -> None:
@@ -109,7 +109,7 @@ def test_it_comes_back_with_the_last_id_it_saw() -> None:
     assert stream.last_ids == ["", "1"]
 
 
-@pytest.mark.rows("G0-SE-01", "G0-RT-05")
+@pytest.mark.rows("G0-SE-01", "G0-RT-05", "F10")
 def test_waits_grow_from_five_seconds_to_sixty_and_a_success_resets_them() -> None:
     run, _ = follow(1, [(0, 1)] * 6)
     assert run.waits == [5, 10, 20, 40, 60, 60]

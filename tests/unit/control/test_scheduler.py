@@ -3,6 +3,8 @@
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
 from nanny_ops.control import scheduler
 from nanny_ops.control.app import make_state, prepare
 from nanny_ops.control.services import operation as operations
@@ -13,6 +15,7 @@ from nanny_ops.control.store import team as teams
 from nanny_ops.protocol.clock import micros, now
 
 
+@pytest.mark.rows("F11")
 async def test_an_overdue_order_expires_at_the_next_tick(tmp_path: Path) -> None:
     state = make_state(Settings(data_dir=tmp_path))
     prepare(state.database)

@@ -111,6 +111,7 @@ def test_the_same_claim_gets_the_same_lease_and_another_waits(plane: Plane) -> N
     assert plane.row(placed).claim == "mine"
 
 
+@pytest.mark.rows("F11")
 def test_a_lapsed_lease_is_never_given_on_and_its_holders_late_result_is_true(plane: Plane) -> None:
     placed = plane.place()
     lease = plane.begins(placed, "mine")
@@ -156,6 +157,7 @@ def test_an_agent_that_knows_no_leases_is_served(plane: Plane) -> None:
     assert plane.ends(placed).status == "completed"
 
 
+@pytest.mark.rows("F11")
 def test_silence_is_told_once_and_ends_with_the_next_word(plane: Plane) -> None:
     placed = plane.place()
     lease = plane.begins(placed, "mine")
