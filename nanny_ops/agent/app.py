@@ -104,7 +104,13 @@ def proxmox_access(settings: Settings, facts: HostFacts) -> ProxmoxAccess | None
     own_ca = settings.pmxcfs_root / LOCAL_CA
     given = settings.pve_ca_file or settings.pve_fingerprint or settings.pve_url
     ca_file = settings.pve_ca_file or ("" if given or not own_ca.exists() else str(own_ca))
-    return ProxmoxAccess(url=url, token=settings.pve_token, ca_file=ca_file, fingerprint=settings.pve_fingerprint)
+    return ProxmoxAccess(
+        url=url,
+        token=settings.pve_token,
+        ca_file=ca_file,
+        fingerprint=settings.pve_fingerprint,
+        pmxcfs_root=str(settings.pmxcfs_root) if facts.proxmox and not settings.pve_url else "",
+    )
 
 
 async def serve(settings: Settings, world: World, stop: asyncio.Event) -> None:

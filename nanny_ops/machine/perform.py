@@ -4,7 +4,7 @@ from pathlib import Path
 
 from nanny_ops.machine import host, job, metrics, signature
 from nanny_ops.machine.proxmox.client import Client
-from nanny_ops.machine.proxmox.reading import read
+from nanny_ops.machine.proxmox.reader import Reader
 from nanny_ops.machine.verbs import (
     Answer,
     CancelJob,
@@ -22,6 +22,8 @@ from nanny_ops.machine.verbs import (
 
 #: One meter for the process: it remembers the last reading of the CPU.
 _METER = metrics.Meter()
+#: The one reader of Proxmox VE, by what it reads; the caller asks for one reading at a time.
+_READERS: dict[ProxmoxAccess, Reader] = {}
 
 
 def perform(verb: Verb, *, jobs_dir: Path) -> Answer:
@@ -31,8 +33,8 @@ def perform(verb: Verb, *, jobs_dir: Path) -> Answer:
             return host.describe(metrics.addresses())
         case ReadMetrics():
             return _METER.read(host.describe(metrics.addresses()))
-        case ReadProxmox(access=access):
-            return _read_proxmox(access)
+        case ReadProxmox():
+            return _read_proxmox(verb)
         case VerifySignature():
             return signature.verify(verb)
         case StartScript(job=order):
@@ -45,6 +47,10 @@ def perform(verb: Verb, *, jobs_dir: Path) -> Answer:
             return job.forget(jobs_dir, job_id)
 
 
-def _read_proxmox(access: ProxmoxAccess) -> ProxmoxReading:
-    with Client(access) as client:
-        return read(client)
+def _read_proxmox(order: ReadProxmox) -> ProxmoxReading:
+    """Read with the reader of this API, which remembers the cycles before; another API's reader is let go."""
+    if order.access not in _READERS:
+        reader = Reader(Client(order.access), order.access.pmxcfs_root)
+        _READERS.clear()
+        _READERS[order.access] = reader
+    return _READERS[order.access].read(order)

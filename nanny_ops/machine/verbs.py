@@ -71,27 +71,34 @@ class ProxmoxAccess:
     #: SHA-256 of the node's certificate, hex with or without colons.
     fingerprint: str = ""
     timeout_seconds: float = 10.0
+    #: Where the cluster file system of the node that answers is mounted; empty where that node is another machine.
+    pmxcfs_root: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReadProxmox:
-    """Ask for the cluster, the node that answers, and that node's guests."""
+    """Ask for what has changed on the node that answers and its guests; in a cluster also for what is cluster-wide."""
 
     access: ProxmoxAccess
+    #: Whether to tell of the cluster, and for which other nodes, as the control plane has said.
+    reports_cluster: bool = True
+    speaks_for: list[str] = field(default_factory=list)
+    #: The serial of the last reading that has arrived; 0 asks for everything.
+    acknowledged: int = 0
+    #: Seconds after which the reading ends with what it has.
+    seconds: float = 90.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class ProxmoxReading:
-    """Bodies for the wire's Proxmox reports, in an order that can be sent as it is.
+    """One reading: the fields of the wire's InventoryReport without ``at``.
 
-    ``cluster`` is None outside a cluster. ``problems`` holds one sentence per thing that could not be read.
+    ``problems`` holds one sentence per reason why something could not be read.
     """
 
+    serial: int
     node_name: str
-    cluster: dict[str, Any] | None
-    nodes: list[dict[str, Any]]
-    lxc: list[dict[str, Any]]
-    qemu: list[dict[str, Any]]
+    values: dict[str, Any]
     problems: list[str] = field(default_factory=list)
 
 

@@ -1,16 +1,31 @@
-"""What Proxmox VE says of its cluster, its node and its guests."""
+"""What Proxmox VE says of its cluster, its nodes and its guests: one report per cycle, of what has changed."""
 
 import logging
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import msgspec
 
 from nanny_ops.agent.equipment import Equipment
 from nanny_ops.agent.spool import Reading
-from nanny_ops.machine.verbs import ReadProxmox
+from nanny_ops.errors import NannyError, Rejected
+from nanny_ops.machine.verbs import ProxmoxReading, ReadProxmox
+from nanny_ops.protocol.clock import stamp
+from nanny_ops.protocol.inventory import InventoryAnswer
 
 log = logging.getLogger(__name__)
 PATH = "/api/proxmox/"
+INVENTORY = PATH + "inventory"
+#: Bytes of bodies and usage in one report; the control plane takes 1 MiB in all.
+PART = 512 * 1024
+#: How often one report is offered in its cycle; the next cycle tells again whatever did not arrive.
+TRIES = 3
+#: Usage of this many cycles is kept while the control plane is away: a day of them.
+KEPT = 288
+#: Cycles for which a control plane that does not know the one report is told in the guide's four.
+GUIDE = 12
+_NO_SUCH_ADDRESS = frozenset({404, 405, 501})
+_SPLIT = ("lxc", "qemu", "usage")
 
 
 class Proxmox:
@@ -20,24 +35,91 @@ class Proxmox:
     interval: ClassVar[str] = "proxmox_interval"
 
     def __init__(self, equipment: Equipment) -> None:
-        """Take what is needed to read."""
+        """Take what is needed to read, and to tell: what is told next depends on the answer."""
         self._hands, self._access = equipment.hands, equipment.proxmox
+        self._client, self._now = equipment.client, equipment.now
+        self._said = InventoryAnswer(reports_cluster=True)
+        self._acknowledged, self._cycle, self._guide = 0, 0, 0
+        self._problems: set[str] = set()
 
     async def collect(self) -> list[Reading]:
-        """Return one report per object: the cluster, its nodes, then the guests. Raises ProxmoxError."""
+        """Read and report; return what is still to be sent. Raises ProxmoxError."""
         if self._access is None:
             return []
-        found = await self._hands.do(ReadProxmox(access=self._access))
+        self._cycle += 1
+        at = stamp(self._now())
+        order = ReadProxmox(
+            access=self._access,
+            reports_cluster=self._said.reports_cluster,
+            speaks_for=self._said.speaks_for,
+            acknowledged=0 if self._guide else self._acknowledged,
+        )
+        found = await self._hands.do(order)
+        self._log(found)
+        if self._guide > 1:
+            self._guide -= 1
+            return singles(found.values)
+        return await self._report(found, at)
+
+    async def _report(self, found: ProxmoxReading, at: str) -> list[Reading]:
+        self._guide = 0
+        try:
+            for part in parts(found.values, at):
+                answer = await self._client.request("POST", INVENTORY, body=part, tries=TRIES, waits=False)
+                self._said = answer.read(InventoryAnswer)
+        except Rejected as wrong:
+            if wrong.details.get("status") not in _NO_SUCH_ADDRESS:
+                log.warning("event=inventory_refused reason=%r", wrong.message)
+                return []
+            log.info("event=inventory_unknown action='the reports of single objects are sent instead'")
+            self._guide, whole = GUIDE, self._acknowledged == 0
+            self._acknowledged = 0
+            return singles(found.values) if whole else []
+        except NannyError as wrong:
+            log.info("event=inventory_kept reason=%r", wrong.message)
+            return [self._usage(found.values, at)]
+        self._acknowledged = 0 if self._said.resend else found.serial
+        return []
+
+    def _usage(self, values: dict[str, Any], at: str) -> Reading:
+        """Return what cannot be read again later; the rest is told anew by the next cycle."""
+        kept = {name: values[name] for name in ("node", "usage", "node_usage") if name in values}
+        body = msgspec.json.encode({"at": at, **kept})
+        return Reading(path=INVENTORY, body=body, subject=f"inventory/{self._cycle % KEPT}")
+
+    def _log(self, found: ProxmoxReading) -> None:
+        """Log each problem once, until it has gone."""
         for problem in found.problems:
-            log.warning("event=proxmox_incomplete node=%s problem=%r", found.node_name, problem)
-        clusters = [found.cluster] if found.cluster is not None else []
-        return [
-            *(_report("cluster", "cluster_name", one) for one in clusters),
-            *(_report("node", "name", one) for one in found.nodes),
-            *(_report("lxc", "vmid", one) for one in found.lxc),
-            *(_report("qemu", "vmid", one) for one in found.qemu),
-        ]
+            if problem not in self._problems:
+                log.warning("event=proxmox_incomplete node=%s problem=%r", found.node_name, problem)
+        self._problems = set(found.problems)
 
 
-def _report(kind: str, key: str, body: dict[str, Any]) -> Reading:
+def parts(values: dict[str, Any], at: str) -> Iterator[dict[str, Any]]:
+    """Split one reading into reports that stand by themselves; all but bodies and usage is in the first."""
+    part: dict[str, Any] = {"at": at, **{name: value for name, value in values.items() if name not in _SPLIT}}
+    size = 0
+    for name in _SPLIT:
+        for one in values.get(name, []):
+            raw = msgspec.json.encode(one)
+            if size + len(raw) > PART:
+                yield part
+                part, size = {"at": at, "node": values["node"]}, 0
+            part.setdefault(name, []).append(msgspec.Raw(raw))
+            size += len(raw)
+    yield part
+
+
+def singles(values: dict[str, Any]) -> list[Reading]:
+    """Return the guide's reports: the cluster, its nodes, then the guests."""
+    clusters = [values["cluster"]] if values.get("cluster") is not None else []
+    return [
+        *(_single("cluster", "cluster_name", one) for one in clusters),
+        *(_single("node", "name", one) for one in values.get("nodes", [])),
+        *(_single("lxc", "vmid", one) for one in values.get("lxc", [])),
+        *(_single("qemu", "vmid", one) for one in values.get("qemu", [])),
+    ]
+
+
+def _single(kind: str, key: str, body: dict[str, Any]) -> Reading:
     return Reading(path=PATH + kind, body=msgspec.json.encode(body), subject=f"{kind}/{body.get(key)}")

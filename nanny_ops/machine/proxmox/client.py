@@ -2,22 +2,23 @@
 
 import logging
 import re
+import ssl
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-import requests
 from proxmoxer import ProxmoxAPI, ResourceException
-from requests.adapters import HTTPAdapter
 
 from nanny_ops.errors import ProxmoxError, ProxmoxForbidden, ProxmoxUnauthorized, ProxmoxUnreachable
 from nanny_ops.machine.proxmox.refusal import meaning
+from nanny_ops.machine.proxmox.transport import Serializer, Transport
 from nanny_ops.machine.verbs import ProxmoxAccess
 
 _TOKEN = re.compile(r"(?P<user>[^!=\s]+@[^!=\s]+)!(?P<name>[^=\s]+)=(?P<secret>\S+)")
 _MISSING = re.compile(r"Permission check failed \((?P<path>/[^,]*), (?P<privilege>[^)]+)\)")
 _HEX = re.compile(r"[0-9a-f]{64}")
+_UNAUTHORIZED, _FORBIDDEN = 401, 403
 #: First of the statuses with which Proxmox VE says that another node or its own daemon did not answer.
 _PROXY_FAILED = 595
 
@@ -45,8 +46,8 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Close the connections."""
-        self._session.close()
+        """Close idle connections; a later call opens new ones."""
+        self._transport.rest()
 
     def get(self, path: str, /, **parameters: Any) -> Any:
         """Return the data of ``GET /path``. Raises the named ProxmoxErrors."""
@@ -70,14 +71,9 @@ class Client:
 
     def _ask(self, method: str, path: str, parameters: dict[str, Any]) -> Any:
         try:
-            data = getattr(self._api(path), method)(**parameters)
+            return getattr(self._api(path), method)(**parameters)
         except ResourceException as wrong:
             raise translate(wrong.status_code, str(wrong.content), path, self.token_id, self._place) from None
-        except requests.RequestException as wrong:
-            raise ProxmoxUnreachable(self._transport(wrong)) from None
-        if isinstance(data, dict) and isinstance(data.get("errors"), bytes):
-            raise ProxmoxUnreachable(f"What answers at {self._place} is not the Proxmox VE API.")
-        return data
 
     def _connect(self, access: ProxmoxAccess) -> ProxmoxAPI:
         found = _TOKEN.fullmatch(access.token)
@@ -89,45 +85,20 @@ class Client:
         self.token_id = f"{found['user']}!{found['name']}"
         host = f"[{url.hostname}]" if ":" in url.hostname else url.hostname
         self._place = f"{host}:{url.port or 8006}"
-        api = ProxmoxAPI(
+        self._transport = Transport(
             host,
-            port=url.port or 8006,
-            user=found["user"],
-            token_name=found["name"],
-            token_value=found["secret"],
-            verify_ssl=_verification(access),
+            url.port or 8006,
+            headers={"Authorization": f"PVEAPIToken={access.token}", "Accept": "application/json"},
+            context=_context(access),
+            fingerprint=_fingerprint(access),
             timeout=access.timeout_seconds,
         )
-        self._session: requests.Session = api._store["session"]
-        # Otherwise REQUESTS_CA_BUNDLE, a proxy or .netrc of the environment would overrule what was configured.
-        self._session.trust_env = False
-        self._session.max_redirects = 0
-        self._session.mount("https://", _Adapter(_fingerprint(access)))
+        api = ProxmoxAPI(
+            host, port=url.port or 8006, user=found["user"], token_name=found["name"], token_value=found["secret"]
+        )
+        # Its own session reads proxies and CAs from the environment, and makes a TLS context for each connection.
+        api._store.update(session=self._transport, serializer=Serializer(self._place))
         return api
-
-    def _transport(self, wrong: requests.RequestException) -> str:
-        if isinstance(wrong, requests.exceptions.SSLError):
-            return (
-                f"The certificate of {self._place} is not trusted; give the cluster's CA (/etc/pve/pve-root-ca.pem) "
-                "as ca_file, or the certificate's SHA-256 fingerprint."
-            )
-        if isinstance(wrong, requests.exceptions.Timeout):
-            return f"{self._place} did not answer in time; is pveproxy running there?"
-        if isinstance(wrong, requests.exceptions.TooManyRedirects):
-            return f"What answers at {self._place} sends elsewhere; give the address of the API itself."
-        return f"{self._place} cannot be reached; check the address, the port (8006) and that pveproxy runs."
-
-
-class _Adapter(HTTPAdapter):
-    """A transport that trusts one certificate by its fingerprint, where one is given."""
-
-    def __init__(self, fingerprint: str) -> None:
-        self._fingerprint = fingerprint
-        super().__init__()
-
-    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **more: Any) -> None:
-        pinned = {"assert_fingerprint": self._fingerprint} if self._fingerprint else {}
-        super().init_poolmanager(connections, maxsize, block, **{**more, **pinned})
 
 
 def translate(status: int, reason: str, path: str, token_id: str, place: str) -> ProxmoxError:
@@ -136,13 +107,13 @@ def translate(status: int, reason: str, path: str, token_id: str, place: str) ->
     Its details hold the ``status`` and the ``reason`` as they came, for whoever must tell one refusal from another.
     """
     told = {"status": status, "reason": reason[:1000]}
-    if status == requests.codes.unauthorized:
+    if status == _UNAUTHORIZED:
         return ProxmoxUnauthorized(
             f"{place} does not accept the API token {token_id}; check that it exists, has not expired and that its "
             "secret is right.",
             **told,
         )
-    if status == requests.codes.forbidden:
+    if status == _FORBIDDEN:
         return _forbidden(reason, path, token_id, told)
     if named := meaning(reason, path, **told):
         return named
@@ -173,10 +144,15 @@ def _fingerprint(access: ProxmoxAccess) -> str:
     return plain
 
 
-def _verification(access: ProxmoxAccess) -> str | bool:
-    """Return what requests calls ``verify``; a pinned certificate needs no CA, its fingerprint is compared instead."""
-    if _fingerprint(access):
-        return False
+def _context(access: ProxmoxAccess) -> ssl.SSLContext:
+    """Return the TLS context; a pinned certificate needs no CA, its fingerprint is compared instead."""
     if access.ca_file and not Path(access.ca_file).is_file():
         raise ProxmoxUnreachable(f"The CA file {access.ca_file} does not exist.")
-    return access.ca_file or True
+    if _fingerprint(access):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        return context
+    try:
+        return ssl.create_default_context(cafile=access.ca_file or None)
+    except ssl.SSLError:
+        raise ProxmoxUnreachable(f"The CA file {access.ca_file} holds no PEM certificate.") from None

@@ -4,12 +4,21 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from nanny_ops.machine.proxmox.guest import tags
+
 Entry = Mapping[str, Any]
 
 #: Keys of a VM's configuration that are disks or network cards; nothing else of it may carry secrets away.
 _DEVICE = re.compile(r"(scsi|virtio|sata|ide|efidisk|tpmstate|unused|net)\d+")
 _DISK = re.compile(r"(scsi|virtio|sata|ide)\d+")
 _MIB = 1024 * 1024
+_LXC_TEXTS = ("rootfs", "net0", "ostype", "arch", "hostname", "searchdomain", "nameserver", "features", "timezone")
+_QEMU_TEXTS = ("agent", "boot", "cpu", "machine", "ostype")
+_BOTH = {"cores", "memory", "tags", "protection", "onboot", "description"}
+_LXC = frozenset({*_LXC_TEXTS, *_BOTH, "swap", "unprivileged"})
+_QEMU = frozenset({*_QEMU_TEXTS, *_BOTH, "name", "sockets", "bootdisk"})
+#: Characters of a description that are told.
+_DESCRIPTION = 16_384
 
 
 def local_node(status: Sequence[Entry]) -> Entry | None:
@@ -23,18 +32,17 @@ def cluster_entry(status: Sequence[Entry]) -> Entry | None:
 
 
 def cluster_id(certificates: Sequence[Entry]) -> str:
-    """Return the cluster's stable name ``pve-<16 hex>``, from its root CA; empty if the CA is not among these."""
+    """Return the cluster's stable name ``pve-<16 hex>``, from its root CA; empty if that is not among these."""
     for entry in certificates:
-        if entry.get("filename") == "pve-root-ca.pem" and entry.get("fingerprint"):
+        if entry.get("file") == "pve-root-ca.pem" and entry.get("fingerprint"):
             return "pve-" + str(entry["fingerprint"]).replace(":", "").lower()[:16]
     return ""
 
 
-def sees_every_guest(permissions: Mapping[str, Mapping[str, int]]) -> bool:
-    """Say whether /cluster/resources is complete for a token; the API leaves out what it may not see, silently."""
-    wide = permissions.get("/vms", permissions.get("/", {})).get("VM.Audit") == 1
-    narrow = (rights for path, rights in permissions.items() if path.startswith("/vms/"))
-    return wide and all("VM.Audit" in rights for rights in narrow)
+def relevant(kind: str, config: Entry) -> dict[str, Any]:
+    """Return what is told of a guest's configuration; nothing else of it may carry secrets away."""
+    words = _LXC if kind == "lxc" else _QEMU
+    return {key: value for key, value in config.items() if key in words or (kind == "qemu" and _DEVICE.fullmatch(key))}
 
 
 def cluster_body(entry: Entry, identity: str, vmids: list[int] | None) -> dict[str, Any]:
@@ -73,17 +81,16 @@ def lxc_body(resource: Entry, config: Entry | None) -> dict[str, Any]:
     body = {**_common(resource, "CT"), "lxc_id": f"lxc/{resource['vmid']}"}
     if config is None:
         return body
-    words = ("rootfs", "net0", "ostype", "arch", "hostname", "searchdomain", "nameserver", "features", "timezone")
     return {
         **body,
-        **{word: str(config.get(word, "")) for word in words},
+        **_configured(config),
+        **{word: str(config.get(word, "")) for word in _LXC_TEXTS},
         "name": str(config.get("hostname") or body["name"]),
         "cpu_cores": _number(config.get("cores"), body["cpu_cores"]),
         "memory_mb": _number(config.get("memory"), body["memory_mb"]),
         "swap_mb": _number(config.get("swap"), None),
         "unprivileged": bool(_number(config.get("unprivileged"), 0)),
         "protection": bool(_number(config.get("protection"), 0)),
-        "tags": str(config.get("tags", "")),
     }
 
 
@@ -93,10 +100,10 @@ def qemu_body(resource: Entry, config: Entry | None) -> dict[str, Any]:
     if config is None:
         return body
     cores, sockets = _number(config.get("cores"), 1), _number(config.get("sockets"), 1)
-    words = ("agent", "boot", "cpu", "machine", "ostype", "tags")
     return {
         **body,
-        **{word: str(config.get(word, "")) for word in words},
+        **_configured(config),
+        **{word: str(config.get(word, "")) for word in _QEMU_TEXTS},
         **{key: str(value) for key, value in sorted(config.items()) if _DEVICE.fullmatch(key)},
         "name": str(config.get("name") or body["name"]),
         "cpu_cores": (cores or 1) * (sockets or 1),
@@ -123,7 +130,20 @@ def _common(resource: Entry, prefix: str) -> dict[str, Any]:
         "uptime": int(resource.get("uptime") or 0),
         "cpu_cores": resource.get("maxcpu"),
         "memory_mb": resource["maxmem"] // _MIB if "maxmem" in resource else None,
-        "tags": str(resource.get("tags") or ""),
+        "tags": tags(str(resource.get("tags") or "")),
+        "pool": str(resource.get("pool") or ""),
+        "lock": str(resource.get("lock") or ""),
+        "template": bool(resource.get("template")),
+        "ha_state": str(resource.get("hastate") or ""),
+    }
+
+
+def _configured(config: Entry) -> dict[str, Any]:
+    """Return what both kinds of configurations tell alike."""
+    return {
+        "tags": tags(str(config.get("tags") or "")),
+        "onboot": bool(_number(config.get("onboot"), 0)),
+        "description": str(config.get("description") or "")[:_DESCRIPTION],
     }
 
 
