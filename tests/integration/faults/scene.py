@@ -17,10 +17,11 @@ from nanny_ops.agent.enrollment import TokenStore, to_file
 from nanny_ops.agent.trust import pin
 from nanny_ops.agent.trusted_keys import PinnedKeys
 from nanny_ops.control.services import user as users
-from nanny_ops.control.store import audit
+from nanny_ops.control.store import audit, duplicate
 from nanny_ops.control.store import operation as store
 from nanny_ops.control.store.output import Outputs
 from nanny_ops.control.store.tables import audit as audit_table
+from nanny_ops.protocol.clock import micros
 from nanny_ops.protocol.enrollment import TokenAnswer
 from nanny_ops.protocol.operation import ENDED, Status
 from tests.fakes.machine import Machine, printed
@@ -58,6 +59,8 @@ class Scene:
     agent: str
     ends: Ends = field(default_factory=Ends)
     orders: list[str] = field(default_factory=list)
+    #: Further machines with the same identity.
+    clones: list[Post] = field(default_factory=list)
     #: Virtual seconds from the beginning until everything had ended.
     lasted: float = 0.0
 
@@ -104,12 +107,18 @@ class Scene:
         assert operation is not None
         return operation
 
+    def is_duplicate(self) -> bool:
+        """Tell whether people are told that two machines share the agent's identity."""
+        now = micros(self.plane.clock())
+        return bool(self.plane.read(lambda tx: duplicate.some(tx, [self.agent], now)))
+
     def settled(self) -> bool:
         """Tell whether every order has ended on both sides and nothing of it is left over."""
         if self.plane.app is None or any(Status(self.found(one).status) not in ENDED for one in self.orders):
             return False
-        left = self.post.counts()
-        return not (left.open_orders or left.undelivered_results or left.readings or any(self._jobs()))
+        left = [post.counts() for post in (self.post, *self.clones)]
+        open_yet = any(one.open_orders or one.undelivered_results or one.readings for one in left)
+        return not open_yet and not self._jobs()
 
     async def check(self) -> None:
         """Wait for the end, watch for a while longer, and compare with what must be."""
@@ -122,7 +131,7 @@ class Scene:
             self._check_order(order)
         assert self.machine.most_at_once <= 1, "two orders ran on one target at a time"
         assert self.plane.read(audit.verify).wrong == ""
-        assert self.plane.troubles + self.post.troubles == []
+        assert self.plane.troubles + [one for post in (self.post, *self.clones) for one in post.troubles] == []
 
     def _check_order(self, order: str) -> None:
         found, runs = self.found(order), self.machine.runs[order]
@@ -146,11 +155,21 @@ class Scene:
         steps = [f"agent: {self.post.life.steps[-30:]}", f"plane: {self.plane.life.steps[-30:]}"]
         return "\n".join([state, *steps, f"troubles: {self.plane.troubles + self.post.troubles}"])
 
+    def clone(self) -> Post:
+        """Copy the agent's machine as it is, jobs aside; the copy sleeps until it is started."""
+        home = self.post.home.with_name(f"clone{len(self.clones)}-0")
+        shutil.copytree(self.post.home, home, ignore=shutil.ignore_patterns("*-shm"))
+        counted = {"runs": self.machine.runs, "ended": self.machine.ended}
+        machine = Machine(home.with_name(f"{home.name}-jobs"), self.machine.clock, **counted)
+        self.clones.append(Post(home, machine, self.network, self.dice))
+        return self.clones[-1]
+
     def _streams(self) -> Any:
         return [] if self.plane.app is None else list(self.plane.state.streams._by_client.values())
 
     def _jobs(self) -> list[str]:
-        return [path.name for path in self.machine.jobs.glob("*")]
+        machines = [post.machine for post in (self.post, *self.clones)]
+        return [path.name for machine in machines for path in machine.jobs.glob("*")]
 
     def _output(self, operation: store.Operation) -> bytes:
         receipt = (operation.result or {})["receipt"]
@@ -206,7 +225,8 @@ async def perform(cast: Cast, home: Path, schedule: Callable[[Scene], Any], seed
     finally:
         for stray in network.stray:
             stray.cancel()
-        await post.bury()
-        await machine.stop()
+        for one in (post, *scene.clones):
+            await one.bury()
+            await one.machine.stop()
         await plane.bury()
     return scene

@@ -159,6 +159,29 @@ async def plane_disk_full(scene: Scene) -> None:
     await filling
 
 
+async def machine_cloned(scene: Scene) -> None:
+    """Copy the machine with its identity and its spool, before the order or once it has arrived; both are awake.
+
+    Not between an agent's claim and its script's end: from a copy of that moment nobody can tell the original.
+    """
+    waits, steps = scene.dice.random() < 0.7, after(scene.dice.randrange(9))
+    await scene.linked()
+    scene.network.weather = lambda name: Trouble(before=scene.dice.choice([0.0, 0.1, 7.0]))  # either may be the first
+    placed = scene.clone() if not waits else None
+
+    def copied(step: str) -> bool:
+        if not scene.clones and scene.orders and steps(step):
+            scene.clone()
+        return False
+
+    scene.post.life.fate = copied
+    await scene.order()
+    if placed is None:
+        await scene.until(lambda: bool(scene.clones), "the copy", every=0.01)
+    scene.clones[0].start()
+    await scene.until(scene.is_duplicate, "people are told that two machines share an identity", 300)
+
+
 async def storm(scene: Scene) -> None:
     """Everything at once, with two orders for one target."""
     dice = scene.dice
@@ -276,5 +299,6 @@ SCHEDULES: tuple[Schedule, ...] = (
     spool_full,
     plane_disk_full,
     clock_jumps,
+    machine_cloned,
     storm,
 )
