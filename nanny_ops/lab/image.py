@@ -87,6 +87,41 @@ def lay_image(image: Path, root: Path) -> bool:
     return False
 
 
+def copy_tree(source: Path, target: Path) -> None:
+    """Copy a directory with owners, modes, times and extended attributes, by which overlays mark what is gone.
+
+    Raises MachineError.
+    """
+    _must(["cp", "--archive", "--one-file-system", str(source), str(target)], BUILD_DEADLINE)
+
+
+@contextmanager
+def unmounted(root: Path) -> Iterator[None]:
+    """Take an overlay away while its upper directory is replaced; else do nothing. Raises MachineError."""
+    options = _overlay_options(root)
+    if not options:
+        yield
+        return
+    _must(["umount", str(root)], MOUNT_DEADLINE)
+    try:
+        yield
+    finally:
+        work = root.with_name("work")
+        shutil.rmtree(work, ignore_errors=True)
+        work.mkdir()
+        _must(["mount", "-t", "overlay", "overlay", "-o", options, str(root)], MOUNT_DEADLINE)
+
+
+def _overlay_options(root: Path) -> str:
+    """Return with which directories an overlay was mounted, empty where there is none."""
+    for line in Path("/proc/self/mounts").read_text().splitlines():
+        _, place, kind, options = line.split()[:4]
+        if kind == "overlay" and place == str(root):
+            wanted = ("lowerdir=", "upperdir=", "workdir=")
+            return ",".join(option for option in options.split(",") if option.startswith(wanted))
+    return ""
+
+
 def lift_image(root: Path) -> None:
     """Undo the mount of :func:`lay_image`, lazily where something still holds it; without one, do nothing."""
     if root.is_mount() and run(["umount", str(root)], timeout=MOUNT_DEADLINE).exit_code != 0:

@@ -17,6 +17,7 @@ from nanny_ops.lab import demo_guest, leftover, lxc, trouble
 from nanny_ops.lab.apt_repository import AptRepository
 from nanny_ops.lab.fleet import LabPlan, draw_guests, draw_nodes, stopped_at_first
 from nanny_ops.lab.image import cache_dir
+from nanny_ops.lab.inside import SimulatedInside
 from nanny_ops.lab.lxc import Container
 from nanny_ops.lab.power import LabPower
 from nanny_ops.lab.pve import certificate, routes
@@ -27,7 +28,8 @@ from nanny_ops.lab.pve.server import Server
 from nanny_ops.lab.pve.state.access import Access, Grant, Token, User
 from nanny_ops.lab.pve.state.cluster import Cluster
 from nanny_ops.lab.pve.state.guest import Figures, Guest
-from nanny_ops.lab.pve.state.task import Tasks
+from nanny_ops.lab.pve.state.guest_agent import Programs
+from nanny_ops.lab.pve.state.task import Lifelike, Tasks
 from nanny_ops.lab.simulated import SimulatedGuest
 
 AGENT_TOKEN = "nanny@pve!agent"
@@ -62,6 +64,8 @@ class Lab:
     faults: Faults = field(default_factory=Faults)
     #: Seconds by which the installation's clock is ahead.
     skew: float = 0.0
+    #: How long tasks take, as a part of what they take on a real node.
+    pace: float = 0.1
 
     def __post_init__(self) -> None:
         """Draw the cluster; nothing is started."""
@@ -74,8 +78,9 @@ class Lab:
         self.cluster = Cluster("labcluster", self.plan.version, nodes, self.power, ConfTree(self.home))
         self.access = _access(self.plan.version)
         self.tokens = self.access.tokens
-        self.tasks = Tasks(self.now)
+        self.tasks = Tasks(self.now, Lifelike(self.pace))
         self.api = Api(self.cluster, self.access, self.tasks, routes.ROUTES, self.now, self.refusal_delay)
+        self.api.programs = Programs(SimulatedInside(self.power), self.tasks.spawn)
         self.server = Server()
 
     def __enter__(self) -> Self:

@@ -10,7 +10,7 @@ from typing import NoReturn
 
 from nanny_ops.errors import MachineError
 from nanny_ops.lab.guest import GUEST_PATH
-from nanny_ops.lab.image import lay_image, lift_image
+from nanny_ops.lab.image import copy_tree, lay_image, lift_image, unmounted
 from nanny_ops.machine.run import Done, run
 
 #: Program -> Debian package that holds it.
@@ -82,6 +82,39 @@ class Container:
         """Ask its init to end and wait ``timeout`` seconds; return whether it ended."""
         done = self._tool("lxc-stop", "--nokill", "--timeout", str(max(1, int(timeout))), deadline=timeout + 10)
         return done.exit_code == 0
+
+    def freeze(self) -> bool:
+        """Hold all its processes still; return whether that was possible: not in every nested control group."""
+        return self._tool("lxc-freeze").exit_code == 0
+
+    def thaw(self) -> None:
+        """Let its processes go on."""
+        self._tool("lxc-unfreeze")
+
+    def keep(self, name: str) -> None:
+        """Keep a copy of what it has written. Raises MachineError."""
+        kept = self._kept(name)
+        kept.parent.mkdir(exist_ok=True)
+        copy_tree(self._layer, kept)
+
+    def bring_back(self, name: str) -> None:
+        """Let a stopped container's files be what was kept. Raises MachineError."""
+        layer = self._layer
+        with unmounted(self.rootfs):
+            shutil.rmtree(layer)
+            copy_tree(self._kept(name), layer)
+
+    def drop(self, name: str) -> None:
+        """Forget what was kept."""
+        shutil.rmtree(self._kept(name), ignore_errors=True)
+
+    @property
+    def _layer(self) -> Path:
+        """Return the directory that holds what it has written: of an overlay the upper one."""
+        return self.path / self.name / "upper" if self.rootfs.is_mount() else self.rootfs
+
+    def _kept(self, name: str) -> Path:
+        return self.path / self.name / "kept" / name
 
     def pid(self) -> int | None:
         """Return the process id of its init on this host, None when it does not run."""

@@ -30,7 +30,7 @@ class LabPower:
         return SimulatedGuest((self.directory / "simulated").resolve() / str(vmid), vmid)
 
     def hands(self, guest: Guest) -> Container | SimulatedGuest:
-        """Return what stands behind a container of the cluster."""
+        """Return what stands behind a guest of the cluster; of a machine, what its programs and files are."""
         return self.container(guest.vmid) if guest.real else self.simulated(guest.vmid)
 
     def read(self, guest: Guest) -> Reading:
@@ -72,9 +72,33 @@ class LabPower:
             return self.figures.shutdown(guest, timeout)
         return self.hands(guest).shutdown(timeout)
 
+    def freeze(self, guest: Guest) -> bool:
+        """Hold a real container still; the others stand still between two questions anyway."""
+        return self.container(guest.vmid).freeze() if guest.real else self.read(guest).running
+
+    def thaw(self, guest: Guest) -> None:
+        """Let a real container go on."""
+        if guest.real:
+            self.container(guest.vmid).thaw()
+
+    def keep(self, guest: Guest, name: str) -> None:
+        """Keep its files, of a machine those that were made so far. Raises MachineError."""
+        if guest.kind == "lxc" or self.simulated(guest.vmid).rootfs.is_dir():
+            self.hands(guest).keep(name)
+
+    def bring_back(self, guest: Guest, name: str) -> None:
+        """Let its files be what was kept; those of a machine that had none are made anew. Raises MachineError."""
+        if guest.kind == "lxc" or self.simulated(guest.vmid).has_kept(name):
+            self.hands(guest).bring_back(name)
+        else:
+            self.simulated(guest.vmid).destroy()
+
+    def drop(self, guest: Guest, name: str) -> None:
+        """Forget what was kept."""
+        self.hands(guest).drop(name)
+
     def destroy(self, guest: Guest) -> None:
         """Remove it with its disk."""
         if guest.kind == "qemu":
             self.figures.destroy(guest)
-        else:
-            self.hands(guest).destroy()
+        self.hands(guest).destroy()

@@ -111,6 +111,24 @@ class SimulatedGuest:
         """Remove its directory."""
         shutil.rmtree(self.directory, ignore_errors=True)
 
+    def keep(self, name: str) -> None:
+        """Keep a copy of its files."""
+        shutil.copytree(self.rootfs, self.directory / "kept" / name, symlinks=True)
+
+    def bring_back(self, name: str) -> None:
+        """Let its files be what was kept."""
+        shutil.rmtree(self.rootfs)
+        shutil.copytree(self.directory / "kept" / name, self.rootfs, symlinks=True)
+        self._give_to_nobody()
+
+    def has_kept(self, name: str) -> bool:
+        """Return whether there is such a copy."""
+        return (self.directory / "kept" / name).is_dir()
+
+    def drop(self, name: str) -> None:
+        """Forget what was kept."""
+        shutil.rmtree(self.directory / "kept" / name, ignore_errors=True)
+
     def enter(self) -> None:
         """Become nobody, if this process is root's; paths are rewritten by :meth:`resolve`."""
         if os.getuid() == 0:

@@ -12,6 +12,7 @@ from proxmoxer import ProxmoxAPI
 from nanny_ops.lab.apt_repository import INSTALLED, OFFERED
 from nanny_ops.lab.deb import Deb
 from nanny_ops.lab.lab import ADMIN_TOKEN, Lab
+from nanny_ops.lab.pve.state.storage import Storage
 from nanny_ops.lab.tree import tree_hash
 from nanny_ops.machine.run import Done, run
 from tests.lab_fixtures import real_lab
@@ -231,3 +232,40 @@ def test_what_it_announces_is_json(running: Lab) -> None:
     said = json.loads(json.dumps(running.announcement()))
     assert said["real"] is True
     assert [guest["vmid"] for guest in said["guests"] if guest["behind"] == "container"] == [101, 102]
+
+
+@pytest.mark.rows("PVE-31")
+def test_a_snapshot_brings_its_files_back(running: Lab) -> None:
+    running.cluster.storages["fast"] = Storage("fast", "btrfs", "/srv/fast")
+    before = running.cluster.guests[VMID].conf["rootfs"]
+    running.cluster.update(VMID, rootfs=f"fast:{VMID}/vm-{VMID}-disk-0.raw,size=4G")
+    guest = api(running).nodes("pve1").lxc(VMID)
+    try:
+        inside(running, "sh", "-c", "echo before > /root/note; rm -f /root/new")
+        ended(running, guest.snapshot.post(snapname="pre"))
+        inside(running, "sh", "-c", "echo after > /root/note; touch /root/new; rm /etc/issue")
+        ended(running, guest.snapshot("pre").rollback.post())
+        assert guest.status.current.get()["status"] == "stopped"
+        running.start(VMID)
+        assert inside(running, "cat", "/root/note").stdout == b"before\n"
+        assert inside(running, "sh", "-c", "test ! -e /root/new && test -e /etc/issue").exit_code == 0
+        ended(running, guest.snapshot("pre").delete())
+    finally:
+        running.cluster.update(VMID, rootfs=before)
+
+
+@pytest.mark.rows("PVE-33")
+def test_a_backup_freezes_it_and_lets_it_go_on(running: Lab) -> None:
+    node = api(running).nodes("pve1")
+    lines = ended(running, node.vzdump.post(vmid=VMID, storage="local"))
+    assert "INFO: backup mode: suspend" in lines
+    assert lines.index("INFO: suspending guest") < lines.index("INFO: resuming guest")
+    assert inside(running, "echo", "on").stdout == b"on\n"
+
+
+def ended(lab: Lab, upid: str) -> list[str]:
+    """Wait for a task that must end well and return its log."""
+    task = lab.tasks.find("pve1", upid)
+    assert task.ended.wait(120)
+    assert task.exitstatus == "OK"
+    return task.log()

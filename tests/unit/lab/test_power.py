@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+import pytest
+
+from nanny_ops.lab.inside import SimulatedInside
 from nanny_ops.lab.lxc import Container
 from nanny_ops.lab.power import LabPower
 from nanny_ops.lab.pve.state.draft import draft
@@ -37,3 +40,27 @@ def test_a_real_container_is_lxcs(tmp_path: Path) -> None:
     assert power(tmp_path).hands(draft(101, "lxc", "pve1", "ct", real=True)) == Container(
         "nanny-t-101", tmp_path / "lxc"
     )
+
+
+def test_a_machines_files_are_kept_as_far_as_they_were_made(tmp_path: Path) -> None:
+    hands, machine = power(tmp_path), draft(201, "qemu", "pve1", "vm")
+    inside = SimulatedInside(hands)
+    hands.keep(machine, "none-yet")
+    inside.write(machine, "/tmp/f", b"1")
+    hands.keep(machine, "one")
+    inside.write(machine, "/tmp/f", b"2")
+    hands.bring_back(machine, "one")
+    assert inside.read(machine, "/tmp/f") == b"1"
+    hands.bring_back(machine, "none-yet")
+    with pytest.raises(FileNotFoundError):
+        inside.read(machine, "/tmp/f")
+    hands.destroy(machine)
+    assert not (tmp_path / "simulated/201").exists()
+
+
+def test_a_machine_that_is_off_cannot_be_frozen(tmp_path: Path) -> None:
+    hands, machine = power(tmp_path), draft(201, "qemu", "pve1", "vm")
+    assert not hands.freeze(machine)
+    hands.start(machine)
+    assert hands.freeze(machine)
+    hands.thaw(machine)

@@ -115,3 +115,16 @@ def test_the_table_can_be_replaced(guest: SimulatedGuest) -> None:
     policy = stand_in(guest, "apt-cache", "policy", "only").stdout.decode()
     assert "Installed: 1\n  Candidate: 2" in policy
     assert "only/stable-security 2 all [upgradable from: 1]" in stand_in(guest, "apt", "list").stdout.decode()
+
+
+def test_its_files_can_be_kept_and_brought_back(guest: SimulatedGuest) -> None:
+    note = guest.rootfs / "root/note"
+    note.write_text("before")
+    guest.keep("s1")
+    note.write_text("after")
+    (guest.rootfs / "root/new").write_text("")
+    guest.bring_back("s1")
+    assert (note.read_text(), (guest.rootfs / "root/new").exists()) == ("before", False)
+    guest.drop("s1")
+    with pytest.raises(FileNotFoundError):
+        guest.bring_back("s1")

@@ -163,17 +163,22 @@ class _Backup:
         self.info(f"Backup finished at {_date(self.api.clock())}")
 
     def suspend(self, guest: Guest, directory: str) -> None:
-        """Copy twice, the second time while the guest is frozen; the lab's guests go on all the same."""
+        """Copy twice, the second time while the guest is frozen."""
         source = f"/proc/{self.api.cluster.power.read(guest).pid}/root/"
         self.command = f"command 'rsync --stats -h -X -A --numeric-ids -aH --delete {source}/./ {directory}'"
         self.info(f"starting first sync {source} to {directory}")
         self.worker.take(2)
         self.info("first sync finished - transferred 255.24M bytes in 2s")
         self.info("suspending guest")
-        self.info(f"starting final sync {source} to {directory}")
-        self.worker.take(0.5)
-        self.info("final sync finished - transferred 0 bytes in 0s")
-        self.info("resuming guest")
+        if not self.api.cluster.power.freeze(guest):
+            self.worker.say("WARN: nothing can be frozen where this lab runs; the guest goes on")
+        try:
+            self.info(f"starting final sync {source} to {directory}")
+            self.worker.take(0.5)
+            self.info("final sync finished - transferred 0 bytes in 0s")
+        finally:
+            self.info("resuming guest")
+            self.api.cluster.power.thaw(guest)
         self.info("guest is online again after <1 seconds")
 
     def pack(self, guest: Guest, place: Storage, archive: Volume) -> None:

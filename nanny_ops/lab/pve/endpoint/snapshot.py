@@ -63,6 +63,7 @@ def _create(api: Api, call: Call, worker: Worker) -> None:
         if guest.kind == "qemu" and reading.running and not guest.habits.saves_state:
             _cannot_save(guest, worker)
         worker.take(1)
+        api.cluster.power.keep(guest, name)
         snapshot.take(guest, name, call.text("description"), api.clock())
     finally:
         _unlock(api, guest, worker)
@@ -91,6 +92,7 @@ def _delete(api: Api, call: Call, worker: Worker) -> None:
         _lock(api, guest, "snapshot-delete", worker)
     try:
         worker.take(1)
+        api.cluster.power.drop(guest, name)
         snapshot.delete(guest, name)
     finally:
         _unlock(api, guest, worker)
@@ -116,6 +118,7 @@ def _rollback(api: Api, call: Call, worker: Worker) -> None:
         if api.cluster.power.read(guest).running:
             api.cluster.power.stop(guest)
         worker.take(1)
+        api.cluster.power.bring_back(guest, name)
         snapshot.go_back(guest, name)
     finally:
         _unlock(api, guest, worker)

@@ -168,6 +168,21 @@ class Power(Protocol):
     def destroy(self, guest: Guest) -> None:
         """Remove it with its disk."""
 
+    def freeze(self, guest: Guest) -> bool:
+        """Hold everything in it still; return whether that was possible."""
+
+    def thaw(self, guest: Guest) -> None:
+        """Let it go on."""
+
+    def keep(self, guest: Guest, name: str) -> None:
+        """Keep a copy of its disk under a snapshot's name. Raises MachineError."""
+
+    def bring_back(self, guest: Guest, name: str) -> None:
+        """Let the disk of a guest that does not run be what was kept. Raises MachineError."""
+
+    def drop(self, guest: Guest, name: str) -> None:
+        """Forget what was kept under a name."""
+
 
 class Records(Protocol):
     """Who keeps the configuration files."""
@@ -214,3 +229,19 @@ class Figures:
     def destroy(self, guest: Guest) -> None:
         """Forget it."""
         self.stop(guest)
+
+    def freeze(self, guest: Guest) -> bool:
+        """Return whether it runs: there is nothing to hold still."""
+        return guest.vmid in self.since
+
+    def thaw(self, guest: Guest) -> None:
+        """Do nothing."""
+
+    def keep(self, guest: Guest, name: str) -> None:
+        """Do nothing: there is no disk."""
+
+    def bring_back(self, guest: Guest, name: str) -> None:
+        """Do nothing."""
+
+    def drop(self, guest: Guest, name: str) -> None:
+        """Do nothing."""

@@ -1,0 +1,86 @@
+"""What runs inside the lab's virtual machines: the same simulation as behind containers that are not real.
+
+A machine's files are made when something is first done in it. Programs run as nobody, started by
+``python -m nanny_ops.lab.inside DIRECTORY VMID PROGRAM ARGUMENT...``.
+"""
+
+import os
+import shutil
+import sys
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from nanny_ops.errors import MachineError
+from nanny_ops.lab import demo_guest
+from nanny_ops.lab.power import LabPower
+from nanny_ops.lab.pve.state.guest import Guest
+from nanny_ops.lab.pve.state.guest_agent import OUTPUT_CAP, Ended
+from nanny_ops.lab.simulated import NOBODY, SimulatedGuest
+from nanny_ops.machine.run import run
+
+#: Seconds after which a program in a machine is ended, so that no lab leaves one behind.
+LONGEST = 3600.0
+
+
+@dataclass
+class SimulatedInside:
+    """The insides of all machines of a lab."""
+
+    power: LabPower
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def has(self, guest: Guest, program: str) -> bool:
+        """Return whether there is such a program; none is there in a Windows."""
+        if str(guest.conf.get("ostype", "l26")).startswith("w"):
+            return False
+        machine = self._machine(guest)
+        found = shutil.which(program, path=str(machine.directory / "bin"))
+        return found is not None or ("/" in program and os.access(self._place(machine, program), os.X_OK))
+
+    def run(self, guest: Guest, argv: Sequence[str], stdin: bytes) -> Ended:
+        """Run a program to its end."""
+        machine = self._machine(guest)
+        words = [sys.executable, "-I", "-m", "nanny_ops.lab.inside", str(machine.directory), str(guest.vmid), *argv]
+        done = run(words, timeout=LONGEST, stdin=stdin, cap=OUTPUT_CAP, grace=1.0)
+        hangs = done.stdout_truncated or done.stderr_truncated or done.timed_out
+        return Ended(None if hangs else done.exit_code, done.stdout, done.stderr)
+
+    def read(self, guest: Guest, path: str) -> bytes:
+        """Return a file's content. Raises OSError."""
+        descriptor = os.open(self._place(self._machine(guest), path), os.O_RDONLY | os.O_NOFOLLOW)
+        with os.fdopen(descriptor, "rb") as source:
+            return source.read(OUTPUT_CAP)
+
+    def write(self, guest: Guest, path: str, content: bytes) -> None:
+        """Write a file. Raises OSError."""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
+        descriptor = os.open(self._place(self._machine(guest), path), flags, 0o644)
+        with os.fdopen(descriptor, "wb") as target:
+            target.write(content)
+            if os.geteuid() == 0:
+                os.fchown(target.fileno(), NOBODY, NOBODY)
+
+    def _machine(self, guest: Guest) -> SimulatedGuest:
+        machine = self.power.simulated(guest.vmid)
+        with self._lock:
+            if not machine.rootfs.is_dir():
+                demo_guest.make_simulated(machine, guest.name)
+        return machine
+
+    @staticmethod
+    def _place(machine: SimulatedGuest, path: str) -> str:
+        try:
+            return machine.resolve(path)
+        except MachineError as wrong:
+            raise PermissionError(13, "Permission denied", path) from wrong
+
+
+def main(arguments: list[str]) -> None:
+    """Turn this process into a program of a machine."""
+    SimulatedGuest(Path(arguments[0]), int(arguments[1])).replace_process(arguments[2:], keep_env=False)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
