@@ -92,7 +92,11 @@ def _lists(recorded: list[Any], ours: list[Any], where: str, added: frozenset[An
             if wanted != answered:
                 yield f"{where}: {sorted(wanted - answered)} missing, {sorted(answered - wanted)} too many"
         identity = next((key for key in IDENTITIES if all(key in row for row in recorded)), "")
-        if identity and "upid" not in recorded[0]:
+        if "metric" in recorded[0]:
+            recorded, ours = (
+                [{**row, "id": f"{row['id']} {row['metric']}"} for row in rows] for rows in (recorded, ours)
+            )
+        if identity and not {"upid", "msg"} & recorded[0].keys():
             yield from _rows(recorded, ours, identity, where, added)
         else:
             yield from _objects(recorded, ours, where, added)
@@ -108,7 +112,7 @@ def _rows(recorded: list[Any], ours: list[Any], identity: str, where: str, added
     allowed = {str(name) for name in added}
     if wanted - by_name.keys():
         yield f"{where}: rows {sorted(wanted - by_name.keys())} are missing"
-    if more := by_name.keys() - wanted - allowed:
+    if more := {name for name in by_name.keys() - wanted if name.split(" ")[0] not in allowed}:
         yield f"{where}: rows {sorted(more)} are too many"
     kinds = {row.get("type") for row in recorded} if all("type" in row for row in recorded) else {None}
     for kind in sorted(kinds, key=str):

@@ -30,15 +30,17 @@ def resources(api: Api, call: Call) -> Any:
 
 
 def _guests(api: Api, caller: Caller) -> list[Row]:
-    cluster, pools = api.cluster, api.cluster.pool_of()
+    cluster = api.cluster
+    pools = {vmid: pool for vmid, pool in cluster.pool_of().items() if caller.may(f"/pool/{pool}", "Pool.Audit")}
+    managed = {resource.vmid: resource.state for resource in cluster.ha.values()}
     rows = []
     for guest in cluster.list_guests():
         if caller.may(f"/vms/{guest.vmid}", "VM.Audit"):
             row = guest_shape.guest_resource(
                 guest, cluster.power.read(guest), cluster.release, cluster.nodes[guest.node]
             )
-            pool = pools.get(guest.vmid)
-            rows.append(row | ({"pool": pool} if pool and caller.may(f"/pool/{pool}", "Pool.Audit") else {}))
+            row |= {"pool": pools[guest.vmid]} if guest.vmid in pools else {}
+            rows.append(row | ({"hastate": managed[guest.vmid]} if guest.vmid in managed else {}))
     return rows
 
 

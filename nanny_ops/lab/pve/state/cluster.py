@@ -4,7 +4,10 @@ import threading
 from dataclasses import dataclass, field
 
 from nanny_ops.lab.pve.refusal import Refusal
+from nanny_ops.lab.pve.state.availability import HaGroup, HaResource
+from nanny_ops.lab.pve.state.ceph import Ceph
 from nanny_ops.lab.pve.state.guest import CONF_DIRECTORY, WORD, Guest, Kind, Power, Records
+from nanny_ops.lab.pve.state.job import BackupJob, Replication
 from nanny_ops.lab.pve.state.node import Node
 from nanny_ops.lab.pve.state.pool import Pool
 from nanny_ops.lab.pve.state.storage import Storage, local
@@ -26,6 +29,11 @@ class Cluster:
     guests: dict[int, Guest] = field(default_factory=dict)
     storages: dict[str, Storage] = field(default_factory=lambda: {"local": local()})
     pools: dict[str, Pool] = field(default_factory=dict)
+    backup_jobs: dict[str, BackupJob] = field(default_factory=dict)
+    replications: dict[str, Replication] = field(default_factory=dict)
+    ha: dict[str, HaResource] = field(default_factory=dict)
+    ha_groups: dict[str, HaGroup] = field(default_factory=dict)
+    ceph: Ceph | None = None
     _lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
 
     @property

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass, field
 
+from nanny_ops.lab.pve.state.hardware import Disk, ZfsPool
+from nanny_ops.lab.pve.state.software import Update
+
 GIB = 1 << 30
 MIB = 1 << 20
 
@@ -24,6 +27,12 @@ class Node:
     online: bool = True
     crashed: bool = False
     fingerprint: str = ""
+    disks: tuple[Disk, ...] = (Disk(),)
+    zfs: tuple[ZfsPool, ...] = ()
+    #: What it waits for; None: what a node of its release usually does.
+    updates: tuple[Update, ...] | None = None
+    subscription: str = "notfound"
+    timezone: str = "Etc/UTC"
     #: Daemons that do not run, such as ``pvedaemon`` and ``pveproxy``.
     stopped: set[str] = field(default_factory=set)
     #: Packets to it vanish: who asks it waits until the time is out.
