@@ -5,6 +5,7 @@ Plain ASGI: a wrapped request object per call would cost more than the rest of t
 
 import asyncio
 import os
+import random
 import time
 from collections.abc import Awaitable, Callable, Mapping
 
@@ -28,6 +29,8 @@ BODY_CAP = 8 * 1024 * 1024
 STREAMED = ("/results", "/result")
 #: An endpoint that is called here, with nothing in between; it is documented by a router like all others.
 Direct = Callable[[State, Scope, Receive, Send], Awaitable[None]]
+#: Names requests in logs; a system call for each would hand the interpreter to another thread, and wait to get it back.
+_ids = random.Random(os.urandom(32))  # noqa: S311  nothing is kept secret by them
 _VERSION_HEADER = (b"x-api-version", API_VERSION.encode())
 _STREAM = (b"content-type", b"text/event-stream; charset=utf-8")
 
@@ -119,7 +122,7 @@ class _Call:
     def __init__(self, gate: Gate, scope: Scope, send: Send) -> None:
         self._began = time.perf_counter()
         self._gate, self._send, self._method = gate, send, scope["method"]
-        self._id = os.urandom(16).hex()
+        self._id = f"{_ids.getrandbits(128):032x}"
         self._state = scope.setdefault("state", {})
         self._state["request_id"] = self._id
 

@@ -176,10 +176,13 @@ class Streams:
                 log.error("event log not read", exc_info=wrong)
 
     async def _catch_up(self) -> None:
-        while found := await self._database.read(lambda tx: events.after(tx, self._seq, BATCH)):
+        more = True
+        while more:  # whatever is committed after this read wakes the follower once more
+            found = await self._database.read(lambda tx: events.after(tx, self._seq, BATCH))
             for event in found:
                 self._seq = event.seq
                 self._deliver(event)
+            more = len(found) == BATCH
 
     def _deliver(self, event: Event) -> None:
         listeners = self._by_subject.get(event.subject)

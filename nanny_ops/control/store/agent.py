@@ -13,6 +13,9 @@ from nanny_ops.protocol.legacy import GUIDE, Dialect
 #: Notes that an agent was heard of: parameters ``agent`` and ``seen`` (microseconds), for ``Database.append``.
 SEEN = update(agents).where(agents.c.id == bindparam("agent")).values(last_seen=bindparam("seen"))
 
+#: Built once, as each order asks it.
+NAMED = select(agents).where(agents.c.id == bindparam("agent"))
+
 
 @dataclass(frozen=True)
 class Agent:
@@ -46,13 +49,13 @@ def add(tx: Tx, agent: Agent) -> None:
 
 def get(tx: Tx, agent_id: str, teams: Collection[str]) -> Agent | None:
     """Find an agent of one of these teams."""
-    chosen = (agents.c.id == agent_id) & agents.c.team_id.in_(teams)
-    return _agent(tx.connection.execute(select(agents).where(chosen)).first())
+    found = find(tx, agent_id)
+    return found if found is not None and found.team_id in teams else None
 
 
 def find(tx: Tx, agent_id: str) -> Agent | None:
     """Find an agent of any team: only for those who prove to be that agent."""
-    return _agent(tx.connection.execute(select(agents).where(agents.c.id == agent_id)).first())
+    return _agent(tx.connection.execute(NAMED, {"agent": agent_id}).first())
 
 
 def by_attempt(tx: Tx, attempt: str) -> Agent | None:

@@ -45,6 +45,8 @@ UNSTORABLE = "A value in the request is one that the database cannot hold."
 #: a one is tried.
 VICTIM, TRIES = frozenset({"40P01", "40001"}), 3
 CLOSED = "The control plane is ending."
+#: What lets one work of a commit be undone; as plain text, since an object for each costs more than the statement.
+_MARK, _KEEP, _BACK = "SAVEPOINT work", "RELEASE SAVEPOINT work", "ROLLBACK TO SAVEPOINT work"
 
 
 @dataclass
@@ -59,6 +61,8 @@ class Tx:
     seal: bytes = b""
     #: True where nothing is decided on what is read, so that nothing is held for it.
     only_reads: bool = False
+    #: What one caller has found out and the others of the same commit need not ask again; empty after an undone one.
+    shared: dict[str, Any] = field(default_factory=dict)
 
     def held(self, query: "Select[Any]", *, pass_over: bool = False) -> "Select[Any]":
         """Have a query's rows held until the commit: what another process decides about them waits, or passes over.
@@ -229,9 +233,11 @@ def _drain(source: "queue.SimpleQueue[_Work | None]") -> list[_Work | None]:
 def _run(connection: Connection, group: list[_Work]) -> bool:
     logged = False
     rows: dict[int, tuple[Executable, list[Mapping[str, Any]]]] = {}
+    shared: dict[str, Any] = {}
     for work in group:
         if work.run is not None:
-            logged |= _one(connection, work, work.run)
+            one = _alone if len(group) == 1 else _one
+            logged |= one(connection, work, work.run, shared)
         for statement, row in work.rows:
             rows.setdefault(id(statement), (statement, []))[1].append(row)
     for statement, many in rows.values():
@@ -239,19 +245,28 @@ def _run(connection: Connection, group: list[_Work]) -> bool:
     return logged
 
 
-def _one(connection: Connection, work: _Work, run: Callable[[Tx], Any]) -> bool:
-    tx = Tx(connection, caller=work.caller, seal=work.seal)
+def _alone(connection: Connection, work: _Work, run: Callable[[Tx], Any], shared: dict[str, Any]) -> bool:
+    """Run what shares its commit with nothing; an error undoes the whole transaction and needs no savepoint."""
+    tx = Tx(connection, caller=work.caller, seal=work.seal, shared=shared)
+    work.outcome = work.error = None
+    work.outcome = run(tx)
+    return tx.logged
+
+
+def _one(connection: Connection, work: _Work, run: Callable[[Tx], Any], shared: dict[str, Any]) -> bool:
+    tx = Tx(connection, caller=work.caller, seal=work.seal, shared=shared)
     work.outcome = work.error = None  # an earlier try in a group that was undone says nothing
-    savepoint = connection.begin_nested()
+    connection.exec_driver_sql(_MARK)
     try:
         work.outcome = run(tx)
     except DBAPIError:
         raise  # the whole group is tried again one by one
     except Exception as wrong:  # noqa: BLE001  carried to the caller, who awaits it
         work.error = _translate(wrong)
-        savepoint.rollback()
+        connection.exec_driver_sql(_BACK)
+        shared.clear()
         return False
-    savepoint.commit()
+    connection.exec_driver_sql(_KEEP)
     return tx.logged
 
 

@@ -3,13 +3,16 @@
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select, text
+from sqlalchemy import bindparam, delete, func, insert, select, text
 
 from nanny_ops.control.store.database import Tx, oldest
 from nanny_ops.control.store.tables import events
 
 #: PostgreSQL advisory lock that makes the order of commits the order of ``seq``, so that a reader never skips one.
 LOG_LOCK = 6_102_025
+#: Built once, as each order and each step of one is logged.
+ADD = insert(events)
+BEHIND = select(events).where(events.c.seq > bindparam("seq")).order_by(events.c.seq).limit(bindparam("most"))
 
 
 @dataclass(frozen=True)
@@ -30,17 +33,14 @@ def log(tx: Tx, *, team_id: str, topic: str, subject: str, kind: str, payload: d
     if not tx.logged and tx.connection.dialect.name == "postgresql":
         tx.connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOG_LOCK})
     tx.logged = True
-    tx.connection.execute(
-        insert(events).values(team_id=team_id, topic=topic, subject=subject, kind=kind, payload=payload, at=at)
-    )
+    row = {"team_id": team_id, "topic": topic, "subject": subject, "kind": kind, "payload": payload, "at": at}
+    tx.connection.execute(ADD, row)
 
 
 def after(tx: Tx, seq: int, limit: int, subject: str | None = None) -> list[Event]:
     """Return events behind ``seq`` in order, of one subject or of all."""
-    query = select(events).where(events.c.seq > seq).order_by(events.c.seq).limit(limit)
-    if subject is not None:
-        query = query.where(events.c.subject == subject)
-    return [Event(**row._mapping) for row in tx.connection.execute(query)]
+    query = BEHIND if subject is None else BEHIND.where(events.c.subject == subject)
+    return [Event(*row) for row in tx.connection.execute(query, {"seq": seq, "most": limit})]
 
 
 def last_seq(tx: Tx) -> int:

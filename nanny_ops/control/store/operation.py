@@ -10,6 +10,9 @@ from nanny_ops.control.store.database import Tx
 from nanny_ops.control.store.tables import operations
 from nanny_ops.protocol.operation import OPEN
 
+#: Built once: on the path of every order the building of a statement costs more than its execution.
+ADD = insert(operations)
+
 
 @dataclass(frozen=True)
 class Operation:
@@ -46,7 +49,7 @@ class Operation:
 
 def add(tx: Tx, operation: Operation) -> None:
     """Write a new operation."""
-    tx.connection.execute(insert(operations).values(**vars(operation)))
+    tx.connection.execute(ADD, vars(operation))
 
 
 def get(tx: Tx, operation_id: str, kind: str, teams: Collection[str]) -> Operation | None:

@@ -9,6 +9,9 @@ from sqlalchemy import Row, func, insert, or_, select
 from nanny_ops.control.store.database import Tx
 from nanny_ops.control.store.tables import scripts
 
+#: Built once, as each order asks it.
+SHIPPED = select(scripts).where(scripts.c.shipped.is_(True)).order_by(scripts.c.created_at.desc(), scripts.c.id)
+
 
 @dataclass(frozen=True)
 class Script:
@@ -29,6 +32,7 @@ class Script:
 def add(tx: Tx, script: Script) -> None:
     """Write a new version."""
     tx.connection.execute(insert(scripts).values(**vars(script)))
+    tx.shared.pop("shipped", None)
 
 
 def get(tx: Tx, script_id: str, teams: Collection[str]) -> Script | None:
@@ -53,10 +57,10 @@ def page(tx: Tx, teams: Collection[str], limit: int, offset: int) -> tuple[list[
 
 def shipped(tx: Tx) -> list[Script]:
     """Return the versions that came with the product, newest first."""
-    rows = tx.connection.execute(
-        select(scripts).where(scripts.c.shipped.is_(True)).order_by(scripts.c.created_at.desc(), scripts.c.id)
-    )
-    return [Script(**row._mapping) for row in rows]
+    found: list[Script] | None = tx.shared.get("shipped")
+    if found is None:
+        found = tx.shared["shipped"] = [Script(**row._mapping) for row in tx.connection.execute(SHIPPED)]
+    return found
 
 
 def _script(row: Row[Any] | None) -> Script | None:

@@ -15,6 +15,7 @@ from nanny_ops.control.store import schema
 from nanny_ops.control.store.audit import BROKEN, NOTHING, Filter, Verdict
 from nanny_ops.control.store.caller import CALLER, Caller
 from nanny_ops.control.store.database import Database, Tx, sqlite_url
+from nanny_ops.errors import Conflict
 
 Tamper = Callable[..., None]
 ANN = Caller("person", "user-1", "ann@example.com", "token-1", "192.0.2.1", "r-1")
@@ -232,4 +233,29 @@ def test_a_database_of_an_earlier_release_has_none(tmp_path: Path) -> None:
     assert not database.read_now(store.is_there)
     schema.upgrade(database)
     assert database.read_now(store.is_there)
+    database.close()
+
+
+def test_entries_of_one_commit_follow_each_other_past_one_that_is_undone(tmp_path: Path) -> None:
+    """What waits before the writer starts shares a commit; the second work fails after its entry was written."""
+    database = Database(sqlite_url(tmp_path), seal=b"k" * 32)
+    schema.upgrade(database)
+
+    def undone(tx: Tx) -> None:
+        store.append(tx, 2, "patch.create", "op-2", "team-1", {})
+        raise Conflict
+
+    async def go() -> list[Any]:
+        def kept(number: int) -> Callable[[Tx], None]:
+            return lambda tx: store.append(tx, number, "patch.create", f"op-{number}", "team-1", {})
+
+        waiting = [asyncio.ensure_future(database.write(run)) for run in (kept(1), undone, kept(3), kept(4))]
+        await asyncio.sleep(0)
+        database.start()
+        return await asyncio.gather(*waiting, return_exceptions=True)
+
+    answers = asyncio.run(go())
+    assert [type(answer) for answer in answers] == [type(None), Conflict, type(None), type(None)]
+    assert [row.object for row in rows(database)] == ["op-1", "op-3", "op-4"]
+    assert verify(database).wrong == ""
     database.close()
