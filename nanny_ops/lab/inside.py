@@ -1,14 +1,16 @@
 """What runs inside the lab's virtual machines: the same simulation as behind containers that are not real.
 
 A machine's files are made when something is first done in it. Programs run as nobody, started by
-``python -m nanny_ops.lab.inside DIRECTORY VMID PROGRAM ARGUMENT...``.
+``python -m nanny_ops.lab.inside DIRECTORY VMID INPUT PROGRAM ARGUMENT...``.
 """
 
 import os
 import shutil
 import sys
+import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,10 +20,14 @@ from nanny_ops.lab.power import LabPower
 from nanny_ops.lab.pve.state.guest import Guest
 from nanny_ops.lab.pve.state.guest_agent import OUTPUT_CAP, Ended
 from nanny_ops.lab.simulated import NOBODY, SimulatedGuest
-from nanny_ops.machine.run import run
+from nanny_ops.machine.run import run_to_files
 
 #: Seconds after which a program in a machine is ended, so that no lab leaves one behind.
 LONGEST = 3600.0
+#: Seconds that a program gets to end by itself when the lab closes.
+GRACE = 1.0
+#: Programs of one lab that run at once; one more waits until another ends.
+THREADS = 16
 
 
 @dataclass
@@ -30,6 +36,18 @@ class SimulatedInside:
 
     power: LabPower
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    _closing: threading.Event = field(default_factory=threading.Event)
+    _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(THREADS, "lab-inside"))
+
+    def spawn(self, work: Callable[[], None]) -> None:
+        """Run a function beside everything else, until :meth:`close`."""
+        if not self._closing.is_set():
+            self._pool.submit(work)
+
+    def close(self) -> None:
+        """End what runs and take no more."""
+        self._closing.set()
+        self._pool.shutdown(wait=True, cancel_futures=True)
 
     def has(self, guest: Guest, program: str) -> bool:
         """Return whether there is such a program; none is there in a Windows."""
@@ -42,10 +60,22 @@ class SimulatedInside:
     def run(self, guest: Guest, argv: Sequence[str], stdin: bytes) -> Ended:
         """Run a program to its end."""
         machine = self._machine(guest)
-        words = [sys.executable, "-I", "-m", "nanny_ops.lab.inside", str(machine.directory), str(guest.vmid), *argv]
-        done = run(words, timeout=LONGEST, stdin=stdin, cap=OUTPUT_CAP, grace=1.0)
-        hangs = done.stdout_truncated or done.stderr_truncated or done.timed_out
-        return Ended(None if hangs else done.exit_code, done.stdout, done.stderr)
+        words = [sys.executable, "-I", "-m", "nanny_ops.lab.inside", str(machine.directory), str(guest.vmid)]
+        with tempfile.TemporaryDirectory(dir=machine.directory) as name:
+            given, out, err = (Path(name, leaf) for leaf in ("in", "out", "err"))
+            given.write_bytes(stdin)
+            done = run_to_files(
+                [*words, str(given), *argv],
+                timeout=LONGEST,
+                stdout=out,
+                stderr=err,
+                cap=OUTPUT_CAP,
+                stopping=self._closing.is_set,
+                grace=GRACE,
+            )
+            # What the agent does not take leaves the program waiting for somebody to read it.
+            hangs = done.stdout_truncated or done.stderr_truncated or done.timed_out
+            return Ended(None if hangs else done.exit_code, out.read_bytes(), err.read_bytes())
 
     def read(self, guest: Guest, path: str) -> bytes:
         """Return a file's content. Raises OSError."""
@@ -78,8 +108,12 @@ class SimulatedInside:
 
 
 def main(arguments: list[str]) -> None:
-    """Turn this process into a program of a machine."""
-    SimulatedGuest(Path(arguments[0]), int(arguments[1])).replace_process(arguments[2:], keep_env=False)
+    """Turn this process into a program of a machine, with a file of this host as its input."""
+    directory, vmid, given, *argv = arguments
+    descriptor = os.open(given, os.O_RDONLY)
+    os.dup2(descriptor, 0)
+    os.close(descriptor)
+    SimulatedGuest(Path(directory), int(vmid)).replace_process(argv, keep_env=False)
 
 
 if __name__ == "__main__":

@@ -80,7 +80,8 @@ class Lab:
         self.tokens = self.access.tokens
         self.tasks = Tasks(self.now, Lifelike(self.pace))
         self.api = Api(self.cluster, self.access, self.tasks, routes.ROUTES, self.now, self.refusal_delay)
-        self.api.programs = Programs(SimulatedInside(self.power), self.tasks.spawn)
+        self.inside = SimulatedInside(self.power)
+        self.api.programs = Programs(self.inside, self.inside.spawn)
         self.server = Server()
 
     def __enter__(self) -> Self:
@@ -107,6 +108,7 @@ class Lab:
     def close(self) -> None:
         """Stop everything and remove it; safe to call twice."""
         self.tasks.close()
+        self.inside.close()
         self.server.close()
         leftover.clear(self.home)
         leftover.LabRecord(self.lab_id, 0, 0, "").forget(self.cache)

@@ -11,6 +11,7 @@ from nanny_ops.lab.inside import SimulatedInside
 from nanny_ops.lab.power import LabPower
 from nanny_ops.lab.pve.state.draft import draft
 from nanny_ops.lab.pve.state.guest import Figures
+from nanny_ops.lab.pve.state.guest_agent import Ended
 
 MACHINE, WINDOWS = draft(201, "qemu", "pve1", "vm"), draft(202, "qemu", "pve1", "win", ostype="win11")
 
@@ -20,7 +21,9 @@ def inside() -> Iterator[SimulatedInside]:
     home = Path(tempfile.mkdtemp(prefix="nanny-test-"))
     home.chmod(0o711)
     (home / "simulated").mkdir(mode=0o711)
-    yield SimulatedInside(LabPower(home, "nanny-t", Figures(lambda: 0.0)))
+    made = SimulatedInside(LabPower(home, "nanny-t", Figures(lambda: 0.0)))
+    yield made
+    made.close()
     shutil.rmtree(home)
 
 
@@ -28,6 +31,14 @@ def test_a_program_runs_in_the_machines_own_files(inside: SimulatedInside) -> No
     script = "cat /etc/hostname; cat; echo err >&2; exit 5"
     done = inside.run(MACHINE, ["sh", "-c", script], b"in")
     assert (done.code, done.out, done.err) == (5, b"vm\nin", b"err\n")
+
+
+def test_what_still_runs_is_ended_with_the_lab(inside: SimulatedInside) -> None:
+    ends: list[Ended] = []
+    inside.spawn(lambda: ends.append(inside.run(MACHINE, ["sleep", "60"], b"")))
+    inside.close()
+    inside.spawn(lambda: ends.append(Ended(0)))
+    assert [end.code for end in ends] in ([-15], [])
 
 
 def test_only_what_is_there_can_be_started(inside: SimulatedInside) -> None:

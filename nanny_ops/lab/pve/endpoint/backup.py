@@ -15,6 +15,26 @@ from nanny_ops.lab.pve.state.task import Interrupted, Worker
 
 #: How an archive is packed -> the end of its name.
 _ENDS = {"0": "", "1": ".lzo", "lzo": ".lzo", "gzip": ".gz", "zstd": ".zst"}
+#: What holds where neither the call nor the node's configuration says otherwise.
+_DEFAULTS: dict[str, Any] = {
+    "mode": "snapshot",
+    "compress": "0",
+    "mailnotification": "always",
+    "notification-mode": "auto",
+    "bwlimit": 0,
+    "ionice": 7,
+    "lockwait": 180,
+    "stopwait": 10,
+    "pigz": 0,
+    "zstd": 1,
+    "remove": 1,
+    "stdexcludes": 1,
+    "all": 0,
+    "stop": 0,
+    "quiet": 0,
+    "fleecing": {"enabled": 0},
+    "performance": {"max-workers": 16, "pbs-entries-max": 1_048_576},
+}
 #: Bytes that are read in a second.
 READ = 150_000_000
 #: The least that an archive holds, in bytes.
@@ -35,6 +55,16 @@ def vzdump(api: Api, call: Call) -> Any:
     return api.tasks.begin(
         call.node, "vzdump", only, call.caller.who, lambda worker: _job(api, call, worker, vmids, storage)
     )
+
+
+def defaults(api: Api, call: Call) -> Any:
+    """Answer with how a backup is made where a call does not say."""
+    name = call.text("storage", "local")
+    storage = api.cluster.storages.get(name)
+    if storage is None:
+        raise Refusal(500, f"storage '{name}' does not exist")
+    where = {"storage": name, "dumpdir": f"{storage.path}/dump"}
+    return _DEFAULTS | where | {"prune-backups": storage.options.get("prune-backups", "keep-all=1")}
 
 
 def _vmids(api: Api, call: Call) -> list[int]:
@@ -200,4 +230,7 @@ def _date(now: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(now))
 
 
-ROUTES = (Route("POST", "/nodes/{node}/vzdump", vzdump),)
+ROUTES = (
+    Route("POST", "/nodes/{node}/vzdump", vzdump),
+    Route("GET", "/nodes/{node}/vzdump/defaults", defaults),
+)

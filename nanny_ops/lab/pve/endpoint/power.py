@@ -9,7 +9,7 @@ from nanny_ops.lab.pve.api import Api, Route
 from nanny_ops.lab.pve.call import Call
 from nanny_ops.lab.pve.endpoint.guest import found
 from nanny_ops.lab.pve.refusal import Refusal
-from nanny_ops.lab.pve.state.guest import Guest
+from nanny_ops.lab.pve.state.guest import WORD, Guest
 from nanny_ops.lab.pve.state.snapshot import check_lock
 from nanny_ops.lab.pve.state.task import Work, Worker
 
@@ -76,6 +76,7 @@ def _stop(api: Api, call: Call, worker: Worker) -> None:
         check_lock(guest)
     worker.take(0.5)
     api.cluster.power.stop(guest)
+    guest.paused = False
 
 
 def shutdown(api: Api, call: Call) -> Any:
@@ -125,7 +126,7 @@ def _reboot(api: Api, call: Call, worker: Worker) -> None:
 
 
 def suspend(api: Api, call: Call) -> Any:
-    """Begin a task that suspends a guest: a container cannot be, and a machine's processor goes on in the lab."""
+    """Begin a task that suspends a guest: containers cannot be, and no machine is written to disk."""
     _check_skiplock(call)
     if not _runs(api, call):
         raise Refusal(500, f"{'CT' if call.kind == 'lxc' else 'VM'} {call.vmid} not running")
@@ -135,13 +136,38 @@ def suspend(api: Api, call: Call) -> Any:
 def _suspend(api: Api, call: Call, worker: Worker) -> None:
     guest = found(api, call)[0]
     check_lock(guest)
-    if guest.kind == "qemu":
-        raise Refusal(500, f"VM {guest.vmid} qmp command 'stop' failed - the lab cannot suspend machines")
     worker.take(1)
+    if call.flag("todisk"):
+        raise Refusal(500, "the lab writes no machine to disk")
+    if guest.kind == "qemu":
+        guest.paused = True
+        return
     worker.say(f"lxc-checkpoint: {guest.vmid}: criu_version_ok: No such file or directory - execing criu failed")
     worker.say(f"lxc-checkpoint: {guest.vmid}: checkpoint: Checkpointing {guest.vmid} failed")
     command = f"lxc-checkpoint -n {guest.vmid} -s -D /var/lib/vz/dump"
     raise Refusal(500, f"command '{command}' failed: exit code 1")
+
+
+def resume(api: Api, call: Call) -> Any:
+    """Begin a task that lets a suspended machine go on."""
+    return begin(api, call, "resume", partial(_go_on, api, call, "resume"))
+
+
+def reset(api: Api, call: Call) -> Any:
+    """Begin a task that resets a machine, as its button does."""
+    return begin(api, call, "reset", partial(_go_on, api, call, "reset"))
+
+
+def _go_on(api: Api, call: Call, verb: str, worker: Worker) -> None:
+    guest, reading = found(api, call)
+    check_lock(guest)
+    if not reading.running:
+        raise Refusal(500, f"{WORD[guest.kind]} {guest.vmid} not running")
+    worker.take(0.5)
+    if verb == "reset":
+        api.cluster.power.stop(guest)
+        api.cluster.power.start(guest)
+    guest.paused = False
 
 
 def _check_skiplock(call: Call) -> None:
@@ -176,4 +202,7 @@ ROUTES = tuple(
     Route("POST", f"/nodes/{{node}}/{kind}/{{vmid}}/status/{verb}", answer)
     for kind in ("lxc", "qemu")
     for verb, answer in _CALLS
+) + tuple(
+    Route("POST", f"/nodes/{{node}}/qemu/{{vmid}}/status/{verb}", answer, schema_only=True)
+    for verb, answer in (("resume", resume), ("reset", reset))
 )

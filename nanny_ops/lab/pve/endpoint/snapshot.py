@@ -128,7 +128,7 @@ def _rollback(api: Api, call: Call, worker: Worker) -> None:
 
 def _start_again(api: Api, call: Call, guest: Guest) -> None:
     """Begin a second task that starts the guest; meanwhile nothing else can be done to its snapshots."""
-    guest.busy_until = api.clock() + HELD_AFTER_ROLLBACK
+    guest.busy_until = api.clock() + HELD_AFTER_ROLLBACK * api.tasks.pace.factor
 
     def work(worker: Worker) -> None:
         power.start_now(api, guest, worker)

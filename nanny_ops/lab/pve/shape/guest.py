@@ -36,7 +36,9 @@ def guest_current(guest: Guest, reading: Reading, release: str, node: Node) -> R
     row = guest_row(guest, reading, release, node) | {"ha": {"managed": 0}}
     if guest.kind == "lxc":
         return row
-    row |= {"qmpstatus": row["status"]} | ({"agent": 1} if guest.agent else {})
+    row |= {"qmpstatus": "paused" if reading.running and guest.paused else row["status"]} | (
+        {"agent": 1} if guest.agent else {}
+    )
     if reading.running:
         traffic = {"netin": row["netin"], "netout": row["netout"]}
         nets = sorted(key for key in guest.conf if re.fullmatch(r"net\d+", key))

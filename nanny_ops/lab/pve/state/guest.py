@@ -52,6 +52,8 @@ class Guest:
     habits: Habits = field(default_factory=Habits)
     #: True for a container that LXC runs on this host.
     real: bool = False
+    #: The processors of a machine stand still, though it runs.
+    paused: bool = False
     #: Until when (seconds of the epoch) the lock is held that migrations and snapshots need.
     busy_until: float = 0.0
     #: Since when (seconds of the epoch) it exists.

@@ -32,6 +32,10 @@ class Interrupted(Exception):
 class Pace(Protocol):
     """How long the lab's pretended work takes."""
 
+    @property
+    def factor(self) -> float:
+        """Return which part of its real time it takes by the installation's clock."""
+
     def wait(self, seconds: float, interrupted: threading.Event) -> None:
         """Let ``seconds`` of the pretended work pass, or fewer when ``interrupted``."""
 
@@ -47,8 +51,11 @@ class Lifelike:
         interrupted.wait(seconds * self.factor)
 
 
+@dataclass(frozen=True)
 class Hurried:
-    """Work takes no time."""
+    """Work takes no time; what takes time by the clock alone takes its whole time, and the clock is the test's."""
+
+    factor: float = 1.0
 
     def wait(self, seconds: float, interrupted: threading.Event) -> None:
         """Do not wait."""

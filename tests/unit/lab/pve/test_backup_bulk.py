@@ -49,6 +49,8 @@ def test_what_is_not_there_fails_and_the_others_are_backed_up() -> None:
 @pytest.mark.rows("PVE-19")
 def test_an_aborted_backup_ends_as_job_errors_and_leaves_no_lock() -> None:
     class Cut:
+        factor = 1.0
+
         def wait(self, seconds: float, interrupted: object) -> None:
             raise Interrupted
 

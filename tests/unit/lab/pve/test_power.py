@@ -79,3 +79,17 @@ def test_what_waited_holds_after_a_start() -> None:
     asked.api.cluster.guests[103].pending["hostname"] = "other"
     asked.task(f"{LXC}/103/status/start")
     assert asked.get(f"{LXC}/103/status/current")["name"] == "other"
+
+
+def test_a_machine_is_suspended_resumed_and_reset() -> None:
+    asked = asking()
+    path = "/nodes/pve1/qemu/203/status"
+    assert asked.task(f"{path}/suspend") == "OK"
+    found = asked.get(f"{path}/current")
+    assert (found["status"], found["qmpstatus"]) == ("running", "paused")
+    assert asked.task(f"{path}/resume") == "OK"
+    assert asked.get(f"{path}/current")["qmpstatus"] == "running"
+    assert asked.task(f"{path}/reset") == "OK"
+    assert asked.task(f"{path}/suspend?todisk=1") == "the lab writes no machine to disk"
+    assert asked.task(f"{path}/stop") == "OK"
+    assert asked.task(f"{path}/resume") == "VM 203 not running"
