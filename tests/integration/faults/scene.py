@@ -18,7 +18,9 @@ from nanny_ops.agent.trust import pin
 from nanny_ops.agent.trusted_keys import PinnedKeys
 from nanny_ops.control.services import user as users
 from nanny_ops.control.store import audit, duplicate
+from nanny_ops.control.store import event as events
 from nanny_ops.control.store import operation as store
+from nanny_ops.control.store.database import Tx
 from nanny_ops.control.store.output import Outputs
 from nanny_ops.control.store.tables import audit as audit_table
 from nanny_ops.protocol.clock import micros
@@ -79,6 +81,17 @@ class Scene:
         assert answer.status_code in {200, 201}, answer.text
         self.orders.append(answer.json()["id"])
         return self.orders[-1]
+
+    async def flood(self, count: int) -> None:
+        """Log events for the agent that mean nothing to it, in one commit."""
+        payload = {"action": "update", "record": {"id": "nothing", "note": "x" * 50}}
+        row = {"topic": "patch_operations", "subject": self.agent, "kind": "update", "payload": payload}
+
+        def log(tx: Tx) -> None:
+            for _ in range(count):
+                events.log(tx, team_id="team-default", at=micros(self.plane.clock()), **row)
+
+        await self.plane.state.database.write(log)
 
     async def _ask(self, path: str, body: Any, headers: dict[str, str]) -> httpx.Response:
         token = self.plane.state.sessions.keyring.access_token(self.person, "user", self.plane.clock())

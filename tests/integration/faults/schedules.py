@@ -4,10 +4,11 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
+from nanny_ops.control.api.streams import BACKLOG
 from tests.fakes.life import Fate
 from tests.integration.faults.disk import FullDisk
 from tests.integration.faults.scene import Ends, Scene
-from tests.integration.faults.wire import FAIR, Trouble
+from tests.integration.faults.wire import FAIR, HELD, Trouble
 
 Schedule = Callable[[Scene], Awaitable[None]]
 STREAM, RESULT = "GET api/realtime", "POST api/patches/results"
@@ -29,6 +30,19 @@ async def stream_cut(scene: Scene) -> None:
     scene.network.weather = weather
     await scene.wait(20)
     await scene.order()
+
+
+async def listener_slow(scene: Scene) -> None:
+    """Have the agent read its stream too slowly while far more happens than a listener may be behind."""
+    slow = Trouble(slow=scene.dice.uniform(0.5, 40))
+    streams = scene.dice.randint(1, 3)
+    scene.network.weather = lambda name: slow if name == STREAM and scene.network.seen[STREAM] <= streams else FAIR
+    await scene.linked()
+    await scene.order()
+    await scene.flood(BACKLOG + scene.dice.randint(HELD + 2, 400))
+    await scene.wait(30)
+    await scene.order()
+    await scene.until(lambda: scene.network.seen[STREAM] > 1, "the slow listener is closed and comes back")
 
 
 async def plane_killed_at_any_step(scene: Scene) -> None:
@@ -283,6 +297,7 @@ async def _jump(scene: Scene, clock: object, by: timedelta) -> None:
 
 SCHEDULES: tuple[Schedule, ...] = (
     stream_cut,
+    listener_slow,
     plane_killed_at_any_step,
     plane_killed_in_the_upload,
     agent_killed_before,

@@ -14,6 +14,8 @@ from tests.fakes.life import Life
 from tests.integration.faults.plane import Plane, refused
 
 PIECE = 16 * 1024
+#: Pieces of an endless answer that the network holds for somebody who does not read.
+HELD = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +39,8 @@ class Trouble:
     stall: bool = False
     #: Each piece of an endless answer comes twice.
     doubled: bool = False
+    #: How long the listener does something else between two pieces; what it has not read yet holds the writer up.
+    slow: float = 0.0
 
 
 FAIR = Trouble()
@@ -115,7 +119,7 @@ class Exchange(httpx.AsyncByteStream):
             self._rest = [content[at : min(at + PIECE, cut)] for at in range(0, cut + 1, PIECE)]
         self._head: asyncio.Future[tuple[int, Any]] = asyncio.get_running_loop().create_future()
         self._out: asyncio.Queue[bytes | None] = asyncio.Queue()
-        self._gone = asyncio.Event()
+        self._gone, self._read = asyncio.Event(), asyncio.Event()
         self._whole = self._endless = False
 
     async def response(self) -> httpx.Response:
@@ -137,7 +141,9 @@ class Exchange(httpx.AsyncByteStream):
     async def __aiter__(self) -> AsyncIterator[bytes]:
         cut = self._trouble.cut_stream if self._endless else None
         while True:
+            await asyncio.sleep(self._trouble.slow if self._endless else 0)
             piece = await self._next()
+            self._read.set()
             if piece is None:
                 if not self._whole:
                     raise httpx.ReadError("the line was cut in the answer")
@@ -155,6 +161,7 @@ class Exchange(httpx.AsyncByteStream):
     async def aclose(self) -> None:
         """Hang up."""
         self._gone.set()
+        self._read.set()
 
     async def _next(self) -> bytes | None:
         limit = self._request.extensions.get("timeout", {}).get("read")
@@ -211,6 +218,9 @@ class Exchange(httpx.AsyncByteStream):
             if not self._head.done():
                 self._head.set_result((message["status"], message["headers"]))
             return
+        while self._endless and self._out.qsize() >= HELD and not self._gone.is_set():
+            self._read.clear()
+            await self._read.wait()
         if message.get("body"):
             self._out.put_nowait(message["body"])
         self._whole = self._whole or not message.get("more_body", False)
