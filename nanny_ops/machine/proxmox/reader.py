@@ -23,7 +23,7 @@ from nanny_ops.machine.proxmox.report import Report
 from nanny_ops.machine.proxmox.rights import Rights
 from nanny_ops.machine.proxmox.scope import Scope, scope
 from nanny_ops.machine.proxmox.sections import Get, Section, Subject
-from nanny_ops.machine.proxmox.tasks import Tasks
+from nanny_ops.machine.proxmox.task_list import TaskList
 from nanny_ops.machine.verbs import ProxmoxReading, ReadProxmox
 
 Entry = Mapping[str, Any]
@@ -53,12 +53,13 @@ class Reader:
         *,
         tick: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
+        slow: int = SLOW,
     ) -> None:
-        """Take the client and both clocks; nothing is read."""
-        self._api, self._tick, self._now = api, tick, now
+        """Take the client, both clocks and how many slower facts of guests one cycle may read; nothing is read."""
+        self._api, self._tick, self._now, self._slow = api, tick, now, slow
         self._files = Pmxcfs(Path(pmxcfs_root), now=now) if pmxcfs_root else None
         self._breaker, self._configs, self._keeper = Breaker(), Configs(), Keeper()
-        self._tasks, self._delta = Tasks(), Delta()
+        self._tasks, self._delta = TaskList(), Delta()
         self._rights, self._rights_at = Rights(None), float("-inf")
         self._node, self._release, self._identity = "", "", ""
         self._cycle = 0
@@ -171,7 +172,7 @@ class Reader:
             wanted += [(sections.VOTES, cluster)] if place.cluster is not None else []
         of_guests = self._guest_sections(guests, place, touched)
         now = self._tick()
-        due = self._keeper.due(wanted, now) + self._keeper.due(of_guests, now)[:SLOW]
+        due = self._keeper.due(wanted, now) + self._keeper.due(of_guests, now)[: self._slow]
         calls = self._keeper.calls(due, self._get, self._rights, self._release, now)
         self._keeper.take(gather(calls, until, tick=self._tick), self._tick(), self._now())
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from nanny_ops.errors import ProxmoxError
+from nanny_ops.errors import GuestAgentForbids, GuestAgentOff, GuestAgentSilent, GuestStopped, ProxmoxError
 from nanny_ops.machine.proxmox import cluster, guest, node
 from nanny_ops.machine.proxmox.rights import Rights
 
@@ -117,11 +117,8 @@ def _agent(get: Get, subject: Subject) -> dict[str, Any]:
         return {"guest_agent": guest.agent_off("The guest agent is not enabled in this VM's options.")}
     try:
         osinfo = get(f"{subject.path}/agent/get-osinfo")["result"]
-    except ProxmoxError as wrong:
-        reason = str(wrong.details.get("reason", ""))
-        if "guest agent" not in reason.lower() and "is not running" not in reason:
-            raise
-        return {"guest_agent": guest.agent_off(reason.strip())}
+    except (GuestAgentOff, GuestAgentSilent, GuestAgentForbids, GuestStopped) as wrong:
+        return {"guest_agent": guest.agent_off(wrong.message)}
     hostname = get(f"{subject.path}/agent/get-host-name")["result"]
     filesystems = get(f"{subject.path}/agent/get-fsinfo")["result"]
     interfaces = get(f"{subject.path}/agent/network-get-interfaces")["result"]

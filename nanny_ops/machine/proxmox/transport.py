@@ -24,7 +24,7 @@ from nanny_ops.errors import ProxmoxUnreachable
 CAP = 32 * 1024 * 1024
 PIECE = 256 * 1024
 #: Connections at once; a node has three workers, and people sit in front of them too.
-CONNECTIONS = 12
+CONNECTIONS = 16
 #: A body may take this many times as long as one wait for a piece of it.
 PATIENCE = 3
 #: OpenSSL's numbers for certificates that are wrong only now, or only for this address.

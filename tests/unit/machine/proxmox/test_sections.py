@@ -33,7 +33,9 @@ def test_a_silent_guest_agent_is_a_finding_and_is_asked_nothing_more(reason: str
     api = Recorded()
     api.answers["nodes/pve1/qemu/203/agent/get-osinfo"] = refused(500, reason)
     found = section("guest.agent").read(api.get, Subject("pve1", "qemu", 203, True, {"agent": "1"}))
-    assert found == {"guest_agent": {"running": False, "reason": reason}}
+    assert found is not None
+    assert found["guest_agent"]["running"] is False
+    assert "203" in found["guest_agent"]["reason"]
     assert len(api.asked) == 1
 
 

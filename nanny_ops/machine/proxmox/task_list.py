@@ -12,7 +12,7 @@ LIMIT = 500
 _LOOKING = frozenset({"vncproxy", "vncshell", "spiceproxy", "spiceshell", "termproxy", "aptupdate", "download"})
 
 
-class Tasks:
+class TaskList:
     """What has been seen of each node's tasks. Nodes' own times are compared with each other, never with ours."""
 
     def __init__(self) -> None:
