@@ -31,7 +31,8 @@ def test_the_guest_agents_privilege_by_release(release: str, privilege: tuple[st
 @pytest.mark.parametrize("reason", ["QEMU guest agent is not running", "VM 203 is not running"])
 def test_a_silent_guest_agent_is_a_finding_and_is_asked_nothing_more(reason: str) -> None:
     api = Recorded()
-    api.answers["nodes/pve1/qemu/203/agent/get-osinfo"] = refused(500, reason)
+    path = "nodes/pve1/qemu/203/agent/get-osinfo"
+    api.answers[path] = refused(500, reason, path)
     found = section("guest.agent").read(api.get, Subject("pve1", "qemu", 203, True, {"agent": "1"}))
     assert found is not None
     assert found["guest_agent"]["running"] is False
