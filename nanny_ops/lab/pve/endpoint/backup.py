@@ -49,6 +49,8 @@ def vzdump(api: Api, call: Call) -> Any:
     vmids = _vmids(api, call)
     if not vmids:
         raise Refusal(400, "you have to specify either 'all', 'pool' or 'vmid'")
+    if "storage" in call.given:
+        call.caller.need(f"/storage/{storage}", "Datastore.AllocateSpace")
     for vmid in vmids:
         call.caller.need(f"/vms/{vmid}", "VM.Backup")
     only = str(vmids[0]) if len(vmids) == 1 else ""
@@ -64,7 +66,8 @@ def defaults(api: Api, call: Call) -> Any:
     if storage is None:
         raise Refusal(500, f"storage '{name}' does not exist")
     where = {"storage": name, "dumpdir": f"{storage.path}/dump"}
-    return _DEFAULTS | where | {"prune-backups": storage.options.get("prune-backups", "keep-all=1")}
+    older = {"notification-policy": "always"} if api.cluster.release == "8.4" else {}
+    return _DEFAULTS | older | where | {"prune-backups": storage.options.get("prune-backups", "keep-all=1")}
 
 
 def _vmids(api: Api, call: Call) -> list[int]:

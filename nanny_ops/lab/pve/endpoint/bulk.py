@@ -7,6 +7,7 @@ from nanny_ops.lab.pve.call import Call
 from nanny_ops.lab.pve.endpoint import power
 from nanny_ops.lab.pve.refusal import Refusal
 from nanny_ops.lab.pve.state.guest import WORD, Guest
+from nanny_ops.lab.pve.state.snapshot import check_lock
 from nanny_ops.lab.pve.state.task import Worker
 
 #: Seconds that each guest gets to shut down.
@@ -27,7 +28,7 @@ def _start(api: Api, call: Call, worker: Worker) -> None:
             continue
         worker.say(f"Starting {WORD[guest.kind]} {guest.vmid}")
         try:
-            power.start_now(api, guest, worker)
+            power.start_checked(api, guest, worker)
         except Refusal as refusal:
             worker.say(f"Starting {WORD[guest.kind]} {guest.vmid} failed: {refusal.text}")
 
@@ -44,7 +45,11 @@ def _stop(api: Api, call: Call, worker: Worker) -> None:
         if not api.cluster.power.read(guest).running:
             continue
         worker.say(f"Stopping {WORD[guest.kind]} {guest.vmid} (timeout = {timeout} seconds)")
-        power.end(api, guest, worker, timeout, force=call.flag("force-stop", default=True))
+        try:
+            check_lock(guest)
+            power.end(api, guest, worker, timeout, force=call.flag("force-stop", default=True))
+        except Refusal as refusal:
+            worker.say(f"Stopping {WORD[guest.kind]} {guest.vmid} failed: {refusal.text}")
 
 
 def _meant(api: Api, call: Call) -> list[Guest]:

@@ -1,5 +1,6 @@
 """The calls about a guest's configuration: as it is, as it will be, and how it is changed."""
 
+import random
 import re
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -60,7 +61,7 @@ def change_later(api: Api, call: Call) -> str:
 
 def _check(api: Api, call: Call) -> None:
     """Raise Refusal for what is wrong without a look at the guest."""
-    fresh, doomed, undone = _fresh(call), _listed(call, "delete"), _listed(call, "revert")
+    fresh, doomed, undone = _fresh(call, api.dice), _listed(call, "delete"), _listed(call, "revert")
     if not (fresh or doomed or undone):
         raise Refusal(500, "no options specified")
     for word, names in (("delete", doomed), ("revert", undone)):
@@ -104,7 +105,7 @@ def _change(api: Api, call: Call, pid: int) -> None:
         try:
             for name in _listed(call, "revert"):
                 guest.pending.pop(name, None)
-            _set(guest, dict.fromkeys(_listed(call, "delete")) | _fresh(call), running=reading.running)
+            _set(guest, dict.fromkeys(_listed(call, "delete")) | _fresh(call, api.dice), running=reading.running)
             api.cluster.save(guest, pid)
         except Refusal:
             guest.conf, guest.pending = before
@@ -123,9 +124,12 @@ def _set(guest: Guest, changes: Conf, *, running: bool) -> None:
             guest.conf[name] = value
 
 
-def _fresh(call: Call) -> Conf:
+def _fresh(call: Call, dice: random.Random) -> Conf:
     given: Iterable[str] = (name for name in call.given if name not in _ABOUT)
-    return {name: setting.typed(call.kind, name, call.text(name)) for name in given}
+    found = {name: setting.typed(call.kind, name, call.text(name)) for name in given}
+    for name in [name for name in found if setting.is_network(name)]:
+        found[name] = setting.with_mac(call.kind, str(found[name]), setting.fresh_mac(dice))
+    return found
 
 
 def _listed(call: Call, name: str) -> list[str]:

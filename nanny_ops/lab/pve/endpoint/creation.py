@@ -35,6 +35,8 @@ def create(api: Api, call: Call) -> Any:
     pool = _pool(api, call)
     disk = f"{storage}:{call.vmid}/vm-{call.vmid}-disk-0.raw,size={size or 4}G"
     given = {name: setting.typed("lxc", name, call.text(name)) for name in call.given if name not in _ABOUT}
+    for name in [name for name in given if setting.is_network(name)]:
+        given[name] = setting.with_mac("lxc", str(given[name]), setting.fresh_mac(api.dice))
     base: Conf = {"arch": "amd64", "ostype": "debian", "memory": 512, "swap": 512, "hostname": f"CT{call.vmid}"}
     guest = Guest(call.vmid, "lxc", call.node, base | given | {"rootfs": disk}, born=api.clock())
     return power.begin(api, call, "create", partial(_create, api, call, guest, pool))
@@ -117,6 +119,9 @@ def clone(api: Api, call: Call) -> Any:
     if not full and not snapshot.feature(guest, "clone", api.cluster.storages):
         volid = next((volume.volid for volume in guest.volumes), "")
         raise Refusal(500, f"Linked clone feature for '{volid}' is not available")
+    target = call.text("target", call.node)
+    if target not in api.cluster.nodes:
+        raise Refusal(500, f"no such cluster node '{target}'")
     fresh = _copy_of(api, call, guest, old)
     return power.begin(api, call, "clone", partial(_clone, api, fresh, _pool(api, call)))
 
@@ -128,9 +133,8 @@ def _copy_of(api: Api, call: Call, guest: Guest, old: Conf) -> Guest:
     for key in disks & kept.keys():
         fresh = re.sub(rf"\b{guest.vmid}\b", str(newid), str(kept[key])).replace("/base-", "/vm-")
         kept[key] = fresh
-    for key in [key for key in kept if re.fullmatch(r"net\d+", key)]:
-        mac = "BC:24:11:" + ":".join(f"{api.dice.randrange(256):02X}" for _ in range(3))
-        kept[key] = re.sub(r"[0-9A-F]{2}(?::[0-9A-F]{2}){5}", mac, str(kept[key]))
+    for key in [key for key in kept if setting.is_network(key)]:
+        kept[key] = setting.with_mac(guest.kind, setting.without_mac(str(kept[key])), setting.fresh_mac(api.dice))
     name = "hostname" if guest.kind == "lxc" else "name"
     kept[name] = call.text("hostname" if guest.kind == "lxc" else "name", f"Copy-of-{WORD[guest.kind]}-{guest.name}")
     if call.text("description"):

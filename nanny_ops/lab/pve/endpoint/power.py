@@ -29,13 +29,17 @@ def start(api: Api, call: Call) -> Any:
 
 
 def _start(api: Api, call: Call, worker: Worker) -> None:
-    guest, reading = found(api, call)
+    start_checked(api, found(api, call)[0], worker, skiplock=call.flag("skiplock"))
+
+
+def start_checked(api: Api, guest: Guest, worker: Worker, *, skiplock: bool = False) -> None:
+    """Start a guest. Raises Refusal for a template, a locked guest and one that runs."""
     if guest.template:
         raise Refusal(500, f"you can't start a {'CT' if guest.kind == 'lxc' else 'vm'} if it's a template")
-    if not call.flag("skiplock"):
+    if not skiplock:
         check_lock(guest, "mounted")
-    if reading.running:
-        raise Refusal(500, f"{'CT' if guest.kind == 'lxc' else 'VM'} {guest.vmid} already running")
+    if api.cluster.power.read(guest).running:
+        raise Refusal(500, f"{WORD[guest.kind]} {guest.vmid} already running")
     start_now(api, guest, worker)
 
 

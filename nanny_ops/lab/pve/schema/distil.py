@@ -23,6 +23,7 @@ FACTS = (
     "enum",
     "requires",
     "alias",
+    "keyAlias",
     "default_key",
 )
 

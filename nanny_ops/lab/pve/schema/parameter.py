@@ -85,11 +85,14 @@ def _property_string(form: Json, value: str, privileges: Collection[str]) -> dic
     for part in filter(None, value.split(",")):
         key, equals, text = part.partition("=")
         name = key if equals else default
-        parts[form.get(name, {}).get("alias", name)] = text if equals else key
+        known = form.get(name, {})
+        parts[known.get("alias", name)] = text if equals else key
+        if "keyAlias" in known and equals:
+            parts[known["keyAlias"]] = name
     wrong = {name: UNKNOWN_PROPERTY for name in parts if _specification(form, name) is None}
     for name, text in parts.items():
-        known = _specification(form, name)
-        if known is not None and (sentence := _wrong(known, text, privileges)):
+        specified = _specification(form, name)
+        if specified is not None and (sentence := _wrong(specified, text, privileges)):
             wrong[name] = sentence
     missing = [name for name, known in form.items() if not known.get("optional") and "alias" not in known]
     return wrong | {name: MISSING for name in missing if name not in parts}

@@ -1,5 +1,6 @@
 """What Proxmox VE knows of each setting of a guest: its type, who may change it, and when a change takes effect."""
 
+import random
 import re
 from typing import Any
 
@@ -14,6 +15,8 @@ _NUMBERS = frozenset(
         *("reboot", "autostart", "ciupgrade", "migrate_downtime"),
     }
 )
+#: An interface's address, with the name or the sign before it.
+_MAC = re.compile(r"(?:,hwaddr)?=[0-9A-F]{2}(?::[0-9A-F]{2}){5}", re.IGNORECASE)
 #: Settings that a guest cannot be without.
 REQUIRED: dict[str, frozenset[str]] = {"lxc": frozenset({"rootfs"}), "qemu": frozenset()}
 #: Settings of a machine that a token, even of root@pam, may not change.
@@ -62,3 +65,28 @@ def privilege(kind: str, name: str) -> str:
 def takes_effect_at_once(kind: str, name: str) -> bool:
     """Return whether a running guest notices a change of this setting; others wait for its next start."""
     return re.fullmatch(_AT_ONCE[kind], name) is not None
+
+
+def is_network(name: str) -> bool:
+    """Return whether a setting is a network interface."""
+    return re.fullmatch(r"net\d+", name) is not None
+
+
+def fresh_mac(dice: random.Random) -> str:
+    """Return an address with the prefix that Proxmox VE gives its guests."""
+    return "BC:24:11:" + ":".join(f"{dice.randrange(256):02X}" for _ in range(3))
+
+
+def with_mac(kind: str, text: str, mac: str) -> str:
+    """Return an interface with an address: its own where it has one, else ``mac``."""
+    if _MAC.search(text):
+        return text
+    if kind == "lxc":
+        return f"{text},hwaddr={mac}" + ("" if "type=" in text else ",type=veth")
+    model, comma, rest = text.removeprefix("model=").partition(",")
+    return f"{model}={mac}{comma}{rest}"
+
+
+def without_mac(text: str) -> str:
+    """Return an interface without its address."""
+    return _MAC.sub("", text)

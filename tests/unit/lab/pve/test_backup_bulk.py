@@ -83,3 +83,14 @@ def test_all_guests_stop_and_those_that_start_with_their_node_start() -> None:
     assert log(asked, "/nodes/pve1/startall?force=1&vms=103") == ["Starting CT 103", "TASK OK"]
     refusal = asking().refusal("POST", "/nodes/pve1/startall", AUDITOR)
     assert refusal == (403, "Permission check failed (/, VM.PowerMgmt)")
+
+
+def test_a_locked_guest_is_neither_started_nor_stopped_with_the_others() -> None:
+    asked = asking()
+    asked.api.cluster.update(101, lock="backup")
+    assert "Stopping CT 101 failed: CT is locked (backup)" in log(asked, "/nodes/pve1/stopall")
+    asked.api.cluster.update(103, lock="backup")
+    assert log(asked, "/nodes/pve1/startall?force=1&vms=103")[1:] == [
+        "Starting CT 103 failed: CT is locked (backup)",
+        "TASK OK",
+    ]

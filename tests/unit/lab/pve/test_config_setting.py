@@ -1,6 +1,7 @@
 """Reading and changing configurations over the API."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -116,3 +117,22 @@ def test_each_setting_has_its_privilege() -> None:
 def test_types_and_times() -> None:
     assert (typed("lxc", "memory", "16"), typed("qemu", "memory", "16")) == (16, "16")
     assert (takes_effect_at_once("lxc", "mp0"), takes_effect_at_once("lxc", "features")) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("guest", "given", "pattern"),
+    [
+        (
+            STOPPED,
+            "name=eth1,bridge=vmbr0,ip=dhcp",
+            r"name=eth1,bridge=vmbr0,ip=dhcp,hwaddr=BC:24:11(:[0-9A-F]{2}){3},type=veth",
+        ),
+        ("/nodes/pve1/qemu/203", "virtio,bridge=vmbr0", r"virtio=BC:24:11(:[0-9A-F]{2}){3},bridge=vmbr0"),
+        ("/nodes/pve1/qemu/203", "e1000=02:00:00:00:00:01", r"e1000=02:00:00:00:00:01"),
+    ],
+)
+def test_an_interface_without_an_address_gets_one(guest: str, given: str, pattern: str) -> None:
+    asked = asking()
+    asked.api.cluster.power.stop(asked.api.cluster.guests[203])
+    assert put(asked, guest, f"net1={given}")[0] == 200
+    assert re.fullmatch(pattern, asked.get(f"{guest}/config")["net1"])

@@ -85,6 +85,7 @@ def test_a_clone_has_its_own_disk_and_address() -> None:
         ("101/clone?newid=130", "Cannot do full clones on a running container without snapshots"),
         ("105/clone?newid=130", "Linked clone feature for 'local:105/vm-105-disk-0.raw' is not available"),
         ("103/clone?newid=101", "CT 101 already exists on node 'pve1'"),
+        ("103/clone?newid=130&target=pve9", "no such cluster node 'pve9'"),
         ("101/template", "you can't convert a CT to template if the CT is running"),
     ],
 )
