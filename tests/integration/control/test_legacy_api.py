@@ -328,6 +328,24 @@ def test_each_of_several_waiting_orders_is_told(old: OldAgent, operator: httpx.C
     assert [state(operator, name)[0] for name in placed] == ["pending", "running", "pending"]
 
 
+def test_an_order_whose_target_is_taken_is_told_again_when_it_is_free(old: OldAgent, operator: httpx.Client) -> None:
+    first, second = order(operator, old)["id"], order(operator, old)["id"]
+    with OldStream(old) as stream:
+        records = [stream.subscribe().created(), stream.created()]
+        assert old.client.get(records[0]["script_url"]).status_code == 200
+        refused = old.client.get(records[1]["script_url"])
+        assert (refused.status_code, refused.json()["error"]) == (423, "target_busy")
+        # What it could not fetch it reports as a result with exit code 1.
+        assert old.deliver(second, "", "1").json() == {"status": "updated"}
+        assert state(operator, second) == ("pending", None)
+        assert old.deliver(first, LIST).status_code == 200
+        again = stream.created()
+    assert again["id"] == second
+    assert old.client.get(again["script_url"]).status_code == 200
+    assert old.deliver(second, LIST).status_code == 200
+    assert state(operator, second) == ("completed", "ok")
+
+
 def test_an_order_that_was_taken_back_is_not_begun(old: OldAgent, operator: httpx.Client) -> None:
     placed = order(operator, old)
     with OldStream(old) as stream:
