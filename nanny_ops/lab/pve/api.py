@@ -96,7 +96,8 @@ class Api:
         found = self.table.find(request.method, path)
         world = found is not None and found.described.permission == WORLD
         who = "" if world else self.login.identify(request.method, request.headers, self.clock())
-        given = arrival.parameters(split.query, request.headers.get("content-type", ""), request.body)
+        kind = request.headers.get("content-type", "")
+        given = arrival.parameters(split.query, kind, request.body, self.cluster.release)
         if found is None:
             raise not_implemented(request.method, path)
         return self._carry_out(answering, found.described, who, {**given, **found.parts})

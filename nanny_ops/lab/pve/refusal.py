@@ -26,7 +26,7 @@ class Refusal(Exception):
         """Return the body's JSON, or None where the body is empty: 401, 595 and 596."""
         if self.status in {401, 595, 596}:
             return None
-        if self.status == 501:
+        if self.status in {424, 501}:  # the only ones whose sentence has no newline behind it
             return {"data": None, "message": self.text}
         found: dict[str, Any] = {"data": None, "message": self.text + "\n"}
         return found | ({"errors": dict(self.errors)} if self.errors is not None else {})

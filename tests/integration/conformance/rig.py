@@ -1,9 +1,12 @@
 """The recorded installation as a state of the lab."""
 
 import random
+import tempfile
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 
-from nanny_ops.lab.pve import routes
+from nanny_ops.lab.pve import certificate, routes
 from nanny_ops.lab.pve.api import Api
 from nanny_ops.lab.pve.state.access import Access, Grant, Token, User
 from nanny_ops.lab.pve.state.cluster import Cluster
@@ -95,7 +98,17 @@ def build(release: str, naming: Naming) -> Rig:
     )
     rig = Rig(release, naming, api)
     rig_guest.add(cluster, naming)
+    api.certificates = {name: [certificate.describe(*pem) for pem in _certificates()] for name in nodes}
     return rig
+
+
+@lru_cache(maxsize=1)
+def _certificates() -> tuple[tuple[str, bytes], ...]:
+    """Make an authority and one certificate, which all nodes of all rigs share: making them is slow."""
+    with tempfile.TemporaryDirectory() as directory:
+        authority = certificate.Authority(Path(directory))
+        _, pem = authority.issue("pve1")
+        return ("pve-root-ca.pem", authority.root_pem), ("pve-ssl.pem", pem)
 
 
 def _storages(release: str, naming: Naming) -> list[Storage]:

@@ -16,6 +16,7 @@ def resources(api: Api, call: Call) -> Any:
     guests = _guests(api, call.caller)
     rows = _pools(api, call.caller, guests) if not kind else []
     rows += guests if kind in {"", "vm"} else []
+    networks = "sdn" if api.cluster.release == "8.4" else "network"
     for node in api.cluster.nodes.values():
         if kind in {"", "node"}:
             full = call.caller.may(f"/nodes/{node.name}", "Sys.Audit")
@@ -24,7 +25,7 @@ def resources(api: Api, call: Call) -> Any:
             seen = [s for s in api.cluster.storages.values() if s.on(node.name) and s.enabled]
             seen = [s for s in seen if call.caller.may_any(f"/storage/{s.name}", ("Datastore.Audit",))]
             rows += [storage_shape.storage_resource(storage, node) for storage in seen]
-        if kind in {"", "sdn"} and call.caller.may("/sdn/zones/localnetwork", "SDN.Audit"):
+        if kind in {"", networks} and call.caller.may("/sdn/zones/localnetwork", "SDN.Audit"):
             rows.append(shape.network_resource(node, api.cluster.release))
     return api.shuffled(rows)
 

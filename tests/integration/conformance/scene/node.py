@@ -40,3 +40,14 @@ def the_peer_has_just_lost_its_power(rig: Rig, asked: Asked) -> None:
 def one_vote_is_expected(rig: Rig, asked: Asked) -> None:
     rig.cluster.set_online(rig.node("pve2").name, online=False)
     rig.cluster.expect_one()
+
+
+@SCENES.of("get_cluster__metrics__export")
+def of_9_the_machine_does_not_run_yet(rig: Rig, asked: Asked) -> None:
+    if rig.release == "9.2":
+        rig.stop(400)
+
+
+@SCENES.of("get_cluster_metrics_export")
+def the_third_container_runs_meanwhile(rig: Rig, asked: Asked) -> None:
+    rig.start(103)

@@ -76,7 +76,7 @@ def _backup(rig: Rig, asked: Asked) -> Task:
     return rig.api.tasks.find(node, upid)
 
 
-@SCENES.of("delete_task--as_auditor", "delete_task--finished", "get_task_status--as_*", "get_task_status--via_*")
+@SCENES.of("delete_task--as_auditor", "delete_task--finished", "get_task_status--as_nopriv", "get_task_status--via_*")
 def a_backup_has_ended(rig: Rig, asked: Asked) -> None:
     _backup(rig, asked)
 
@@ -97,7 +97,10 @@ def a_backup_goes_on(rig: Rig, asked: Asked) -> None:
     _running_backup(rig, asked)
 
 
-@SCENES.of("get_task_status--aborted", "get_task_log--*ed", "get_task_log--past_end", "get_task_log--download")
+@SCENES.of(
+    *("get_task_status--aborted", "get_task_status--as_auditor"),
+    *("get_task_log--*ed", "get_task_log--past_end", "get_task_log--download"),
+)
 def a_backup_was_aborted(rig: Rig, asked: Asked) -> None:
     task = _running_backup(rig, asked)
     task.interrupted.set()
