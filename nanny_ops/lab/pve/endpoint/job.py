@@ -58,35 +58,7 @@ def _replication(api: Api, job: Replication) -> Row:
     return row | ({} if job.enabled else {"disable": 1})
 
 
-def backup_defaults(api: Api, _call: Call) -> Any:
-    """Answer with what a backup does unless it is told otherwise."""
-    found: Row = {
-        "all": 0,
-        "bwlimit": 0,
-        "compress": "0",
-        "dumpdir": "/var/lib/vz/dump",
-        "fleecing": {"enabled": 0},
-        "ionice": 7,
-        "lockwait": 180,
-        "mailnotification": "always",
-        "mode": "snapshot",
-        "notification-mode": "auto",
-        "performance": {"max-workers": 16, "pbs-entries-max": 1048576},
-        "pigz": 0,
-        "prune-backups": "keep-all=1",
-        "quiet": 0,
-        "remove": 1,
-        "stdexcludes": 1,
-        "stop": 0,
-        "stopwait": 10,
-        "storage": "local",
-        "zstd": 1,
-    }
-    return found | ({"notification-policy": "always"} if api.cluster.release == "8.4" else {})
-
-
 ROUTES = (
-    Route("GET", "/nodes/{node}/vzdump/defaults", backup_defaults),
     Route("GET", "/cluster/backup", backup_jobs),
     Route("GET", "/cluster/backup/{id}", backup_job, schema_only=True),
     Route("GET", "/cluster/backup-info/not-backed-up", not_backed_up),
