@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import random
 import resource
 import tempfile
@@ -32,7 +31,7 @@ from tests.fakes.life import Life
 from tests.fakes.virtual_time import VirtualClock, play
 from tests.integration.control.guide import METRICS
 from tests.integration.faults.plane import Plane
-from tests.integration.faults.test_schedules import MEMORY
+from tests.integration.faults.test_schedules import in_memory
 from tests.integration.faults.wire import Network
 
 AGENTS = 500
@@ -131,8 +130,7 @@ def many_files() -> Iterator[None]:
 @pytest.mark.timeout(300)
 @pytest.mark.rows("G0-RL-01", "F10")
 def test_a_fleet_comes_back_after_a_day_without_one_refusal() -> None:
-    place = str(MEMORY) if os.access(MEMORY, os.W_OK) else None
-    with many_files(), tempfile.TemporaryDirectory(dir=place) as home, structlog.testing.capture_logs():
+    with many_files(), tempfile.TemporaryDirectory(dir=in_memory()) as home, structlog.testing.capture_logs():
         watched, made, stored = play(lambda: outage(Path(home)))
     assert set(watched.answers) <= {200, 204}, watched.answers
     assert stored == made

@@ -20,15 +20,20 @@ from tests.integration.faults.scene import Cast, enrol, perform
 from tests.integration.faults.schedules import SCHEDULES, Schedule
 
 SEEDS = range(50)
-#: In memory where there is such a place: each play waits for the disk a hundred times.
-MEMORY = Path("/dev/shm")
+#: Each play waits for the disk a hundred times: in memory it need not, where there are as many bytes of it.
+MEMORY, ROOM = Path("/dev/shm"), 1 << 30
+
+
+def in_memory() -> str | None:
+    """Return a directory in memory, None where there is none that is large enough."""
+    roomy = os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ROOM
+    return str(MEMORY) if roomy else None
 
 
 @pytest.fixture(scope="module")
 def cast() -> Iterator[Cast]:
     """An enrolled installation at rest."""
-    place = str(MEMORY) if os.access(MEMORY, os.W_OK) else None
-    with tempfile.TemporaryDirectory(prefix="nanny-faults-", dir=place) as home:
+    with tempfile.TemporaryDirectory(prefix="nanny-faults-", dir=in_memory()) as home:
         yield play(lambda: enrol(Path(home) / "cast"))
 
 
