@@ -36,6 +36,7 @@ from nanny_ops.protocol.signature import SigningKeyEntry
 
 T = TypeVar("T")
 TokenNoun = Literal["tokens", "enrollment-tokens"]
+InventoryNoun = Literal["clusters", "nodes", "guests", "storages", "tasks"]
 #: Seconds for one try: to connect, and between two pieces of an answer.
 CONNECT, PIECE = 10.0, 30.0
 #: Tries of a request that may be repeated without harm, and the longest pause between two, in seconds.
@@ -135,13 +136,27 @@ class Client:
                 raise _error(answer)
             yield from answer.iter_bytes()
 
-    def inventory(self, noun: Literal["clusters", "nodes", "guests"], limit: int = PAGE) -> list[dict[str, Any]]:
-        """List what agents have reported of Proxmox VE."""
-        return list(self._every(f"/api/proxmox/{noun}", {}, limit))
+    def inventory(self, noun: InventoryNoun, limit: int = PAGE, **filters: str) -> list[dict[str, Any]]:
+        """List what agents have reported of Proxmox VE; filters as in the API, empty ones do not count."""
+        return list(self._every(f"/api/proxmox/{noun}", filters, limit))
 
-    def inventory_item(self, noun: Literal["clusters", "nodes", "guests"], key: str) -> dict[str, Any]:
+    def inventory_item(self, noun: InventoryNoun, key: str) -> dict[str, Any]:
         """Show one of them with everything that was reported of it. Raises NotFound."""
         return self._object("GET", f"/api/proxmox/{noun}/{_segment(key)}")
+
+    def usage_history(
+        self, noun: InventoryNoun, key: str, resolution: str = "", since: str = "", until: str = ""
+    ) -> dict[str, Any]:
+        """Return what a node, guest or storage used, oldest first. Raises NotFound, ValidationFailed."""
+        asked = {"resolution": resolution, "since": since, "until": until}
+        query = {name: value for name, value in asked.items() if value}
+        path = f"/api/proxmox/{noun}/{_segment(key)}/history"
+        answer: dict[str, Any] = self._send("GET", path, query=query, repeatable=True).json()
+        return answer
+
+    def fleet_events(self, limit: int = PAGE, **filters: str) -> list[dict[str, Any]]:
+        """List what has happened in the fleet, newest first; filters are kind, about and after (a seq)."""
+        return list(self._every("/api/proxmox/events", filters, limit))
 
     def place_patch(self, order: Mapping[str, Any], *, key: str = "") -> PatchOperation:
         """Order a dry run or an apply; fields as in PatchRequest. With a ``key`` it may be repeated without harm."""

@@ -29,6 +29,9 @@ NOUNS: dict[str, str] = {
     "cluster": "nanny_ops.cli.proxmox:cluster",
     "node": "nanny_ops.cli.proxmox:node",
     "guest": "nanny_ops.cli.proxmox:guest",
+    "storage": "nanny_ops.cli.proxmox:storage",
+    "task": "nanny_ops.cli.proxmox:task",
+    "event": "nanny_ops.cli.event",
 }
 
 

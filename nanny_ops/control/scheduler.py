@@ -4,24 +4,32 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
-from nanny_ops.control.services import lease, operation, retention
+from nanny_ops.control.services import lease, operation, retention, rollup
 from nanny_ops.control.services.counts import Counts
 from nanny_ops.control.settings import Settings
+from nanny_ops.control.store import inventory, usage
 from nanny_ops.control.store.database import Database
 from nanny_ops.control.store.output import Outputs
+from nanny_ops.control.store.usage import Progress
 from nanny_ops.errors import NannyError
-from nanny_ops.protocol.clock import now
+from nanny_ops.protocol.clock import micros, now
+from nanny_ops.protocol.enrollment import OFFLINE_AFTER
 
 log = structlog.get_logger()
 #: Seconds between two sweeps for expired operations, and for old rows.
 EXPIRY_INTERVAL = 5
+#: Seconds between two looks for silent agents, and for hours of usage to roll up.
+FLEET_INTERVAL = 60
 RETENTION_INTERVAL = 600
 #: Seconds that the writer belongs to others between two steps of a long retention.
 RETENTION_PAUSE = 0.1
+#: Hours of single clusters that one tick rolls up at most.
+ROLLED_AT_ONCE = 500
 #: Seconds after which a result that was being received and no longer grows counts as given up.
 ABANDONED = 3600
 
@@ -42,6 +50,9 @@ def make(ticker: Ticker) -> AsyncIOScheduler:
     first = now() + timedelta(seconds=1)
     scheduler.add_job(_guarded(lambda: _expire(ticker)), "interval", seconds=EXPIRY_INTERVAL, next_run_time=first)
     scheduler.add_job(_guarded(lambda: _retain(ticker)), "interval", seconds=RETENTION_INTERVAL, next_run_time=first)
+    for tick in (_note_silence, _roll_up):
+        job = _guarded(partial(tick, ticker))
+        scheduler.add_job(job, "interval", seconds=FLEET_INTERVAL, next_run_time=first)
     return scheduler
 
 
@@ -61,6 +72,29 @@ async def _retain(ticker: Ticker) -> None:
         await asyncio.sleep(RETENTION_PAUSE)
     still_since = ticker.clock() - timedelta(seconds=ABANDONED)
     await asyncio.to_thread(Outputs(ticker.settings.data_dir).sweep, still_since.timestamp())
+
+
+async def _note_silence(ticker: Ticker) -> None:
+    before = micros(ticker.clock() - timedelta(seconds=OFFLINE_AFTER))
+    await ticker.database.write(lambda tx: inventory.silence(tx, before))
+
+
+async def _roll_up(ticker: Ticker) -> None:
+    """Compute beside the writer, and give the writer to others between the steps."""
+    for _ in range(ROLLED_AT_ONCE):
+        now = ticker.clock()
+        progress = await ticker.database.read(partial(rollup.due, now=now))
+        if progress is None:
+            return
+        await _roll_up_hour(ticker, progress, now)
+
+
+async def _roll_up_hour(ticker: Ticker, progress: Progress, now: datetime) -> None:
+    rows = await ticker.database.read(lambda tx: rollup.compute(tx, progress))
+    for step in rollup.steps(rows):
+        await ticker.database.write(partial(usage.put_days, rows=step))
+    until = await ticker.database.read(lambda tx: rollup.next_hour(tx, progress, now))
+    await ticker.database.write(lambda tx: usage.advance(tx, progress, until))
 
 
 def _guarded(tick: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:

@@ -135,6 +135,8 @@ class InventoryReport:
     node: Name
     #: Outside a cluster, and from an agent that does not report it, None.
     cluster: ClusterReport | None = None
+    #: The names of all nodes of the cluster, with ``cluster``; one of which nothing else is told is online.
+    members: Annotated[list[Name], MaxLen(1024)] | None = None
     nodes: Annotated[list[NodeReport], MaxLen(256)] = field(default_factory=list)
     lxc: Annotated[list[LxcReport], MaxLen(BODIES)] = field(default_factory=list)
     qemu: Annotated[list[QemuReport], MaxLen(BODIES)] = field(default_factory=list)

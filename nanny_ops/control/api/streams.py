@@ -28,6 +28,8 @@ BATCH = 500
 PING = b": ping\n\n"
 #: Seconds after which a stream that nobody has subscribed is closed.
 UNBOUND_LIFETIME = 60
+#: Seconds after which a person's stream is closed, as long as a token lives: who comes back is asked anew who they are.
+SHARED_LIFETIME = 3600
 #: Seconds after which the log is looked at although nobody said that it has grown: another process may have written.
 LOOK_EVERY = 5.0
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
@@ -35,12 +37,13 @@ HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 @dataclass(eq=False)
 class Stream:
-    """One listener. ``subject`` is whose events it gets; nothing until it is bound."""
+    """One listener. ``subjects`` are whose events it gets; none until it is bound. A ``shared`` one is a person's."""
 
     client_id: str
     opened_by: str
     owner: str | None = None
-    subject: str | None = None
+    subjects: Collection[str] = ()
+    shared: bool = False
     topics: Collection[str] = ()
     #: The last id the listener says it saw, from the header it came with.
     last_seen: int | None = None
@@ -134,12 +137,25 @@ class Streams:
 
     def bind(self, stream: Stream, owner: str, subject: str, topics: Collection[str]) -> list[Stream]:
         """Give a stream its events, held back until :meth:`go_live`; return the open streams it replaces."""
-        stream.owner, stream.subject, stream.topics, stream.live = owner, subject, topics, False
+        self._bind(stream, owner, (subject,), topics)
         others = [other for other in self._by_subject.get(subject, ()) if other is not stream and not other.closed]
         for other in others:
             other.close()
-        self._by_subject.setdefault(subject, set()).add(stream)
         return others
+
+    def share(self, stream: Stream, owner: str, subjects: Collection[str], topics: Collection[str]) -> None:
+        """Do the same for one of several listeners to the same subjects; it replaces none."""
+        stream.shared = True
+        self._bind(stream, owner, subjects, topics)
+
+    def owned(self, owner: str) -> int:
+        """Return how many streams somebody has open."""
+        return sum(stream.owner == owner and not stream.closed for stream in self._by_client.values())
+
+    def _bind(self, stream: Stream, owner: str, subjects: Collection[str], topics: Collection[str]) -> None:
+        stream.owner, stream.subjects, stream.topics, stream.live = owner, subjects, topics, False
+        for subject in subjects:
+            self._by_subject.setdefault(subject, set()).add(stream)
 
     def go_live(self, stream: Stream, replay: list[tuple[int, bytes]], upto: int) -> None:
         """Send what was missed, then what came meanwhile beyond ``upto``, then everything as it comes."""
@@ -153,10 +169,11 @@ class Streams:
     def forget(self, stream: Stream) -> None:
         """Drop a stream whose listener has gone."""
         self._by_client.pop(stream.client_id, None)
-        if stream.subject is not None and (rest := self._by_subject.get(stream.subject)) is not None:
+        for subject in stream.subjects:
+            rest = self._by_subject.get(subject, set())
             rest.discard(stream)
             if not rest:
-                del self._by_subject[stream.subject]
+                self._by_subject.pop(subject, None)
 
     def close_subject(self, subject: str) -> None:
         """End the streams of an agent that was revoked."""
@@ -205,7 +222,8 @@ class Streams:
             await asyncio.sleep(HEARTBEAT)
             for stream in list(self._by_client.values()):
                 stream.quiet_beats += 1
-                if stream.subject is None and stream.quiet_beats * HEARTBEAT >= UNBOUND_LIFETIME:
+                lifetime = SHARED_LIFETIME if stream.shared else UNBOUND_LIFETIME
+                if (stream.shared or not stream.subjects) and stream.quiet_beats * HEARTBEAT >= lifetime:
                     stream.close()
                 else:
                     stream.offer(0, PING)

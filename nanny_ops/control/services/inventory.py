@@ -101,7 +101,7 @@ def _seen(
         store.put_scope(tx, scope, known=known)
     living = store.living_nodes(tx, place.scope, seen, besides=agent.id) if place.cluster_pk else set()
     guests = [*(whole.get("lxc") or []), *(whole.get("qemu") or [])]
-    bodies = (whole.get("cluster") or {}, whole.get("nodes") or [], guests)
+    bodies = (whole.get("cluster") or {}, whole, whole.get("nodes") or [], guests)
     return Taken(agent, report, *bodies, at, seen, place, scope, last, speaks, frozenset(living))
 
 
@@ -110,7 +110,7 @@ def _write(tx: Tx, taken: Taken) -> bool:
     report, place = taken.report, taken.place
     changes: list[Change] = []
     if report.cluster is not None and taken.speaks:
-        changes += proxmox.write_cluster(tx, taken.agent, report.cluster, taken.cluster, taken.now)
+        changes += proxmox.write_cluster(tx, taken.agent, report.cluster, {**taken.cluster, **taken.wide}, taken.now)
     nodes, told = roster.take_nodes(tx, taken)
     changes += told
     told_of_guests, lacking = roster.take_guests(tx, taken, nodes)
@@ -150,4 +150,8 @@ def _answer(tx: Tx, taken: Taken, lacking: bool | None) -> InventoryAnswer:
     """
     offered = taken.speaks or speaker.is_vacant(tx, taken.scope, taken.agent.id, taken.now)
     since = taken.last.lacking_at if taken.last is not None else None
-    return InventoryAnswer(reports_cluster=offered, resend=bool(lacking) and since is not None and since < taken.at)
+    silent: list[str] = []
+    if taken.speaks and taken.place.cluster_pk is not None:
+        silent = sorted(store.node_names(tx, taken.place.scope) - taken.living - {taken.report.node})
+    resend = bool(lacking) and since is not None and since < taken.at
+    return InventoryAnswer(reports_cluster=offered, speaks_for=silent, resend=resend)

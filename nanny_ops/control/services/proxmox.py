@@ -28,6 +28,8 @@ from nanny_ops.protocol.clock import from_micros, micros
 from nanny_ops.protocol.proxmox import ClusterReport, LxcReport, NodeReport, QemuReport
 
 Body = dict[str, Any]
+#: What is told of a cluster only now and then, and stands until it is told again.
+WIDE = ("jobs", "ha", "ceph")
 
 
 def take_cluster(
@@ -52,7 +54,8 @@ def take_cluster(
 def write_cluster(tx: Tx, agent: HostAgent, report: ClusterReport, body: Body, at: int) -> list[Change]:
     """Write a cluster's row; return what has happened to it."""
     known = store.known_cluster(tx, agent.team_id, report.cluster_id, report.cluster_name)
-    row = cluster_row(agent, report, body, at, known)
+    before = known.body if known is not None else {}
+    row = cluster_row(agent, report, {**{name: before[name] for name in WIDE if name in before}, **body}, at, known)
     store.put(tx, row, known=known is not None)
     return change.of_quorum(row, known.quorate) if known is not None else []
 

@@ -25,9 +25,9 @@ class Taken:
 
     agent: HostAgent
     report: InventoryReport
-    #: The bodies of the cluster, of nodes, and of containers and virtual machines, as they came, with keys that no
-    #: record knows.
+    #: The bodies of the cluster, of the whole report, of nodes, and of guests of both kinds, as they came.
     cluster: Body
+    beside: Body
     nodes: Sequence[Body]
     guests: Sequence[Body]
     #: When it was read by the agent's clock, and when it came; microseconds.
@@ -38,6 +38,17 @@ class Taken:
     last: Reporter | None
     speaks: bool
     living: frozenset[str]
+
+    @property
+    def members(self) -> list[str] | None:
+        """Return the names of all nodes, where the report has them and its agent may tell them."""
+        return self.report.members if self.speaks and self.report.cluster is not None else None
+
+    @property
+    def wide(self) -> Body:
+        """Return what is told of the cluster beside its own body; None is not known and left out."""
+        told = {"jobs": self.report.jobs, "ha": self.report.ha, "ceph": self.report.ceph}
+        return {name: self.beside.get(name) for name, value in told.items() if value is not None}
 
     def speaks_for(self, node: str) -> bool:
         """Tell whether the agent's word counts for what is on a node."""
@@ -52,9 +63,9 @@ def take_nodes(tx: Tx, taken: Taken) -> tuple[dict[str, Node], list[Change]]:
         for report, body in zip(taken.report.nodes, taken.nodes, strict=True)
         if taken.speaks or report.name == taken.report.node
     }
-    for name, old in known.items():
-        if taken.speaks and name not in told:
-            told[name] = _seen_by_speaker(taken, old)
+    if taken.speaks:
+        members = set(taken.members or ()) | known.keys()
+        told |= {name: _seen(taken, name, known.get(name)) for name in sorted(members - told.keys())}
     changes: list[Change] = []
     for name, new in told.items():
         changes += _of_node(taken, known.get(name), new)
@@ -67,6 +78,8 @@ def _node(taken: Taken, report: NodeReport, body: Body, old: Node | None) -> Nod
     """Return a node's row. Whether it is online is the speaker's word; everything else that of its own agent."""
     own = report.name == taken.report.node
     told = {key: value for key, value in body.items() if key != "guests"}
+    if own and taken.place.cluster_pk is None:
+        told |= taken.wide  # where there is no cluster, what would be the cluster's is the node's
     if old is not None and not own:
         if report.name in taken.living:
             return _online(taken, replace(old, gone_at=None, unknown_since=None), report.online, old)
@@ -96,18 +109,40 @@ def _online(taken: Taken, node: Node, online: int, old: Node | None) -> Node:
     return replace(node, online=online, state_since=taken.now, updated_at=taken.now)
 
 
-def _seen_by_speaker(taken: Taken, old: Node) -> Node:
-    """Return a node of which the speaker tells no body, with what its list of all nodes says."""
-    statuses = {told.node: told.status for told in taken.report.node_usage}
-    status = statuses.get(old.name)
-    if status in {"online", "offline"}:
-        seen = replace(old, gone_at=None, unknown_since=None)
-        if taken.speaks_for(old.name):
-            seen = replace(seen, reported_by=taken.agent.id)
-        return _online(taken, seen, int(status == "online"), old)
-    cluster = taken.report.cluster
-    complete = cluster is not None and 0 < cluster.nodes == len(statuses)
-    return replace(old, gone_at=taken.now) if complete and status is None and old.gone_at is None else old
+def _seen(taken: Taken, name: str, old: Node | None) -> Node:
+    """Return a node of which the speaker tells no body: whether it is there, and whether it is online."""
+    told = {one.node: one.status for one in taken.report.node_usage}.get(name)
+    member = taken.members is not None and name in taken.members
+    if old is None:
+        return _unheard(taken, name, told)
+    if taken.members is not None and not member:
+        return old if old.gone_at is not None else replace(old, gone_at=taken.now)
+    status = told or ("online" if member else "unknown")
+    if status == "unknown":
+        return old
+    seen = replace(old, gone_at=None, unknown_since=None)
+    if taken.speaks_for(name):
+        seen = replace(seen, reported_by=taken.agent.id)
+    return _online(taken, seen, int(status == "online"), old)
+
+
+def _unheard(taken: Taken, name: str, status: str | None) -> Node:
+    """Return the row of a node of which nothing but its name is known."""
+    return Node(
+        id=f"node-{uuid.uuid4()}",
+        team_id=taken.place.team_id,
+        scope=taken.place.scope,
+        cluster_pk=taken.place.cluster_pk,
+        name=name,
+        ip="",
+        online=int(status != "offline"),
+        pve_version="",
+        body={},
+        reported_by=taken.agent.id,
+        created_at=taken.now,
+        updated_at=taken.now,
+        state_since=taken.now,
+    )
 
 
 def _of_node(taken: Taken, old: Node | None, new: Node) -> Iterator[Change]:

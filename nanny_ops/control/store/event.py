@@ -1,5 +1,6 @@
 """The event log: written in the transaction of the change it tells of, read by every stream."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,10 +38,31 @@ def log(tx: Tx, *, team_id: str, topic: str, subject: str, kind: str, payload: d
     tx.connection.execute(ADD, row)
 
 
-def after(tx: Tx, seq: int, limit: int, subject: str | None = None) -> list[Event]:
-    """Return events behind ``seq`` in order, of one subject or of all."""
+def after(
+    tx: Tx, seq: int, limit: int, subject: str | None = None, subjects: Collection[str] | None = None
+) -> list[Event]:
+    """Return events behind ``seq`` in order, of one subject, of several or of all."""
     query = BEHIND if subject is None else BEHIND.where(events.c.subject == subject)
+    if subjects is not None:
+        query = query.where(events.c.subject.in_(subjects))
     return [Event(*row) for row in tx.connection.execute(query, {"seq": seq, "most": limit})]
+
+
+def page(
+    tx: Tx, subjects: Collection[str], limit: int, offset: int, *, kind: str = "", about: str = "", behind: int = 0
+) -> tuple[list[Event], int]:
+    """Return a page of events of these subjects, newest first, and how many there are; ``kind`` may be a beginning.
+
+    ``about`` is the object that a record names.
+    """
+    chosen = events.c.subject.in_(subjects) & (events.c.seq > behind)
+    if kind:
+        chosen &= (events.c.kind == kind) | events.c.kind.startswith(f"{kind}.", autoescape=True)
+    if about:
+        chosen &= events.c.payload["record"]["object"].as_string() == about
+    rows = tx.connection.execute(select(events).where(chosen).order_by(events.c.seq.desc()).limit(limit).offset(offset))
+    total = tx.connection.execute(select(func.count()).select_from(events).where(chosen)).scalar_one()
+    return [Event(**row._mapping) for row in rows], total
 
 
 def last_seq(tx: Tx) -> int:

@@ -3,11 +3,14 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import delete, select
+from sqlalchemy import ColumnElement, delete, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from nanny_ops.control.store.database import Tx
 from nanny_ops.control.store.proxmox_tables import facts
+
+#: Objects that one question names; beyond that all of the agents' are asked for.
+NAMED_AT_ONCE = 1000
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,20 @@ def about(tx: Tx, scope: str, agent_id: str, objects: Collection[str], sections:
     rows = tx.connection.execute(select(facts).where(mine).order_by(facts.c.section, facts.c.object.desc()))
     found = [Fact(**row._mapping) for row in rows]
     return [fact for fact in found if fact.section.partition(".")[0] in sections]
+
+
+def trouble(tx: Tx, agents: Collection[str], objects: Collection[str]) -> dict[tuple[str, str], dict[str, int]]:
+    """Return how many parts of each object are not known as they are now, by agent and object: a count per state."""
+    named: ColumnElement[bool] = facts.c.agent_id.in_(agents)
+    if len(objects) <= NAMED_AT_ONCE:
+        named &= facts.c.object.in_(objects)
+    bad = facts.c.state.in_(("forbidden", "failed", "stale"))
+    counted = select(facts.c.agent_id, facts.c.object, facts.c.state, func.count().label("parts"))
+    rows = tx.connection.execute(counted.where(named & bad).group_by(facts.c.agent_id, facts.c.object, facts.c.state))
+    found: dict[tuple[str, str], dict[str, int]] = {}
+    for row in rows:
+        found.setdefault((row.agent_id, row.object), {})[row.state] = row.parts
+    return found
 
 
 def drop_scope(tx: Tx, scope: str) -> None:

@@ -65,12 +65,10 @@ def put_reporter(tx: Tx, row: Reporter, *, known: bool) -> None:
     _put(tx, reporters, reporters.c.agent_id == row.agent_id, vars(row), known=known)
 
 
-def reporters_of(tx: Tx, keys: Collection[str]) -> list[Reporter]:
-    """Return the last reports of all agents of some scopes, of agents that are not revoked."""
-    joined = select(reporters).join(agents, agents.c.id == reporters.c.agent_id)
-    trusted = agents.c.status != "revoked"
-    found = joined.where(reporters.c.scope.in_(keys) & trusted).order_by(reporters.c.agent_id)
-    return [Reporter(**row._mapping) for row in tx.connection.execute(found)]
+def reporters_by_agent(tx: Tx, ids: Collection[str]) -> dict[str, Reporter]:
+    """Return the last reports of agents, of any team: for the reporters of things that were found by team."""
+    rows = tx.connection.execute(select(reporters).where(reporters.c.agent_id.in_(ids)))
+    return {row.agent_id: Reporter(**row._mapping) for row in rows}
 
 
 def living_nodes(tx: Tx, key: str, now: int, besides: str) -> set[str]:
@@ -83,6 +81,12 @@ def living_nodes(tx: Tx, key: str, now: int, besides: str) -> set[str]:
 def nodes_of(tx: Tx, key: str) -> dict[str, Node]:
     """Return all nodes of a scope by name, those that left it too."""
     return {row.name: Node(**row._mapping) for row in tx.connection.execute(select(nodes).where(nodes.c.scope == key))}
+
+
+def node_names(tx: Tx, key: str) -> set[str]:
+    """Return the names of the nodes of a scope that have not left it."""
+    mine = (nodes.c.scope == key) & nodes.c.gone_at.is_(None)
+    return set(tx.connection.execute(select(nodes.c.name).where(mine)).scalars())
 
 
 def guests_of(tx: Tx, key: str, *, node: str | None, vmids: Collection[int]) -> dict[int, Row[Any]]:

@@ -7,10 +7,10 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Table, delete, func, insert, select, text, update
+from sqlalchemy import ColumnElement, Row, String, Table, cast, delete, func, insert, literal, select, text, update
 
 from nanny_ops.control.store.database import Tx
-from nanny_ops.control.store.proxmox_tables import clusters, guests, nodes
+from nanny_ops.control.store.proxmox_tables import clusters, facts, guests, nodes
 from nanny_ops.control.store.tables import agents
 
 Condition = ColumnElement[bool]
@@ -196,21 +196,41 @@ def cluster_page(tx: Tx, teams: Collection[str], limit: int, offset: int, name: 
 
 
 def node_page(
-    tx: Tx, teams: Collection[str], limit: int, offset: int, *, cluster: str = "", name: str = ""
+    tx: Tx,
+    teams: Collection[str],
+    limit: int,
+    offset: int,
+    *,
+    cluster: str = "",
+    name: str = "",
+    status: str = "",
+    fact: str = "",
+    gone: bool | None = None,
 ) -> tuple[list[Node], int]:
-    """Return a page of nodes by name, and how many there are."""
+    """Return a page of nodes by name, and how many there are; ``status`` is online, offline or unknown."""
     chosen: Condition = nodes.c.team_id.in_(teams)
     if cluster:
         chosen &= _in_cluster(nodes, cluster)
     if name:
         chosen &= nodes.c.name.icontains(name, autoescape=True)
+    if status == "unknown":
+        chosen &= nodes.c.unknown_since.is_not(None)
+    elif status:
+        chosen &= nodes.c.unknown_since.is_(None) & (nodes.c.online == int(status == "online"))
+    if fact:
+        chosen &= _has_fact(nodes, nodes.c.name, fact)
+    if gone is not None:
+        chosen &= nodes.c.gone_at.is_not(None) if gone else nodes.c.gone_at.is_(None)
     rows, total = _page(tx, nodes, chosen, [nodes.c.name, nodes.c.id], limit, offset)
     return [Node(**row._mapping) for row in rows], total
 
 
 @dataclass(frozen=True, kw_only=True)
 class GuestFilter:
-    """Which guests are wanted; an empty field does not filter. ``gone`` None means both."""
+    """Which guests are wanted; an empty field does not filter. ``gone`` None means both.
+
+    ``status`` unknown are those of which nobody can say; ``fact`` is a state that a part of what is told has.
+    """
 
     cluster: str = ""
     node: str = ""
@@ -220,6 +240,10 @@ class GuestFilter:
     name: str = ""
     vmid: int | None = None
     gone: bool | None = False
+    pool: str = ""
+    lock: str = ""
+    template: bool | None = None
+    fact: str = ""
 
 
 def guest_page(tx: Tx, teams: Collection[str], limit: int, offset: int, wanted: GuestFilter) -> tuple[list[Guest], int]:
@@ -236,9 +260,15 @@ def cluster_names(tx: Tx, ids: Collection[str]) -> dict[str, str]:
 
 def _chosen(teams: Collection[str], wanted: GuestFilter) -> Condition:
     chosen: Condition = guests.c.team_id.in_(teams)
-    for name in ("node", "kind", "status", "vmid"):
-        if value := getattr(wanted, name):
+    for name in ("node", "kind", "vmid", "pool", "lock", "template"):
+        if (value := getattr(wanted, name)) not in ("", None):
             chosen &= guests.c[name] == value
+    if wanted.status == "unknown":
+        chosen &= guests.c.unknown_since.is_not(None)
+    elif wanted.status:
+        chosen &= guests.c.unknown_since.is_(None) & (guests.c.status == wanted.status)
+    if wanted.fact:
+        chosen &= _has_fact(guests, guests.c.kind + literal("/") + cast(guests.c.vmid, String), wanted.fact)
     if wanted.cluster:
         chosen &= _in_cluster(guests, wanted.cluster)
     if wanted.name:
@@ -250,6 +280,12 @@ def _chosen(teams: Collection[str], wanted: GuestFilter) -> Condition:
     if wanted.gone is not None:
         chosen &= guests.c.gone_at.is_not(None) if wanted.gone else guests.c.gone_at.is_(None)
     return chosen
+
+
+def _has_fact(table: Table, named: ColumnElement[str], state: str) -> Condition:
+    """Return whether a part of a thing, as its teller says, has a state; lines for all of a kind count for none."""
+    told = (facts.c.scope == table.c.scope) & (facts.c.agent_id == table.c.reported_by)
+    return select(facts.c.agent_id).where(told & (facts.c.object == named) & (facts.c.state == state)).exists()
 
 
 def _in_cluster(table: Table, named: str) -> Condition:

@@ -61,10 +61,9 @@ def put(tx: Tx, fresh: Sequence[Storage], changed: Sequence[Storage]) -> None:
         tx.connection.execute(statement, rows)
 
 
-def drop(tx: Tx, ids: Collection[str]) -> None:
-    """Forget storages that are there no more."""
-    if ids:
-        tx.connection.execute(delete(storages).where(storages.c.id.in_(ids)))
+def forget(tx: Tx, before: int) -> None:
+    """Drop storages of which nobody has told since an instant."""
+    tx.connection.execute(delete(storages).where(storages.c.updated_at < before))
 
 
 def drop_scope(tx: Tx, scope: str) -> None:

@@ -64,14 +64,18 @@ def between(tx: Tx, scope: str, teams: Collection[str], since: int, until: int, 
     return (Raw(**row._mapping) for row in rows)
 
 
-def days(
-    tx: Tx, scope: str, teams: Collection[str], objects: Collection[str], first: int, last: int
-) -> dict[tuple[str, int], bytes]:
-    """Return the days of objects from ``first`` to ``last``, by object and day."""
-    span = usage_days.c.day.between(first, last) & usage_days.c.object.in_(objects)
-    mine = (usage_days.c.scope == scope) & usage_days.c.team_id.in_(teams) & span
-    rows = tx.connection.execute(select(usage_days).where(mine))
-    return {(row.object, row.day): row.body for row in rows}
+def days(tx: Tx, scope: str, teams: Collection[str], day: int) -> dict[str, bytes]:
+    """Return one day of all objects of a scope."""
+    mine = (usage_days.c.scope == scope) & usage_days.c.team_id.in_(teams) & (usage_days.c.day == day)
+    rows = tx.connection.execute(select(usage_days.c.object, usage_days.c.body).where(mine))
+    return {row.object: row.body for row in rows}
+
+
+def days_of(tx: Tx, scope: str, teams: Collection[str], key: str, first: int, last: int) -> dict[int, bytes]:
+    """Return one object's days from ``first`` to ``last``."""
+    mine = (usage_days.c.scope == scope) & usage_days.c.team_id.in_(teams) & (usage_days.c.object == key)
+    rows = tx.connection.execute(select(usage_days).where(mine & usage_days.c.day.between(first, last)))
+    return {row.day: row.body for row in rows}
 
 
 def put_days(tx: Tx, rows: Sequence[Day]) -> None:

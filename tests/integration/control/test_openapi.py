@@ -16,7 +16,7 @@ from schemathesis.specs.openapi.checks import status_code_conformance
 from tests.integration.control.conftest import Server, enrol_by, make_server, sign_in
 
 #: Endless streams: schemathesis would wait for their end. tests/integration/control/test_realtime_api.py has them.
-STREAMS = ["/api/realtime"]
+STREAMS = ["/api/realtime", "/api/proxmox/events/stream"]
 #: These end the tokens with which the test goes on.
 LEFT_OUT = [*STREAMS, "/api/auth/logout", "/api/agents/{agent_id}/revoke"]
 #: Requests per address and principal; more find no more, the minutes are better spent elsewhere.

@@ -24,13 +24,16 @@ from tests.integration.control.conftest import (
     sign_in,
 )
 from tests.integration.control.guide import CLUSTER, LXC, METRICS, NODE
+from tests.integration.control.inventory import reading
 from tests.integration.control.listener import deliver, order
 
 SIGNED_IN = ("admin", "operator", "viewer", STRANGER)
 #: Never ends, and tells nothing before a subscription: it has its own test below.
 STREAM = "/api/realtime"
+#: The same for people, who hear of their own teams without asking.
+EVENTS = "/api/proxmox/events/stream"
 #: Hold no team's things.
-OPEN = {"/health", "/health/ready", "/metrics", "/api/auth", "/api/auth/device", STREAM}
+OPEN = {"/health", "/health/ready", "/metrics", "/api/auth", "/api/auth/device", STREAM, EVENTS}
 #: Parts of an address that are no ids.
 WORDS = {"collection": "patch_scripts", "name": "x.sh"}
 #: Addresses under which nothing can be found in this release, or not by whoever asks as these do.
@@ -39,6 +42,7 @@ REPORT = {"outcome": "unsupported", "reason": "no"}
 #: A good body for each address with an id that takes one, so that nothing but the id can be wrong with a request.
 BODIES: dict[str, dict[str, Any]] = {
     "/api/operations/{operation_id}/ack": {"json": {"state": "running"}},
+    "/api/operations/{operation_id}/renew": {"json": {"lease": 1}},
     "/api/operations/{operation_id}/output": {"json": {"stream": "stdout", "offset": 0, "text": "x"}},
     "/api/patches/{operation_id}/results": {"files": {"metadata": (None, "{}", "application/json")}},
     "/api/patches/{operation_id}/result": {"files": {"exit_code": (None, "0")}},
@@ -130,7 +134,7 @@ def team(
         "reboot_id": placed["id"],
         "key_id": "0" * 32,
     }
-    for noun in ("clusters", "nodes", "guests"):
+    for noun in ("clusters", "nodes", "guests", "storages", "tasks"):
         made.ids[noun] = person.get(f"/api/proxmox/{noun}").json()["items"][0]["id"]
     return made
 
@@ -148,6 +152,8 @@ def reported(agent: Agent, team_id: str) -> None:
     agent.client.post("/api/agent", json={**METRICS, "agent_id": agent.id}).raise_for_status()
     for kind, body in (("cluster", cluster), ("node", NODE), ("lxc", LXC)):
         agent.client.post(f"/api/proxmox/{kind}", json=body).raise_for_status()
+    whole = reading(f"n-{team_id}", cluster={**cluster, "guests": [100, 200]})
+    agent.client.post("/api/proxmox/inventory", json=whole).raise_for_status()
 
 
 def address(path: str, ids: dict[str, str]) -> str:
@@ -253,6 +259,24 @@ def test_a_stream_hears_of_its_own_team_only(plane: Plane) -> None:
             heard += next(lines)
         assert theirs not in heard
         assert plane.a.agent.id not in heard
+
+
+def test_what_happens_is_heard_in_its_own_team_only(plane: Plane) -> None:
+    with plane.b.clients["operator B"].stream("GET", EVENTS) as stream:
+        lines = stream.iter_lines()
+        assert "connect" in next(lines)
+        for team_ in (plane.a, plane.b):
+            cluster = {**CLUSTER, "cluster_id": f"c-{team_.team_id}", "cluster_name": f"n-{team_.team_id}"}
+            whole = reading("n", cluster=cluster)
+            whole["lxc"][0]["name"] = f"renamed-{team_.team_id}"
+            team_.agent.client.post("/api/proxmox/inventory", json=whole).raise_for_status()
+        heard = ""
+        while "renamed-team-other" not in heard:
+            heard += next(lines)
+        assert "team-default" not in heard
+    for name, client, other in plane.crossings():
+        listed = client.get("/api/proxmox/events")
+        assert f"renamed-{other.team_id}" not in listed.text, name
 
 
 def test_the_admin_of_the_installation_sees_both(plane: Plane) -> None:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from nanny_ops.cli.proxmox import pick, release
+from nanny_ops.cli.proxmox import GUESTS, _useful, pick
+from nanny_ops.cli.unit import release
 from nanny_ops.errors import Conflict, NotFound
 
 KNOWN = [{"id": "guest-1", "name": "web"}, {"id": "guest-2", "name": "web"}]
@@ -19,3 +20,9 @@ def test_who_cannot_be_found_is_told_where_to_look() -> None:
         pick(KNOWN, "web", ("id", "name"), "guest")
     with pytest.raises(NotFound, match="'nanny-ops guest list' shows all"):
         pick(KNOWN, "db", ("id", "name"), "guest")
+
+
+def test_columns_in_which_nothing_stands_are_left_out() -> None:
+    row = {"vmid": 101, "name": "web", "status": "running", "lock": "", "pool": None, "tags": []}
+    assert list(_useful(GUESTS, [row])) == ["vmid", "name", "status"]
+    assert list(_useful(GUESTS, [])) == list(GUESTS)

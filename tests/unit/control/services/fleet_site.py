@@ -86,6 +86,7 @@ class Site:
             "node_usage": [{"node": one, "status": self._status(one)} for one in self.nodes if cluster or one == node],
         }
         if cluster:
+            body["members"] = list(self.nodes)
             body["cluster"] = {
                 "cluster_name": self.name,
                 "cluster_id": f"{self.name}-1",

@@ -1,5 +1,6 @@
 """What becomes an event, once, and what does not."""
 
+import re
 from datetime import datetime
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from nanny_ops.control.services import change
 from nanny_ops.control.store import event as events
 from nanny_ops.control.store.database import Database
+from tests.house.tree import ROOT
 from tests.unit.control.services.fleet_site import Site
 
 
@@ -107,9 +109,14 @@ def test_nodes_come_and_go(site: Site) -> None:
 
 def test_an_incomplete_list_of_nodes_loses_none(site: Site) -> None:
     body = site.report("pve1")
-    site.says("pve1", {**body, "nodes": [], "node_usage": body["node_usage"][:1]})
+    site.says("pve1", {**body, "members": None, "nodes": [], "node_usage": body["node_usage"][:1]})
     assert site.events() == []
 
 
 def test_every_kind_is_described() -> None:
     assert all(text and "." in kind for kind, text in change.KINDS.items())
+
+
+def test_every_kind_has_its_row_in_the_documentation() -> None:
+    page = (ROOT / "docs" / "fleet.md").read_text()
+    assert set(re.findall(r"^\| `(\w+\.\w+)` \|", page, re.MULTILINE)) == set(change.KINDS)

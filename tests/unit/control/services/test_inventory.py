@@ -244,3 +244,30 @@ def test_a_word_of_unknown_status_keeps_the_last_that_was_known(site: Site) -> N
 
 def test_a_report_parses_as_it_travels(site: Site) -> None:
     assert REPORT.validate_python(site.report("pve1")).node == "pve1"
+
+
+def test_the_speaker_is_told_which_nodes_have_nobody_else(site: Site) -> None:
+    first = site.says("pve1", nodes=[], lxc=[], usage=[], node_usage=[])
+    assert (first.reports_cluster, first.speaks_for) == (True, ["pve2", "pve3"])
+    assert set(site.stored_nodes()) == {"pve1", "pve2", "pve3"}
+    site.says("pve2")
+    assert site.says("pve3").speaks_for == []
+    assert site.says("pve1").speaks_for == []
+    assert site.events() == []
+
+
+def test_a_node_of_which_only_the_name_is_told_is_online(site: Site) -> None:
+    site.all_say()
+    site.dead.add("pve2")
+    site.says("pve1")
+    site.dead.clear()
+    site.says("pve1", nodes=[], node_usage=[])
+    assert site.stored_nodes()["pve2"].online == 1
+    assert site.events() == [("node.offline", "node/pve2"), ("node.online", "node/pve2")]
+
+
+def test_what_is_told_of_a_cluster_now_and_then_stands(site: Site) -> None:
+    site.says("pve1", jobs=[{"id": "backup-1"}])
+    site.says("pve1")
+    [cluster], _ = site.database.read_now(lambda tx: things.cluster_page(tx, TEAM, 10, 0))
+    assert [job["id"] for job in cluster.body["jobs"]] == ["backup-1"]
