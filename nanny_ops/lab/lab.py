@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from nanny_ops.errors import SettingsError
-from nanny_ops.lab import demo_guest, leftover, lxc, trouble
+from nanny_ops.lab import demo_guest, door, leftover, lxc, trouble
 from nanny_ops.lab.apt_repository import AptRepository
 from nanny_ops.lab.fleet import LabPlan, draw_guests, draw_nodes, stopped_at_first
 from nanny_ops.lab.image import cache_dir
@@ -24,8 +24,8 @@ from nanny_ops.lab.pve import certificate, routes
 from nanny_ops.lab.pve.api import Api
 from nanny_ops.lab.pve.conf import ConfTree
 from nanny_ops.lab.pve.fault import Faults
-from nanny_ops.lab.pve.server import Server
-from nanny_ops.lab.pve.state.access import Access, Grant, Token, User
+from nanny_ops.lab.pve.server import Reply, Request, Server
+from nanny_ops.lab.pve.state.access import ROOT, Access, Grant, Token, User
 from nanny_ops.lab.pve.state.cluster import Cluster
 from nanny_ops.lab.pve.state.guest import Figures, Guest
 from nanny_ops.lab.pve.state.guest_agent import Programs
@@ -35,6 +35,14 @@ from nanny_ops.lab.simulated import SimulatedGuest
 AGENT_TOKEN = "nanny@pve!agent"
 ADMIN_TOKEN = "root@pam!lab"
 POWERLESS_TOKEN = "nanny@pve!nopriv"
+#: Program in a ``bin_dir`` -> the module that stands in for it, and its first arguments.
+PROGRAMS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "pct": ("pct", ()),
+    "qm": ("qm", ()),
+    "pvesh": ("pvesh", ()),
+    "pvecm": ("pvecm", ("pvecm",)),
+    "pveversion": ("pvecm", ("pveversion",)),
+}
 
 
 @dataclass(frozen=True)
@@ -213,15 +221,39 @@ class Lab:
             described = [("pve-root-ca.pem", self.authority.root_pem), ("pve-ssl.pem", pem)]
             self.api.certificates[name] = [certificate.describe(filename, found) for filename, found in described]
             port = self.server.listen(self.faults.around(name, self.api.node(name)), context)
-            self.nodes.append(LabNode(name, f"https://127.0.0.1:{port}", self._write_pct(name)))
+            self.nodes.append(LabNode(name, f"https://127.0.0.1:{port}", self._write_programs(name)))
+        self._open_door()
 
-    def _write_pct(self, node: str) -> Path:
+    def _open_door(self) -> None:
+        """Serve the programs in the ``bin_dirs``: as root, on a port of their own that no fault lies on."""
+        password = self.access.users[ROOT].password = secrets.token_urlsafe(24)
+        nodes = {name: self.api.node(name) for name in self.cluster.nodes}
+        context, _ = self.authority.issue(next(iter(nodes)))
+
+        def answer(request: Request) -> Reply:
+            if request.target.startswith(door.UNLOCK):
+                given = request.headers.get(door.PASSWORD_HEADER.lower(), "")
+                return self._unlock(int(request.target.removeprefix(door.UNLOCK)), given, password)
+            return nodes[request.headers[door.NODE_HEADER.lower()]](request)
+
+        port = self.server.listen(answer, context)
+        door.Key(port, str(self.ca_file), password, self.plan.version).write(self.home)
+
+    def _unlock(self, vmid: int, given: str, password: str) -> Reply:
+        if not secrets.compare_digest(given, password):
+            return Reply(403, "only for the lab's own programs", b"")
+        self.cluster.update(vmid, lock=None)
+        return Reply(200, "OK", b"{}")
+
+    def _write_programs(self, node: str) -> Path:
         directory = self.home / "bin" / node
         directory.mkdir(parents=True)
-        fixed = [sys.executable, "-I", "-m", "nanny_ops.lab.pct", str(self.home), node, self.prefix]
-        script = directory / "pct"
-        script.write_text(f'#!/bin/sh\nexec {shlex.join(fixed)} "$@"\n')
-        script.chmod(0o755)
+        for program, (module, first) in PROGRAMS.items():
+            python = [sys.executable, "-I", "-m", f"nanny_ops.lab.{module}"]
+            fixed = [*python, str(self.home), node, self.prefix, *first]
+            script = directory / program
+            script.write_text(f'#!/bin/sh\nunset PWD\nexec {shlex.join(fixed)} "$@"\n')
+            script.chmod(0o755)
         return directory
 
 

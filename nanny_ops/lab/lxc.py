@@ -125,8 +125,10 @@ class Container:
     def replace_process(self, argv: list[str], *, keep_env: bool) -> NoReturn:
         """Turn this process into ``argv`` inside the container, with pct's PATH and / as directory."""
         program = shutil.which("lxc-attach") or "/usr/bin/lxc-attach"
-        keep = "--keep-env" if keep_env else "--clear-env"
-        options = ["--lxcpath", str(self.path), "--name", self.name, keep, "--", *argv]
+        # Real pct hands the terminal's name on even where nothing else goes along.
+        clear = ["--clear-env", *(["--set-var", f"TERM={os.environ['TERM']}"] if "TERM" in os.environ else [])]
+        keep = ["--keep-env"] if keep_env else clear
+        options = ["--lxcpath", str(self.path), "--name", self.name, *keep, "--", *argv]
         os.chdir("/")
         os.execve(program, ["lxc-attach", *options], {**os.environ, "PATH": GUEST_PATH})
 

@@ -9,11 +9,14 @@ import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from nanny_ops.errors import MachineError
+from nanny_ops.lab.command_line import PCT, Call, Refused
 from nanny_ops.lab.guest import CopyFailed, Guest, pull, push
-from nanny_ops.lab.pct_line import Call, Refused, parse
+
+if TYPE_CHECKING:
+    from nanny_ops.lab.door import Door
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,19 @@ class Node:
             return (self.directory / relative).read_text()
         except FileNotFoundError as wrong:
             raise Refused(f"Configuration file '{relative}' does not exist", 2) from wrong
+
+    @property
+    def door(self) -> "Door":
+        """Return the way to the lab's process, which only some commands need."""
+        from nanny_ops.lab.door import Door
+
+        return Door(self.directory, self.name)
+
+    def look(self, command: str, option: str) -> bool | None:
+        """Say whether a command has an option, and whether it is a flag."""
+        from nanny_ops.lab.guest_command import look_in_schema
+
+        return look_in_schema(self.door.key.release, "lxc")(command, option)
 
     def vmids(self) -> list[int]:
         """Return the ids of this node's containers in order."""
@@ -54,12 +70,16 @@ def perform(node: Node, call: Call) -> None:
         _list(node)
     elif call.command in {"push", "pull"}:
         _copy(node, call)
-    elif call.command in {"start", "stop", "shutdown"}:
-        _power(node, call)
     elif call.command == "exec":
         _exec(node, call)
+    elif call.command == "status" and call.options["verbose"] != "1":
+        vmid = int(call.words[0])
+        node.conf(vmid)
+        print(f"status: {'stopped' if node.guest(vmid).pid() is None else 'running'}")
     else:
-        _show(node, call)
+        from nanny_ops.lab import guest_command
+
+        guest_command.perform(PCT, node.door, "lxc", call)
 
 
 def _exec(node: Node, call: Call) -> NoReturn:
@@ -73,9 +93,9 @@ def _exec(node: Node, call: Call) -> NoReturn:
     try:
         guest.replace_process(call.rest, keep_env=call.options["keep-env"] != "0")
     except OSError as wrong:  # only a simulated guest comes here; lxc-attach tells by itself
-        found = isinstance(wrong, FileNotFoundError)
+        missing = isinstance(wrong, FileNotFoundError)
         text = f'lxc-attach: {vmid}: simulated guest: {os.strerror(wrong.errno or 0)} - Failed to exec "{call.rest[0]}"'
-        raise Refused(text, 127 if found else 126) from wrong
+        raise Refused(text, 127 if missing else 126) from wrong
 
 
 def _copy(node: Node, call: Call) -> None:
@@ -89,58 +109,6 @@ def _copy(node: Node, call: Call) -> None:
         if not running:
             raise Refused("can only pull files from a running VM at /usr/share/perl5/PVE/CLI/pct.pm line 657.")
         pull(node.guest(vmid), source, target)
-
-
-def _power(node: Node, call: Call) -> None:
-    vmid = int(call.words[0])
-    if call.command == "start":
-        _start(node, vmid, call)
-        return
-    guest = node.guest(vmid)
-    if vmid not in node.vmids() or guest.pid() is None:
-        raise Refused(f"CT {vmid} not running")
-    lock = re.search(r"^lock: (.+)$", node.conf(vmid), re.MULTILINE)
-    if lock and call.options.get("skiplock", "0") != "1":
-        raise Refused(f"CT is locked ({lock[1]})")
-    if call.command == "stop":
-        guest.stop()
-    elif not guest.shutdown(float(call.options["timeout"])):
-        if call.options["forceStop"] != "1":
-            raise Refused("container did not stop")
-        guest.stop()
-
-
-def _start(node: Node, vmid: int, call: Call) -> None:
-    try:
-        conf = node.conf(vmid)
-    except Refused as refused:
-        raise Refused(refused.text) from refused
-    if re.search(r"^template: 1$", conf, re.MULTILINE):
-        raise Refused("you can't start a CT if it's a template")
-    if node.guest(vmid).pid() is not None:
-        raise Refused(f"CT {vmid} already running")
-    if (lock := re.search(r"^lock: (.+)$", conf, re.MULTILINE)) and call.options["skiplock"] != "1":
-        raise Refused(f"CT is locked ({lock[1]})")
-    node.guest(vmid).start()
-
-
-def _show(node: Node, call: Call) -> None:
-    vmid = int(call.words[0])
-    conf = node.conf(vmid)
-    if call.command == "config":
-        print(shown(conf), end="")
-    else:
-        print(f"status: {'stopped' if node.guest(vmid).pid() is None else 'running'}")
-
-
-def shown(conf: str) -> str:
-    """Return a configuration as ``pct config`` prints it: the description in its place, percent-encoded."""
-    lines = conf.partition("\n[")[0].splitlines()  # behind the first heading stand snapshots
-    comment = "".join(f"{line[1:]}%0A" for line in lines if line.startswith("#"))
-    settings = [line for line in lines if not line.startswith("#")]
-    if comment:
-        settings.append("description: " + comment)
-    return "".join(f"{line}\n" for line in sorted(settings))
 
 
 def _list(node: Node) -> None:
@@ -158,8 +126,9 @@ def main(arguments: list[str]) -> int:
     """Run one pct command and return its exit code."""
     node = Node(Path(arguments[0]), arguments[1], arguments[2])
     try:
-        perform(node, parse(arguments[3:]))
+        perform(node, PCT.parse(arguments[3:], node.look))
     except Refused as refused:
+        sys.stdout.flush()
         print(refused.text, file=sys.stderr)
         return refused.code
     except CopyFailed as failed:

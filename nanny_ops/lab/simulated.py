@@ -5,6 +5,7 @@ run on this host (as nobody, if the lab is root's), without namespaces, and abso
 rewritten into the directory. Absolute paths inside a script are not.
 """
 
+import errno
 import json
 import os
 import re
@@ -24,7 +25,7 @@ TOOLS = (
     "awk basename bash cat chmod chown cmp comm cp cut date dash dirname echo env false find flock getent grep head "
     "hostname id ln ls mawk md5sum mkdir mkfifo mktemp mv nohup nproc od pgrep pkill ps printf pwd readlink rm rmdir "
     "sed seq setsid sh sha256sum sha512sum sleep sort stat tail tar tee test timeout touch tr true uname uniq wc "
-    "which xargs"
+    "tty which whoami xargs"
 )
 _ABSOLUTE = re.compile(rf"(?<![\w./-])/({'|'.join(OWN)})(?=[/\s;:,\"')&|<>]|$)")
 OS_RELEASE = """PRETTY_NAME="Debian GNU/Linux 12 (bookworm) [simulated guest]"
@@ -158,6 +159,8 @@ class SimulatedGuest:
             "TMPDIR": str(self.rootfs / "tmp"),
         }
         marks = {"SIMULATED_GUEST": str(self.vmid), "SIMULATED_ROOT": str(self.rootfs)}
+        if not argv[0]:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
         rewritten = [self.rewrite(word) for word in argv]
         os.chdir(self.rootfs)
         if os.geteuid() == 0:

@@ -25,7 +25,7 @@ def verify(specified: Mapping[str, Json], given: Mapping[str, Value], privileges
     errors: dict[str, str] = {}
     accepted: dict[str, Value] = {}
     for name, value in given.items():
-        if (known := _specification(specified, name)) is None:
+        if (known := specification(specified, name)) is None:
             errors[name] = UNKNOWN_PROPERTY
         elif wrong := _wrong(known, value, privileges):
             errors[name] = wrong
@@ -41,7 +41,7 @@ def verify(specified: Mapping[str, Json], given: Mapping[str, Value], privileges
     return accepted
 
 
-def _specification(specified: Mapping[str, Json], name: str) -> Json | None:
+def specification(specified: Mapping[str, Json], name: str) -> Json | None:
     """Return what is known of a parameter; the schema writes ``net0`` to ``net31`` as ``net[n]``."""
     if name in specified:
         return specified[name]
@@ -89,9 +89,9 @@ def _property_string(form: Json, value: str, privileges: Collection[str]) -> dic
         parts[known.get("alias", name)] = text if equals else key
         if "keyAlias" in known and equals:
             parts[known["keyAlias"]] = name
-    wrong = {name: UNKNOWN_PROPERTY for name in parts if _specification(form, name) is None}
+    wrong = {name: UNKNOWN_PROPERTY for name in parts if specification(form, name) is None}
     for name, text in parts.items():
-        specified = _specification(form, name)
+        specified = specification(form, name)
         if specified is not None and (sentence := _wrong(specified, text, privileges)):
             wrong[name] = sentence
     missing = [name for name, known in form.items() if not known.get("optional") and "alias" not in known]

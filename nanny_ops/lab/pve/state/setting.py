@@ -41,7 +41,7 @@ _PRIVILEGES: dict[str, tuple[tuple[str, str], ...]] = {
 #: Of each kind: settings (as a pattern) whose change a running guest notices at once.
 _AT_ONCE: dict[str, str] = {
     "lxc": r"memory|swap|cores|cpulimit|cpuunits|net\d+|mp\d+|unused\d+|lock|onboot|protection|description"
-    r"|startup|tags|hookscript|parent|snaptime",
+    r"|startup|tags|hookscript|parent|snaptime|hostname",
     "qemu": r"lock|name|onboot|protection|description|startup|tags|hookscript|boot|bootdisk|shares|parent|snaptime"
     r"|vmstatestorage|net\d+|balloon|cpulimit|cpuunits|(scsi|virtio|sata|unused)\d+",
 }

@@ -28,17 +28,18 @@ def test_values_have_the_types_of_the_schema() -> None:
 
 def test_of_a_running_container_some_changes_wait() -> None:
     asked = asking()
-    assert put(asked, RUNNING, "hostname=web9&memory=1024")[0] == 200
-    assert asked.get(f"{RUNNING}/config")["hostname"] == "web9"
+    asked.api.cluster.update(101, timezone="UTC")
+    assert put(asked, RUNNING, "timezone=host&memory=1024&hostname=web9")[0] == 200
+    assert asked.get(f"{RUNNING}/config")["timezone"] == "host"
     now = asked.get(f"{RUNNING}/config?current=1")
-    assert (now["hostname"], now["memory"]) == ("web1", 1024)
+    assert (now["timezone"], now["memory"], now["hostname"]) == ("UTC", 1024, "web9")
     waiting = {row["key"]: row for row in asked.get(f"{RUNNING}/pending")}
-    assert waiting["hostname"] == {"key": "hostname", "value": "web1", "pending": "web9"}
+    assert waiting["timezone"] == {"key": "timezone", "value": "UTC", "pending": "host"}
     assert set(waiting["digest"]) == {"key", "value"}
-    assert put(asked, RUNNING, "revert=hostname")[0] == 200
-    assert asked.get(f"{RUNNING}/config")["hostname"] == "web1"
-    assert put(asked, RUNNING, "delete=hostname")[0] == 200
-    assert {"key": "hostname", "value": "web1", "delete": 1} in asked.get(f"{RUNNING}/pending")
+    assert put(asked, RUNNING, "revert=timezone")[0] == 200
+    assert asked.get(f"{RUNNING}/config")["timezone"] == "UTC"
+    assert put(asked, RUNNING, "delete=timezone")[0] == 200
+    assert {"key": "timezone", "value": "UTC", "delete": 1} in asked.get(f"{RUNNING}/pending")
 
 
 def test_a_digest_that_no_longer_fits_is_refused() -> None:

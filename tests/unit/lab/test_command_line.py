@@ -2,7 +2,12 @@
 
 import pytest
 
-from nanny_ops.lab.pct_line import Refused, parse
+from nanny_ops.lab.command_line import PCT, QM, Call, Refused
+
+
+def parse(words: list[str]) -> Call:
+    options = {"timeout": False, "forceStop": True, "revert": False}
+    return PCT.parse(words, lambda _command, option: options.get(option))
 
 
 def test_words_before_and_after_the_two_dashes() -> None:
@@ -37,3 +42,25 @@ def test_other_lines_are_refused(words: list[str]) -> None:
     with pytest.raises(Refused) as refused:
         parse(words)
     assert refused.value.code == 255
+
+
+def test_what_is_given_twice_adds_up() -> None:
+    assert parse(["set", "101", "--revert", "features", "--revert", "hostname"]).options == {
+        "revert": "features,hostname"
+    }
+
+
+def test_commands_of_two_words() -> None:
+    call = QM.parse(["guest", "exec", "203", "--timeout", "2", "--", "sleep", "10"])
+    assert (call.command, call.words, call.rest, call.options["timeout"]) == (
+        "guest exec",
+        ["203"],
+        ["sleep", "10"],
+        "2",
+    )
+
+
+def test_wrong_values_end_with_the_usage() -> None:
+    refused = PCT.wrong_parameters("set", {"memory": "value must have a minimum value of 16"})
+    told = "400 Parameter verification failed.\nmemory: value must have a minimum value of 16\npct set <vmid> [OPTIONS]"
+    assert refused.text == told
