@@ -9,7 +9,7 @@ from nanny_ops.lab.fleet import LabPlan
 from nanny_ops.lab.lab import ADMIN_TOKEN, Lab
 from nanny_ops.lab.pve.fault import Fault, Refuse, cut, on
 from nanny_ops.lab.pve.state.storage import Storage
-from nanny_ops.machine.proxmox import power, snapshot
+from nanny_ops.machine.proxmox import backup, guest_agent, power, snapshot
 from nanny_ops.machine.proxmox.client import Client
 from nanny_ops.machine.proxmox.power import Guest
 from nanny_ops.machine.proxmox.task import Upid, follow
@@ -130,3 +130,51 @@ def test_a_token_that_may_only_look_is_told_what_it_lacks(lab: Lab) -> None:
             power.stop(client, PLAIN)
         with pytest.raises(errors.ProxmoxForbidden, match=r"VM\.Snapshot on /vms/104"):
             snapshot.create(client, SNAP, "pre")
+
+
+@pytest.mark.rows("PVE-37")
+def test_programs_run_in_a_machine_and_their_results_are_kept(api: Client) -> None:
+    power.start(api, MACHINE)
+    guest_agent.await_ready(api, MACHINE, 20)
+    done = guest_agent.run(api, MACHINE, ["sh", "-c", "cat; echo err >&2; exit 5"], seconds=20, stdin="in")
+    assert (done.exit_code, done.stdout, done.stderr) == (5, b"in", b"err\n")
+    assert guest_agent.run(api, MACHINE, ["sh", "-c", "kill -9 $$"], seconds=20).signal == 9
+    with pytest.raises(errors.GuestProgramUnfinished):
+        guest_agent.run(api, MACHINE, ["sleep", "30"], seconds=0.5)
+
+
+@pytest.mark.rows("PVE-07", "PVE-37")
+def test_what_a_machine_cannot_do_is_named(api: Client, lab: Lab) -> None:
+    power.start(api, MACHINE)
+    with pytest.raises(errors.GuestProgramMissing):
+        guest_agent.run(api, MACHINE, ["nosuchprogram"], seconds=20)
+    with pytest.raises(errors.GuestAgentError, match="cannot be opened"):
+        guest_agent.read_file(api, MACHINE, "/nosuch")
+    power.stop(api, MACHINE)
+    with pytest.raises(errors.GuestStopped):
+        guest_agent.await_ready(api, MACHINE, 20)
+    power.start(api, MACHINE)
+    lab.cluster.update(MACHINE.vmid, agent=None)
+    try:
+        with pytest.raises(errors.GuestAgentOff):
+            guest_agent.await_ready(api, MACHINE, 20)
+    finally:
+        lab.cluster.update(MACHINE.vmid, agent="1")
+
+
+def test_a_large_file_crosses_in_pieces_and_comes_back(api: Client) -> None:
+    power.start(api, MACHINE)
+    data = bytes(range(256)) * 500
+    guest_agent.write_file(api, MACHINE, "/tmp/nanny-file", data)
+    assert guest_agent.read_file(api, MACHINE, "/tmp/nanny-file") == data
+
+
+@pytest.mark.rows("PVE-33")
+def test_a_backup_that_would_freeze_is_refused_and_otherwise_told(api: Client) -> None:
+    with pytest.raises(errors.BackupFreezes):
+        backup.dump(api, PLAIN, "local")
+    frozen = backup.dump(api, PLAIN, "local", may_freeze=True, seconds=60)
+    assert (frozen.mode, frozen.fell_back, frozen.frozen) == ("suspend", True, True)
+    good = backup.dump(api, SNAP, "local", seconds=60)
+    assert (good.mode, good.fell_back, good.frozen) == ("snapshot", False, False)
+    assert "vzdump-lxc-104" in good.archive

@@ -6,7 +6,6 @@ its programs came to; whoever must survive that lets the program write its resul
 """
 
 import base64
-import binascii
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -185,7 +184,7 @@ def _read_piece(api: Api, guest: Guest, path: str, offset: int) -> bytes:
     answer = api.get(f"{guest.path}/agent/file-read", file=path, offset=offset, count=READ, decode=0)
     try:
         return base64.b64decode(str(answer.get("content", "")), validate=True)
-    except binascii.Error as wrong:
+    except ValueError as wrong:  # also what is wrong with the base64
         raise GuestFileDamaged(f"{path} in {guest} did not arrive whole.", path=path) from wrong
 
 

@@ -39,6 +39,8 @@ _OSINFO = {
     "kernel-version": "#1 SMP PREEMPT_DYNAMIC Debian 6.1",
     "machine": "x86_64",
 }
+#: Bytes of a file that one call tells.
+MOST_READ = 16 * 1024 * 1024
 _COUNTERS = tuple(f"{way}-{what}" for way in ("rx", "tx") for what in ("bytes", "packets", "errs", "dropped"))
 
 
@@ -71,7 +73,11 @@ def file_read(api: Api, call: Call) -> Any:
         content = api.programs.inside.read(guest, path)
     except OSError as wrong:
         raise _unopened(path, "r", wrong) from wrong
-    return {"content": content.decode("latin-1"), "bytes-read": len(content)}
+    # Only 9.x knows pieces and base64; to 8.x the schema refuses these parameters.
+    start = call.number("offset")
+    piece = content[start : start + call.number("count", MOST_READ)]
+    told = piece.decode("latin-1") if call.flag("decode", default=True) else base64.b64encode(piece).decode()
+    return {"content": told, "bytes-read": len(piece)} | ({"truncated": 1} if len(content) > start + len(piece) else {})
 
 
 def file_write(api: Api, call: Call) -> None:

@@ -189,6 +189,12 @@ def test_a_missing_file_is_named(chunked: bool) -> None:
         read_file(Files(chunked), VM, "/nosuch")
 
 
+def test_content_that_is_no_base64_is_damaged() -> None:
+    api = Recorded().say(f"{VM.path}/agent/file-read", {"content": "ä", "bytes-read": 1})
+    with pytest.raises(errors.GuestFileDamaged, match="did not arrive whole"):
+        read_file(api, VM, "/x")
+
+
 def test_a_relative_path_is_refused() -> None:
     with pytest.raises(errors.ValidationFailed):
         read_file(Files(), VM, "x")
