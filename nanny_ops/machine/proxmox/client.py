@@ -8,7 +8,8 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from proxmoxer import ProxmoxAPI, ResourceException
+from proxmoxer import ResourceException
+from proxmoxer.core import ProxmoxResource
 
 from nanny_ops.errors import ProxmoxError, ProxmoxForbidden, ProxmoxUnauthorized, ProxmoxUnreachable
 from nanny_ops.machine.proxmox.refusal import meaning
@@ -75,7 +76,7 @@ class Client:
         except ResourceException as wrong:
             raise translate(wrong.status_code, str(wrong.content), path, self.token_id, self._place) from None
 
-    def _connect(self, access: ProxmoxAccess) -> ProxmoxAPI:
+    def _connect(self, access: ProxmoxAccess) -> ProxmoxResource:
         found = _TOKEN.fullmatch(access.token)
         if found is None:
             raise ProxmoxUnauthorized("The API token must have the form user@realm!name=secret.")
@@ -93,12 +94,11 @@ class Client:
             fingerprint=_fingerprint(access),
             timeout=access.timeout_seconds,
         )
-        api = ProxmoxAPI(
-            host, port=url.port or 8006, user=found["user"], token_name=found["name"], token_value=found["secret"]
+        # Not ProxmoxAPI: its own session reads proxies and CAs from the environment, makes a TLS context for each
+        # connection, and loads a library that costs the daemon 3 MiB.
+        return ProxmoxResource(
+            base_url=f"https://{self._place}/api2/json", session=self._transport, serializer=Serializer(self._place)
         )
-        # Its own session reads proxies and CAs from the environment, and makes a TLS context for each connection.
-        api._store.update(session=self._transport, serializer=Serializer(self._place))
-        return api
 
 
 def translate(status: int, reason: str, path: str, token_id: str, place: str) -> ProxmoxError:

@@ -3,10 +3,14 @@
 import time
 from collections.abc import Callable, Hashable, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
+from math import ceil
 from typing import Any, TypeVar
 
 from nanny_ops.errors import ProxmoxError, ProxmoxUnreachable
 from nanny_ops.machine.proxmox.transport import CONNECTIONS
+
+#: Calls for which a further thread is worth its connection: few calls go one after the other over one.
+EACH = 4
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -15,7 +19,7 @@ def gather(
     calls: Mapping[Key, Callable[[], Any]],
     until: float,
     *,
-    workers: int = CONNECTIONS,
+    workers: int = 0,
     tick: Callable[[], float] = time.monotonic,
 ) -> dict[Key, Any]:
     """Return each call's result, or the ProxmoxError that it raised; ``until`` is a time of ``tick``.
@@ -25,7 +29,8 @@ def gather(
     """
     if not calls:
         return {}
-    threads = ThreadPoolExecutor(min(workers, len(calls)), "proxmox")
+    workers = min(workers or ceil(len(calls) / EACH), len(calls), CONNECTIONS)
+    threads = ThreadPoolExecutor(workers, "proxmox")
     try:
         futures = {key: threads.submit(call) for key, call in calls.items()}
         wait(futures.values(), timeout=max(0.0, until - tick()))

@@ -25,7 +25,7 @@ UNREAD = Line("failed", reason="Not read yet; its turn comes.")
 Key = tuple[str, str]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Kept:
     """The last answer, as JSON to be small; ``tried`` is by the clock that does not go back."""
 

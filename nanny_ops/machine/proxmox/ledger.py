@@ -12,7 +12,7 @@ from nanny_ops.protocol.clock import stamp
 LINES = 2000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Line:
     """The state of one thing of one section; ``at`` in seconds since 1970, 0 where it was never read."""
 
