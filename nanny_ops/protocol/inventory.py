@@ -50,6 +50,26 @@ class Fact:
 
 
 @dataclass(frozen=True, kw_only=True)
+class UsageHour:
+    """A guest's last hour as Proxmox VE itself has kept it, minute by minute; for questions of size.
+
+    ``until`` is the last minute of it, ``points`` how many minutes were known. ``cpu_*`` as in :class:`GuestUsage`,
+    ``mem_*`` in bytes, the others in bytes per second.
+    """
+
+    until: Moment
+    points: Count
+    cpu_mean: Real | None = None
+    cpu_max: Real | None = None
+    mem_mean: Real | None = None
+    mem_max: Real | None = None
+    netin: Real | None = None
+    netout: Real | None = None
+    diskread: Real | None = None
+    diskwrite: Real | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class GuestUsage:
     """One reading of a guest's usage; None is unknown.
 
@@ -73,6 +93,8 @@ class GuestUsage:
     netout: Amount | None = None
     diskread: Amount | None = None
     diskwrite: Amount | None = None
+    #: Read once an hour and told until it is read again.
+    hour: UsageHour | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -185,7 +185,7 @@ class Reader:
             if not place.answers(str(row["node"])):
                 continue
             subject, snapshots = self._subject(row)
-            for section in sections.GUEST:
+            for section in (*sections.GUEST, sections.HOURS):
                 if section is sections.SNAPSHOTS and snapshots is not None:
                     continue
                 if section.fits(subject):
@@ -202,7 +202,7 @@ class Reader:
 
     def _tell(self, report: Report, guests: Sequence[Entry]) -> None:
         report.lists(self._rights)
-        report.usage()
+        report.usage(self._keeper)
         report.nodes(self._keeper, self._release)
         report.cluster(self._keeper)
         for row in guests:

@@ -72,10 +72,15 @@ class Report:
         unseen = rights.missing_below("/storage", "Datastore.Audit")
         self._visible("storages", unseen, "Storages may be missing from the list")
 
-    def usage(self) -> None:
+    def usage(self, keeper: Keeper) -> None:
         """Tell the usage of guests, nodes and storages."""
         told, answers = self.scope.told, self.scope.answers
-        self.values["usage"] = [usage.guest(row, answers(str(row["node"]))) for row in self.guest_rows()]
+        for row in self.guest_rows():
+            used = usage.guest(row, answers(str(row["node"])))
+            subject = _subject(row)
+            if sections.HOURS.fits(subject) and answers(subject.node):
+                used |= keeper.told(self.ledger, sections.HOURS, subject)
+            self.values["usage"].append(used)
         rows = {str(row["node"]): row for row in usage.of_type(self._rows or [], "node")}
         for name in sorted(told):
             row = rows.get(name, {"node": name})
@@ -129,8 +134,8 @@ class Report:
 
     def _beside(self, row: Entry, snapshots: list[Any] | None, keeper: Keeper) -> dict[str, Any]:
         """Return the slower facts of a guest."""
-        kind, vmid, name = str(row["type"]), int(row["vmid"]), str(row["node"])
-        subject = Subject(name, kind, vmid, row.get("status") == "running")
+        vmid, name = int(row["vmid"]), str(row["node"])
+        subject = _subject(row)
         wanted = [one for one in sections.GUEST if one.fits(subject)]
         if snapshots is not None:
             wanted.remove(sections.SNAPSHOTS)
@@ -182,3 +187,7 @@ class Report:
         if not identity:
             self.ledger.note("cluster.identity", "", Line("failed", reason=_NAMELESS))
         return identity or name
+
+
+def _subject(row: Entry) -> Subject:
+    return Subject(str(row["node"]), str(row["type"]), int(row["vmid"]), row.get("status") == "running")

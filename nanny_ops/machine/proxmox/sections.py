@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nanny_ops.errors import GuestAgentForbids, GuestAgentOff, GuestAgentSilent, GuestStopped, ProxmoxError
-from nanny_ops.machine.proxmox import cluster, guest, node
+from nanny_ops.machine.proxmox import cluster, guest, node, usage
 from nanny_ops.machine.proxmox.rights import Rights
 
 #: Seconds.
@@ -107,6 +107,10 @@ def _snapshots(get: Get, subject: Subject) -> dict[str, Any]:
     return {"snapshots": guest.snapshots(get(f"{subject.path}/snapshot") or [])}
 
 
+def _hour(get: Get, subject: Subject) -> dict[str, Any]:
+    return {"hour": usage.hour(get(f"{subject.path}/rrddata", timeframe="hour", cf="AVERAGE") or [])}
+
+
 def _interfaces(get: Get, subject: Subject) -> dict[str, Any]:
     return {"addresses": guest.addresses(get(f"{subject.path}/interfaces"))}
 
@@ -149,6 +153,8 @@ SHARED: tuple[Section, ...] = (
     ),
 )
 SNAPSHOTS = Section("guest.snapshots", HOUR, _snapshots, "/vms/{vmid}", ("VM.Audit",))
+#: Told with the usage and not with the guest, whose body it would change every hour.
+HOURS = Section("guest.hour", HOUR, _hour, "/vms/{vmid}", ("VM.Audit",), fits=lambda subject: subject.running)
 GUEST: tuple[Section, ...] = (
     SNAPSHOTS,
     Section(

@@ -1,6 +1,7 @@
 """From the rows of /cluster/resources to usage: guests, nodes, storages. What a row does not hold is unknown."""
 
 from collections.abc import Mapping, Sequence
+from math import fsum
 from typing import Any
 
 from nanny_ops.machine.proxmox.guest import whole
@@ -29,6 +30,18 @@ def guest(row: Entry, online: bool) -> Body:
     if row.get("type") == "qemu" and not row.get("disk"):
         body["disk"] = None  # Proxmox VE cannot look into a VM's disks; 0 would be a lie
     return body
+
+
+def hour(entries: Sequence[Entry]) -> Body | None:
+    """Return an hour of rrddata in short, None where no minute is known; those without data have a time only."""
+    known = [one for one in entries if one.get("cpu") is not None]
+    if not known:
+        return None
+    body: Body = {"until": max(whole(one.get("time")) for one in known), "points": len(known)}
+    for name in ("cpu", "mem"):
+        values = _numbers(known, name)
+        body[f"{name}_mean"], body[f"{name}_max"] = _mean(values), max(values, default=None)
+    return body | {name: _mean(_numbers(known, name)) for name in ("netin", "netout", "diskread", "diskwrite")}
 
 
 def guest_status(row: Entry, online: bool) -> str:
@@ -68,3 +81,11 @@ def storage(row: Entry, online: bool) -> Body:
 def of_type(rows: Sequence[Entry], *kinds: str) -> list[Entry]:
     """Return the rows of some types, sorted: the API's order is random for each call."""
     return sorted((row for row in rows if row.get("type") in kinds), key=lambda row: str(row.get("id")))
+
+
+def _numbers(entries: Sequence[Entry], name: str) -> list[float]:
+    return [float(one[name]) for one in entries if one.get(name) is not None]
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return fsum(values) / len(values) if values else None

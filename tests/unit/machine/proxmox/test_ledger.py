@@ -26,6 +26,7 @@ def test_problems_are_said_once_with_their_number_and_what_is_absent_is_none() -
     assert ledger.problems() == ["0 is away. (3 times in guest.config)"]
 
 
+@pytest.mark.rows("F17")
 @pytest.mark.parametrize(
     ("wrong", "at", "state"),
     [

@@ -232,6 +232,7 @@ def test_backups_that_the_token_cannot_see_are_unknown_and_not_none() -> None:
     assert body(values, "lxc", 101)["backup"] == {"covered": False, "found": False}
 
 
+@pytest.mark.rows("F17")
 def test_absent_forbidden_failed_and_stale_are_four_things() -> None:
     api, clock = Recorded(), Clock()
     reader = reader_of(api, clock)
