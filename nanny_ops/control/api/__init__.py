@@ -59,4 +59,5 @@ ROUTERS: tuple[APIRouter, ...] = (
 DIRECT = {
     ("POST", "/api/agent"): metrics.ingest_directly,
     ("GET", "/api/realtime"): realtime.open_directly,
+    ("POST", "/api/patches"): patch.place_directly,
 }

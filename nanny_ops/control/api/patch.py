@@ -3,13 +3,20 @@
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
-from fastapi import APIRouter, Body, Header, Query, Response
+from fastapi import APIRouter, Body, Header, Query, Request, Response
+from pydantic import TypeAdapter, ValidationError
+from starlette.types import Receive, Scope, Send
 
+from nanny_ops.control.api.body import read_of
 from nanny_ops.control.api.page import Listed, Paging
-from nanny_ops.control.api.state import AsPerson, Control
+from nanny_ops.control.api.problem import from_validation
+from nanny_ops.control.api.state import AsPerson, Control, State
+from nanny_ops.control.api.state import person as asking
 from nanny_ops.control.services import operation as operations
 from nanny_ops.control.services import patch as service
+from nanny_ops.control.services.principal import Person
 from nanny_ops.control.store import operation as store
+from nanny_ops.errors import ValidationFailed
 from nanny_ops.protocol.operation import Outcome, Status, parse_vmid
 from nanny_ops.protocol.patch import Mode, PatchOperation, PatchRequest
 
@@ -38,21 +45,50 @@ class Order(PatchRequest):
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
 
+#: Characters of an Idempotency-Key, at most.
+KEY_LENGTH = 255
+ORDER, PATCH_OPERATION = TypeAdapter(Order), TypeAdapter(PatchOperation)
+
+
 @router.post("", status_code=201, responses=PLACED)
 async def place(
     body: Annotated[Order, Body(openapi_examples=EXAMPLES)],
     person: AsPerson,
     control: Control,
     response: Response,
-    idempotency_key: Annotated[str, Header(max_length=255)] = "",
+    idempotency_key: Annotated[str, Header(max_length=KEY_LENGTH)] = "",
 ) -> PatchOperation:
     """Order a dry run or an apply on a host or in a container; needs the role operator."""
-    operation, new = await control.database.write(
-        lambda tx: service.place(tx, person, body, idempotency_key, control.clock())
+    placed, response.status_code = await _place(control, person, body, idempotency_key)
+    response.headers["Location"] = f"/api/patches/{placed.id}"
+    return placed
+
+
+async def place_directly(control: State, scope: Scope, receive: Receive, send: Send) -> None:
+    """Do what :func:`place` does without the frame's machinery, a third of the price of an order in a burst."""
+    request = Request(scope, receive)
+    person = await asking(request)
+    key = request.headers.get("idempotency-key", "")
+    if len(key) > KEY_LENGTH:
+        raise ValidationFailed(f"Idempotency-Key: It may have {KEY_LENGTH} characters.", field="Idempotency-Key")
+    try:
+        body = ORDER.validate_json(await read_of(request))
+    except ValidationError as wrong:
+        raise from_validation(list(wrong.errors(include_url=False, include_context=False))) from None
+    placed, status = await _place(control, person, body, key)
+    answer = PATCH_OPERATION.dump_json(placed)
+    headers = (
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(answer)).encode()),
+        (b"location", f"/api/patches/{placed.id}".encode()),
     )
-    response.status_code = 201 if new else 200
-    response.headers["Location"] = f"/api/patches/{operation.id}"
-    return service.rendered(operation)
+    await send({"type": "http.response.start", "status": status, "headers": list(headers)})
+    await send({"type": "http.response.body", "body": answer})
+
+
+async def _place(control: State, person: Person, body: Order, key: str) -> tuple[PatchOperation, int]:
+    operation, new = await control.database.write(lambda tx: service.place(tx, person, body, key, control.clock()))
+    return service.rendered(operation), 201 if new else 200
 
 
 @router.get("")

@@ -143,6 +143,24 @@ def test_the_same_key_gives_the_same_order(operator: httpx.Client, admin: httpx.
     assert operator.get("/api/patches", params={"agent_id": agent.id}).json()["total"] == 2
 
 
+def test_what_placing_answers_is_what_is_shown_afterwards(operator: httpx.Client, agent: Agent) -> None:
+    body = {"agent_id": agent.id, "mode": "dry-run", "only": ["nginx"]}
+    placed = operator.post("/api/patches", json=body)
+    assert placed.status_code == 201
+    assert placed.headers["content-type"] == "application/json"
+    shown = operator.get(placed.headers["location"]).json()
+    assert {**placed.json(), "package_list": None} == {**shown, "package_list": None}
+    refused = operator.post("/api/patches", json=body, headers={"Idempotency-Key": "k" * 256})
+    assert refused.status_code == 422
+    assert operator.post("/api/patches", content=b"{").status_code == 400
+
+
+@pytest.mark.parametrize("header", [None, "Bearer nop_guessed"])
+def test_an_order_needs_somebody_who_orders(server: Server, header: str | None) -> None:
+    headers = {"Authorization": header} if header else {}
+    assert httpx.post(f"{server.url}/api/patches", json={}, headers=headers, timeout=20).status_code == 401
+
+
 def test_lists_are_filtered_and_paged(
     operator: httpx.Client, viewer: httpx.Client, stranger: httpx.Client, agent: Agent
 ) -> None:
