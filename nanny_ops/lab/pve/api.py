@@ -150,8 +150,6 @@ class Route:
     method: str
     path: str
     function: Handler
-    #: No recording of it exists: it answers by the schema and claims no more.
-    schema_only: bool = False
 
     @property
     def name(self) -> str:

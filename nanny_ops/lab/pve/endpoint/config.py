@@ -147,5 +147,5 @@ ROUTES = (
         for kind in ("lxc", "qemu")
         for method, path, answer in _BOTH
     ),
-    Route("POST", "/nodes/{node}/qemu/{vmid}/config", change_later, schema_only=True),
+    Route("POST", "/nodes/{node}/qemu/{vmid}/config", change_later),
 )

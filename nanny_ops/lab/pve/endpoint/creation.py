@@ -200,10 +200,7 @@ def _pool(api: Api, call: Call) -> Pool | None:
 ROUTES = (
     Route("POST", "/nodes/{node}/lxc", create),
     Route("DELETE", "/nodes/{node}/lxc/{vmid}", destroy),
-    Route("DELETE", "/nodes/{node}/qemu/{vmid}", destroy, schema_only=True),
-    *(Route("POST", f"/nodes/{{node}}/{kind}/{{vmid}}/clone", clone, schema_only=True) for kind in ("lxc", "qemu")),
-    *(
-        Route("POST", f"/nodes/{{node}}/{kind}/{{vmid}}/template", template, schema_only=True)
-        for kind in ("lxc", "qemu")
-    ),
+    Route("DELETE", "/nodes/{node}/qemu/{vmid}", destroy),
+    *(Route("POST", f"/nodes/{{node}}/{kind}/{{vmid}}/clone", clone) for kind in ("lxc", "qemu")),
+    *(Route("POST", f"/nodes/{{node}}/{kind}/{{vmid}}/template", template) for kind in ("lxc", "qemu")),
 )

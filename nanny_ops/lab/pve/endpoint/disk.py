@@ -102,10 +102,10 @@ def volume_groups(_api: Api, _call: Call) -> Any:
 _DISKS = "/nodes/{node}/disks"
 ROUTES = (
     Route("GET", f"{_DISKS}/list", listing),
-    Route("GET", f"{_DISKS}/smart", smart, schema_only=True),
-    Route("GET", f"{_DISKS}/zfs", zfs, schema_only=True),
-    Route("GET", f"{_DISKS}/zfs/{{name}}", zfs_pool, schema_only=True),
+    Route("GET", f"{_DISKS}/smart", smart),
+    Route("GET", f"{_DISKS}/zfs", zfs),
+    Route("GET", f"{_DISKS}/zfs/{{name}}", zfs_pool),
     Route("GET", f"{_DISKS}/directory", nothing),
-    Route("GET", f"{_DISKS}/lvmthin", nothing, schema_only=True),
+    Route("GET", f"{_DISKS}/lvmthin", nothing),
     Route("GET", f"{_DISKS}/lvm", volume_groups),
 )

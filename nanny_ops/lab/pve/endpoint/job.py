@@ -60,7 +60,7 @@ def _replication(api: Api, job: Replication) -> Row:
 
 ROUTES = (
     Route("GET", "/cluster/backup", backup_jobs),
-    Route("GET", "/cluster/backup/{id}", backup_job, schema_only=True),
+    Route("GET", "/cluster/backup/{id}", backup_job),
     Route("GET", "/cluster/backup-info/not-backed-up", not_backed_up),
     Route("GET", "/cluster/replication", replications),
 )

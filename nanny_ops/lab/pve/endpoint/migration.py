@@ -98,7 +98,7 @@ def _span(seconds: float) -> str:
 
 ROUTES = (
     Route("GET", "/nodes/{node}/lxc/{vmid}/migrate", where),
-    Route("GET", "/nodes/{node}/qemu/{vmid}/migrate", where, schema_only=True),
+    Route("GET", "/nodes/{node}/qemu/{vmid}/migrate", where),
     Route("POST", "/nodes/{node}/lxc/{vmid}/migrate", migrate),
-    Route("POST", "/nodes/{node}/qemu/{vmid}/migrate", migrate, schema_only=True),
+    Route("POST", "/nodes/{node}/qemu/{vmid}/migrate", migrate),
 )

@@ -207,6 +207,6 @@ ROUTES = tuple(
     for kind in ("lxc", "qemu")
     for verb, answer in _CALLS
 ) + tuple(
-    Route("POST", f"/nodes/{{node}}/qemu/{{vmid}}/status/{verb}", answer, schema_only=True)
+    Route("POST", f"/nodes/{{node}}/qemu/{{vmid}}/status/{verb}", answer)
     for verb, answer in (("resume", resume), ("reset", reset))
 )

@@ -33,6 +33,6 @@ def storage_usage(api: Api, call: Call) -> Any:
 
 ROUTES = (
     Route("GET", "/nodes/{node}/rrddata", node_usage),
-    Route("GET", "/nodes/{node}/storage/{storage}/rrddata", storage_usage, schema_only=True),
+    Route("GET", "/nodes/{node}/storage/{storage}/rrddata", storage_usage),
     *(Route("GET", f"/nodes/{{node}}/{kind}/{{vmid}}/rrddata", guest_usage) for kind in ("lxc", "qemu")),
 )

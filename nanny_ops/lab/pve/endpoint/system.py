@@ -137,6 +137,6 @@ ROUTES = (
     Route("GET", f"{_NODE}/capabilities/qemu/machines", machines),
     Route("GET", f"{_NODE}/report", report),
     Route("GET", f"{_NODE}/firewall/options", firewall),
-    Route("GET", f"{_NODE}/firewall/rules", nothing, schema_only=True),
+    Route("GET", f"{_NODE}/firewall/rules", nothing),
     Route("GET", f"{_NODE}/replication", replications),
 )
