@@ -24,6 +24,8 @@ from nanny_ops.machine.run import run_to_files
 
 #: Seconds after which a program in a machine is ended, so that no lab leaves one behind.
 LONGEST = 3600.0
+#: Bytes that are read of a file.
+LONGEST_FILE = 64 << 20
 #: Seconds that a program gets to end by itself when the lab closes.
 GRACE = 1.0
 #: Programs of one lab that run at once; one more waits until another ends.
@@ -81,7 +83,7 @@ class SimulatedInside:
         """Return a file's content. Raises OSError."""
         descriptor = os.open(self._place(self._machine(guest), path), os.O_RDONLY | os.O_NOFOLLOW)
         with os.fdopen(descriptor, "rb") as source:
-            return source.read(OUTPUT_CAP)
+            return source.read(LONGEST_FILE)
 
     def write(self, guest: Guest, path: str, content: bytes) -> None:
         """Write a file. Raises OSError."""

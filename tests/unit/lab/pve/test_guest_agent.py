@@ -112,6 +112,15 @@ def test_files_are_written_and_read() -> None:
     assert asked.refusal("GET", f"{AGENT}/file-read?file=/no") == (500, missing)
 
 
+def test_since_9_files_are_read_in_parts() -> None:
+    assert asking().refusal("GET", f"{AGENT}/file-read?file=/tmp/f&offset=1")[0] == 400
+    asked = with_programs("9.2")
+    asked.reply("POST", f"{AGENT}/file-write?file=/tmp/f&content=abcdef")
+    part = asked.get(f"{AGENT}/file-read?file=/tmp/f&offset=1&count=2&decode=0")
+    assert part == {"content": "YmM=", "bytes-read": 2, "truncated": 1}
+    assert asked.get(f"{AGENT}/file-read?file=/tmp/f&offset=6")["content"] == ""
+
+
 @pytest.mark.rows("PVE-37")
 def test_ping_is_posted() -> None:
     assert asking().refusal("GET", f"{AGENT}/ping")[0] == 501
