@@ -138,7 +138,7 @@ def _remember(tx: Tx, taken: Taken, body: bytes | None, lacking: bool) -> None:
         heard_at=last.heard_at if last and same else taken.now,
         until=last.until if last and same else speaker.until(last, taken.now),
         lacking_at=since if lacking else None,
-        usage=usage.latest(last.usage if last and same else None, body),
+        usage=usage.latest(last.usage if last and same else None, body, usage.hours(taken.report, taken.speaks_for)),
     )
     store.put_reporter(tx, row, known=last is not None)
 

@@ -127,7 +127,7 @@ def take_node(
         reported_by=agent.id,
         created_at=known.created_at if known else at,
         updated_at=at,
-        state_since=known.state_since if known and same else at,
+        state_since=None if known is None else known.state_since if same else at,
     )
     store.put(tx, node, known=known is not None)
     place = _place(tx, agent, cluster_pk)

@@ -98,7 +98,7 @@ def _node(taken: Taken, report: NodeReport, body: Body, old: Node | None) -> Nod
         reported_by=taken.agent.id,
         created_at=old.created_at if old else taken.now,
         updated_at=taken.now,
-        state_since=old.state_since if old else taken.now,
+        state_since=old.state_since if old else None,
     )
     return _online(taken, new, online, old)
 
@@ -141,7 +141,6 @@ def _unheard(taken: Taken, name: str, status: str | None) -> Node:
         reported_by=taken.agent.id,
         created_at=taken.now,
         updated_at=taken.now,
-        state_since=taken.now,
     )
 
 
@@ -210,7 +209,8 @@ def guest_row(place: Place, agent: HostAgent, report: Told, body: Body, now: int
         updated_at=now,
         moved_at=now if moved else same.moved_at if same is not None else None,
         told_at=at,
-        state_since=same.state_since if same is not None and same.status == status else now,
+        # How long it has been so when it is first seen, nobody has told.
+        state_since=None if same is None else same.state_since if same.status == status else now,
         unknown_since=same.unknown_since if same is not None and report.status == "unknown" else None,
         pool=report.pool if report.pool is not None else same.pool if same is not None else None,
         lock=report.lock if report.lock is not None else same.lock if same is not None else None,

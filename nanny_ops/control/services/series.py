@@ -75,7 +75,11 @@ def of_rows(rows: Iterable[tuple[str, Mapping[str, float | None]]], names: Seque
 
 
 def merged(first: Series, second: Series) -> Series:
-    """Return the places of both; what the second one says of a key counts."""
+    """Return the places and columns of both; what the second one knows of a key counts."""
     names = [*first.columns, *(name for name in second.columns if name not in first.columns)]
-    rows = [(key, one.at(place)) for one in (first, second) for place, key in enumerate(one.keys)]
-    return of_rows(rows, names)
+    rows: dict[str, dict[str, float | None]] = {}
+    for one in (first, second):
+        for place, key in enumerate(one.keys):
+            known_ = {name: value for name, value in one.at(place).items() if value is not None}
+            rows.setdefault(key, {}).update(known_)
+    return of_rows(rows.items(), names)

@@ -1,5 +1,6 @@
 """Usage of guests, nodes and storages: taken in with each report, kept raw for two days."""
 
+import functools
 import zlib
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -13,6 +14,8 @@ from nanny_ops.protocol.inventory import GuestUsage, InventoryReport, NodeUsage
 SHARED = ("uptime", "cpu", "cpus", "mem", "maxmem", "disk", "maxdisk")
 COUNTERS = ("netin", "netout", "diskread", "diskwrite")
 OF_NODES = ("swap", "maxswap", "iowait", "load")
+#: What Proxmox VE has kept of a guest's last hour: told with its newest reading only.
+OF_HOURS = ("points", "cpu_mean", "cpu_max", "mem_mean", "mem_max", "netin", "netout", "diskread", "diskwrite")
 COLUMNS = (*SHARED, *COUNTERS, *OF_NODES)
 
 Rows = Iterator[tuple[str, dict[str, float | None]]]
@@ -24,17 +27,29 @@ def packed(report: InventoryReport, speaks_for: Callable[[str], bool]) -> bytes 
     return series.pack(series.of_rows(rows, COLUMNS)) if rows else None
 
 
+def hours(report: InventoryReport, speaks_for: Callable[[str], bool]) -> bytes | None:
+    """Return what a report says of guests' last hours, packed under names that begin with ``hour_``."""
+    rows = {
+        guest_key(told.kind, told.vmid): {f"hour_{name}": getattr(told.hour, name) for name in OF_HOURS}
+        for told in report.usage
+        if told.hour is not None and speaks_for(told.node)
+    }
+    names = tuple(f"hour_{name}" for name in OF_HOURS)
+    return series.pack(series.of_rows(rows.items(), names)) if rows else None
+
+
 def keep(tx: Tx, team_id: str, scope: str, agent_id: str, at: int, body: bytes) -> None:
     """Write one reading; the same one twice is written once. The hour that it belongs to is rolled up again."""
     part = zlib.crc32(body)
     store.add(tx, store.Raw(scope=scope, at=at, agent_id=agent_id, part=part, team_id=team_id, body=body))
 
 
-def latest(older: bytes | None, newer: bytes | None) -> bytes | None:
-    """Return two parts of one reading as one."""
-    if older is None or newer is None:
-        return newer or older
-    return series.pack(series.merged(series.unpack(older), series.unpack(newer)))
+def latest(*parts: bytes | None) -> bytes | None:
+    """Return parts of one reading as one: what a later part says of a thing is added to what an earlier one said."""
+    told = [series.unpack(part) for part in parts if part is not None]
+    if len(told) < 2:
+        return next((part for part in parts if part is not None), None)
+    return series.pack(functools.reduce(series.merged, told))
 
 
 def guest_key(kind: str, vmid: int) -> str:

@@ -115,6 +115,7 @@ class Report:
         if self.scope.cluster is not None:
             identity = self._identity(keeper, str(self.scope.cluster["name"]))
             if identity:
+                self.values["members"] = sorted(self.scope.nodes)
                 self.values["cluster"] = facts.cluster_body(self.scope.cluster, identity, self._complete)
 
     def guest(self, row: Entry, configs: Configs, keeper: Keeper) -> None:

@@ -29,10 +29,11 @@ def test_what_is_not_known_erases_nothing() -> None:
 
 def test_since_when_a_status_holds() -> None:
     first = row()
-    assert row(first, 9).state_since == 5
-    assert row(first, 9, status="stopped").state_since == 9
-    unknown = row(first, 9, status="unknown")
-    assert (unknown.status, unknown.state_since) == ("running", 5)
+    assert first.state_since is None  # seen for the first time: nobody knows since when
+    stopped = row(first, 9, status="stopped")
+    assert stopped.state_since == row(stopped, 12, status="stopped").state_since == 9
+    unknown = row(stopped, 12, status="unknown")
+    assert (unknown.status, unknown.state_since) == ("stopped", 9)
 
 
 def test_a_number_used_again_by_the_other_kind_begins_anew() -> None:

@@ -47,6 +47,16 @@ def test_parts_of_one_reading_are_shown_as_one() -> None:
     assert service.latest(None, two) == two
 
 
+def test_a_guests_last_hour_stands_beside_its_newest_reading() -> None:
+    hour = {"until": 1, "points": 60, "cpu_mean": 0.25, "mem_max": 9}
+    told = report(usage=[{"vmid": 101, "kind": "lxc", "node": "pve1", "status": "running", "cpu": 0.5, "hour": hour}])
+    both = service.latest(service.packed(told, lambda _node: True), service.hours(told, lambda _node: True))
+    assert both is not None
+    found = series.unpack(both)
+    row = found.at(list(found.keys).index("lxc/101"))
+    assert (row["cpu"], row["hour_cpu_mean"], row["hour_mem_max"], row["hour_points"]) == (0.5, 0.25, 9, 60)
+
+
 def test_the_same_reading_is_kept_once(database: Database) -> None:
     body = service.packed(report(), lambda _node: True)
     assert body is not None
