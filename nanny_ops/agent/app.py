@@ -259,7 +259,7 @@ class _Session:
     def _reading(self, collector: Collector) -> Callable[[], Awaitable[None]]:
         async def tick() -> None:
             try:
-                readings = await collector.collect()
+                readings = await collector.deliver(await collector.collect())
             except NannyError as wrong:
                 log.warning("event=reading_failed collector=%s reason=%r", collector.name, wrong.message)
                 return

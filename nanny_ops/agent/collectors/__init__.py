@@ -21,5 +21,8 @@ class Collector(Protocol):
     async def collect(self) -> list[Reading]:
         """Return what was read, in an order that can be sent as it is. Raises MachineError."""
 
+    async def deliver(self, readings: list[Reading]) -> list[Reading]:
+        """Send what needs an answer; return what may be sent whenever there is a way."""
+
 
 COLLECTORS: tuple[type[Collector], ...] = (Metrics, Proxmox)

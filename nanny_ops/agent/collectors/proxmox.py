@@ -41,45 +41,60 @@ class Proxmox:
         self._said = InventoryAnswer(reports_cluster=True)
         self._acknowledged, self._cycle, self._guide = 0, 0, 0
         self._problems: set[str] = set()
+        self._found: ProxmoxReading | None = None
+        self._at = ""
 
     async def collect(self) -> list[Reading]:
-        """Read and report; return what is still to be sent. Raises ProxmoxError."""
+        """Return the reports of one reading, the guide's where that is what the control plane knows.
+
+        Raises ProxmoxError.
+        """
         if self._access is None:
             return []
         self._cycle += 1
-        at = stamp(self._now())
+        self._at = stamp(self._now())
         order = ReadProxmox(
             access=self._access,
             reports_cluster=self._said.reports_cluster,
             speaks_for=self._said.speaks_for,
             acknowledged=0 if self._guide else self._acknowledged,
         )
-        found = await self._hands.do(order)
-        self._log(found)
+        self._found = await self._hands.do(order)
+        self._log(self._found)
         if self._guide > 1:
             self._guide -= 1
-            return singles(found.values)
-        return await self._report(found, at)
-
-    async def _report(self, found: ProxmoxReading, at: str) -> list[Reading]:
+            return singles(self._found.values)
         self._guide = 0
+        return [Reading(path=INVENTORY, body=msgspec.json.encode(part)) for part in parts(self._found.values, self._at)]
+
+    async def deliver(self, readings: list[Reading]) -> list[Reading]:
+        """Send the reports of the last reading, whose answers say what the next one is about.
+
+        Returns what is left for the courier.
+        """
+        if self._found is None or not readings or readings[0].path != INVENTORY:
+            return readings
         try:
-            for part in parts(found.values, at):
-                answer = await self._client.request("POST", INVENTORY, body=part, tries=TRIES, waits=False)
+            for one in readings:
+                body = msgspec.Raw(one.body)
+                answer = await self._client.request("POST", INVENTORY, body=body, tries=TRIES, waits=False)
                 self._said = answer.read(InventoryAnswer)
         except Rejected as wrong:
-            if wrong.details.get("status") not in _NO_SUCH_ADDRESS:
-                log.warning("event=inventory_refused reason=%r", wrong.message)
-                return []
-            log.info("event=inventory_unknown action='the reports of single objects are sent instead'")
-            self._guide, whole = GUIDE, self._acknowledged == 0
-            self._acknowledged = 0
-            return singles(found.values) if whole else []
+            return self._refused(wrong, self._found)
         except NannyError as wrong:
             log.info("event=inventory_kept reason=%r", wrong.message)
-            return [self._usage(found.values, at)]
-        self._acknowledged = 0 if self._said.resend else found.serial
+            return [self._usage(self._found.values, self._at)]
+        self._acknowledged = 0 if self._said.resend else self._found.serial
         return []
+
+    def _refused(self, wrong: Rejected, found: ProxmoxReading) -> list[Reading]:
+        if wrong.details.get("status") not in _NO_SUCH_ADDRESS:
+            log.warning("event=inventory_refused reason=%r", wrong.message)
+            return []
+        log.info("event=inventory_unknown action='the reports of single objects are sent instead'")
+        whole = self._acknowledged == 0
+        self._guide, self._acknowledged = GUIDE, 0
+        return singles(found.values) if whole else []
 
     def _usage(self, values: dict[str, Any], at: str) -> Reading:
         """Return what cannot be read again later; the rest is told anew by the next cycle."""

@@ -48,7 +48,7 @@ def run(machine: FakeHands, control: FakeControlPlane, cycles: int = 1, access: 
         equipment = make_equipment(control, machine, proxmox=access)
         collector = Proxmox(equipment)
         try:
-            return [await collector.collect() for _ in range(cycles)]
+            return [await collector.deliver(await collector.collect()) for _ in range(cycles)]
         finally:
             await equipment.client.close()
 
@@ -149,6 +149,19 @@ def test_a_large_reading_is_split_into_reports_that_stand_by_themselves() -> Non
     assert ["cluster" in one for one in found] == [True, False, False]
     told = [one["vmid"] for part in found for one in msgspec.json.decode(msgspec.json.encode(part)).get("lxc", [])]
     assert told == [one["vmid"] for one in guests]
+
+
+def test_reading_alone_sends_nothing(tmp_path: Path) -> None:
+    async def go() -> list[Reading]:
+        equipment = make_equipment(control, Machine(tmp_path), proxmox=ACCESS)
+        try:
+            return await Proxmox(equipment).collect()
+        finally:
+            await equipment.client.close()
+
+    control, inventory = control_with()
+    assert [one.path for one in asyncio.run(go())] == ["/api/proxmox/inventory"]
+    assert inventory.bodies == []
 
 
 def test_without_access_nothing_is_asked(tmp_path: Path) -> None:
