@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-ARGUMENTS = ["up", "--nodes", "1", "--guests", "3", "--real-containers", "0", "--json"]
+ARGUMENTS = ["up", "--nodes", "1", "--guests", "3", "--real-containers", "0", "--json", "--fault", "no-quorum"]
 
 
 def start(tmp_path: Path, *arguments: str) -> "subprocess.Popen[bytes]":
@@ -43,8 +43,15 @@ def test_down_removes_what_a_killed_lab_left(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {"cache"}
 
 
-def test_an_impossible_plan_is_exit_code_2(tmp_path: Path) -> None:
-    with start(tmp_path, "up", "--version", "7.4") as process:
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--version", "7.4"], b"Proxmox VE 7.4 is unknown here; say 8.4 or 9.2."),
+        (["--fault", "frob"], b"There is no fault 'frob'"),
+    ],
+)
+def test_an_impossible_plan_is_exit_code_2(tmp_path: Path, words: list[str], said: bytes) -> None:
+    with start(tmp_path, "up", *words) as process:
         _, told = process.communicate(timeout=30)
     assert process.returncode == 2
-    assert b"Proxmox VE 7.4 is unknown here; say 8.4 or 9.2." in told
+    assert said in told

@@ -129,6 +129,7 @@ def test_changes_carry_their_parameters(access):
         assert client.delete("tasks/x", purge=1) == ["DELETE", "tasks/x?purge=1", []]
 
 
+@pytest.mark.rows("PVE-38")
 def test_a_refusal_keeps_status_and_reason(access):
     with Client(access) as client, pytest.raises(ProxmoxError) as refused:
         client.post("refused")
