@@ -12,6 +12,7 @@ APART = ("known", "reported", "usage", "trouble")
 AGES = frozenset(
     {"updated_at", "created_at", "state_since", "unknown_since", "moved_at", "gone_at", "full_since", "started_at"}
 )
+BYTES = frozenset({"used", "total"})
 KNOWN: dict[str, Column] = {"part": "section", "state": "state", "read": ("at", age), "from": "source", "why": "why"}
 
 
@@ -21,7 +22,7 @@ def show_detail(row: Mapping[str, Any], *, as_json: bool) -> None:
         show_one(row, as_json=True)
         return
     own = {key: value for key, value in row.items() if key not in APART}
-    show_one({key: age(value) if key in AGES else value for key, value in own.items()}, as_json=False)
+    show_one({key: _written(key, value) for key, value in own.items() if not _is_said(row, key)}, as_json=False)
     _section("Usage", _usage(row.get("usage") or {}))
     told = {key: value for key, value in (row.get("reported") or {}).items() if key not in own}
     _section("Told by its agent", told)
@@ -29,6 +30,17 @@ def show_detail(row: Mapping[str, Any], *, as_json: bool) -> None:
     if known:
         print()
         show(known, KNOWN, as_json=False, title="How well it is known")
+
+
+def _written(key: str, value: Any) -> Any:
+    if key in AGES:
+        return age(value)
+    return size(value) if key in BYTES else percent(value) if key == "used_fraction" else value
+
+
+def _is_said(row: Mapping[str, Any], key: str) -> bool:
+    """Tell whether another field says the same to a person."""
+    return key == "freshness_seconds" or (key == "last_status" and row[key] == row.get("status"))
 
 
 def _section(title: str, fields: Mapping[str, Any]) -> None:

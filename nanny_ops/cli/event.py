@@ -8,6 +8,7 @@ from nanny_ops.cli.credential import connect
 from nanny_ops.cli.following import Every, Watched
 from nanny_ops.cli.table import AsJson, Column, Limit, moment, show
 from nanny_ops.cli.tail import tail
+from nanny_ops.cli.unit import size
 
 app = typer.Typer(no_args_is_help=True, help="What has happened in the fleet.")
 #: Events that one look at what has come meanwhile may find.
@@ -59,5 +60,6 @@ def more(detail: dict[str, Any]) -> str:
     words = []
     for key, value in detail.items():
         change = isinstance(value, dict) and value.keys() == {"from", "to"}
-        words.append(f"{key} {value['from']} to {value['to']}" if change else f"{key} {value}")
+        told = size(value) if key in {"used", "total"} else value
+        words.append(f"{key} {value['from']} to {value['to']}" if change else f"{key} {told}")
     return ", ".join(words)

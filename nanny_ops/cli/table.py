@@ -24,8 +24,8 @@ WIDE = 240
 
 
 def console() -> Console:
-    """Return the terminal, or something as wide as any table where there is none."""
-    return Console(file=sys.stdout, width=None if sys.stdout.isatty() else WIDE, highlight=False)
+    """Return the terminal, or something as wide as any table where there is none; ``:ab:`` in a MAC is no picture."""
+    return Console(file=sys.stdout, width=None if sys.stdout.isatty() else WIDE, highlight=False, emoji=False)
 
 
 def show(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, Column], *, as_json: bool, title: str = "") -> None:

@@ -104,7 +104,9 @@ def _node(taken: Taken, report: NodeReport, body: Body, old: Node | None) -> Nod
 
 
 def _online(taken: Taken, node: Node, online: int, old: Node | None) -> Node:
-    if old is not None and bool(old.online) == bool(online):
+    if old is None:
+        return replace(node, online=online)
+    if bool(old.online) == bool(online):
         return node
     return replace(node, online=online, state_since=taken.now, updated_at=taken.now)
 

@@ -25,6 +25,14 @@ def test_a_missing_privilege_is_named(capsys: pytest.CaptureFixture[str]) -> Non
     assert "running" not in said  # what was told once is not told as if it were so now
 
 
+def test_a_hardware_address_is_no_picture(capsys: pytest.CaptureFixture[str]) -> None:
+    show_detail({"net0": "BC:24:11:AB:CD:EF", "used": 1 << 30, "status": "up", "last_status": "up"}, as_json=False)
+    said = capsys.readouterr().out
+    assert "BC:24:11:AB:CD:EF" in said
+    assert "1 GiB" in said
+    assert "last_status" not in said
+
+
 def test_programs_get_everything(capsys: pytest.CaptureFixture[str]) -> None:
     show_detail(ROW, as_json=True)
     assert '"privilege": "VM.X"' in capsys.readouterr().out

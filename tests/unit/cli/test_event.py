@@ -11,6 +11,7 @@ from nanny_ops.cli.event import more
         ({}, ""),
         ({"from": "pve1", "to": "pve2"}, "from pve1 to pve2"),
         ({"lock": "backup"}, "lock backup"),
+        ({"used": 1 << 30, "total": None}, "used 1 GiB, total "),
         (
             {"memory_mb": {"from": 512, "to": 1024}, "x": {"from": "8G", "to": "9G"}},
             "memory_mb 512 to 1024, x 8G to 9G",

@@ -256,6 +256,11 @@ def test_the_speaker_is_told_which_nodes_have_nobody_else(site: Site) -> None:
     assert site.events() == []
 
 
+def test_nobody_knows_since_when_a_thing_is_as_it_is_at_first_sight(site: Site) -> None:
+    site.all_say()
+    assert {row.state_since for row in (*site.stored().values(), *site.stored_nodes().values())} == {None}
+
+
 def test_a_node_of_which_only_the_name_is_told_is_online(site: Site) -> None:
     site.all_say()
     site.dead.add("pve2")
