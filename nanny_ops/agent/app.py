@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 import nanny_ops
-from nanny_ops.agent import lock, policy, spool, trusted_keys
+from nanny_ops.agent import lock, spool, trusted_keys
 from nanny_ops.agent import static_token as static_tokens
 from nanny_ops.agent.backoff import STREAM_CAP, STREAM_FIRST, delay
 from nanny_ops.agent.client import Answer, ApiClient
@@ -31,6 +31,8 @@ from nanny_ops.agent.trust import Trust
 from nanny_ops.agent.trusted_keys import PinnedKeys
 from nanny_ops.agent.worker import Worker
 from nanny_ops.errors import IdentityRefused, NannyError, SettingsError, SpoolError
+from nanny_ops.machine import policy
+from nanny_ops.machine.trusted_keys import read_local
 from nanny_ops.machine.verbs import DescribeHost, HostFacts, ProxmoxAccess
 from nanny_ops.protocol.clock import now as utc_now
 
@@ -89,7 +91,7 @@ def make_trust(settings: Settings, world: World, client: ApiClient, rules: polic
         hands=world.hands,
         policy=rules,
         pinned=PinnedKeys(settings.state_dir / trusted_keys.NAME),
-        local=trusted_keys.read_local(settings.trusted_keys_file),
+        local=read_local(settings.trusted_keys_file),
         now=world.now,
     )
 

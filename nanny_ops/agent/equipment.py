@@ -6,8 +6,8 @@ from datetime import datetime
 
 from nanny_ops.agent.client import ApiClient
 from nanny_ops.agent.hands import Hands
-from nanny_ops.agent.policy import Policy
 from nanny_ops.agent.trust import Trust
+from nanny_ops.machine.policy import Policy
 from nanny_ops.machine.verbs import ProxmoxAccess
 
 

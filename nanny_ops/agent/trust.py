@@ -9,9 +9,10 @@ from urllib.parse import quote
 from nanny_ops.agent.client import ApiClient
 from nanny_ops.agent.hands import Hands
 from nanny_ops.agent.order import Refused
-from nanny_ops.agent.policy import OFFLINE, Policy
-from nanny_ops.agent.trusted_keys import How, PinnedKeys, TrustedKey
+from nanny_ops.agent.trusted_keys import PinnedKeys
 from nanny_ops.errors import MachineError, Rejected, SpoolError, TooLarge, TrustedKeysBroken, ValidationFailed
+from nanny_ops.machine.policy import OFFLINE, Policy
+from nanny_ops.machine.trusted_keys import How, TrustedKey, usable
 from nanny_ops.machine.verbs import KeySignature, VerifySignature
 from nanny_ops.protocol.clock import stamp
 from nanny_ops.protocol.enrollment import AgentIdentity, TokenAnswer
@@ -41,24 +42,6 @@ def pin(pinned: PinnedKeys, answer: TokenAnswer, now: datetime) -> None:
         pinned.save(keys)
     else:
         pinned.forget()
-
-
-def usable(keys: Sequence[TrustedKey], policy: Policy) -> dict[str, TrustedKey]:
-    """Return the keys whose signatures count, by name.
-
-    Under the policy ``offline`` a key counts only if it lies elsewhere than on the control plane and was there at
-    enrolment, is in the owner's file, or was vouched for by enough keys of which the same is true.
-    """
-    strict = policy.signatures == OFFLINE
-    fit = [key for key in keys if not strict or (key.origin == "offline" and key.how != "first-refresh")]
-    good = {key.key_id for key in fit if not key.vouched_by}
-    while more := {
-        key.key_id
-        for key in fit
-        if key.key_id not in good and len(good.intersection(key.vouched_by)) >= policy.threshold
-    }:
-        good |= more  # who vouched may be retired since; its word stands
-    return {key.key_id: key for key in fit if key.key_id in good and not key.retired}
 
 
 @dataclass(kw_only=True)

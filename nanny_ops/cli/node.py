@@ -22,7 +22,6 @@ from nanny_ops.agent.collectors import COLLECTORS
 from nanny_ops.agent.enrollment import PATH, DeviceFlow, TokenStore, enrol_with_token
 from nanny_ops.agent.equipment import Equipment
 from nanny_ops.agent.hands import InProcess
-from nanny_ops.agent.policy import Policy
 from nanny_ops.agent.settings import SETTINGS, Settings, enrollment_token, load, nearest, static_token
 from nanny_ops.agent.static_token import Given
 from nanny_ops.agent.trust import pin
@@ -36,6 +35,7 @@ from nanny_ops.errors import (
     SettingsError,
 )
 from nanny_ops.machine.perform import perform
+from nanny_ops.machine.policy import Policy
 from nanny_ops.machine.verbs import DescribeHost, HostFacts
 from nanny_ops.protocol.enrollment import (
     DeviceAuthStart,

@@ -6,8 +6,8 @@ from collections.abc import Collection
 from typing import Any
 
 from nanny_ops.agent.app import World
-from nanny_ops.agent.policy import ANY_KEY, Policy, load
 from nanny_ops.agent.settings import Settings
+from nanny_ops.machine.policy import ANY_KEY, Policy, load
 from nanny_ops.protocol.clock import stamp
 
 

@@ -11,11 +11,9 @@ from nanny_ops.agent import lock, spool, static_token, trusted_keys
 from nanny_ops.agent.app import World, make_client
 from nanny_ops.agent.client import ApiClient
 from nanny_ops.agent.enrollment import TokenStore
-from nanny_ops.agent.policy import load as load_policy
 from nanny_ops.agent.settings import Settings
 from nanny_ops.agent.settings import static_token as read_static
 from nanny_ops.agent.static_token import Given
-from nanny_ops.agent.trust import usable
 from nanny_ops.agent.trusted_keys import PinnedKeys
 from nanny_ops.errors import (
     AccessDenied,
@@ -30,6 +28,8 @@ from nanny_ops.errors import (
     TrustedKeysBroken,
     Unreachable,
 )
+from nanny_ops.machine.policy import load as load_policy
+from nanny_ops.machine.trusted_keys import read_local, usable
 from nanny_ops.protocol.enrollment import AgentStatus, TokenFile
 
 EXIT_CODES: tuple[tuple[type[NannyError], int], ...] = (
@@ -140,7 +140,7 @@ async def _health(client: ApiClient, agent_id: str) -> dict[str, Any]:
 
 def _trusted(settings: Settings) -> list[str] | None:
     """Return the names of the keys whose signatures count; None where none was ever pinned."""
-    keys = trusted_keys.read_local(settings.trusted_keys_file)
+    keys = read_local(settings.trusted_keys_file)
     try:
         keys = PinnedKeys(settings.state_dir / trusted_keys.NAME).load() if keys is None else keys
     except TrustedKeysBroken:

@@ -15,8 +15,8 @@ from nanny_ops.agent.client import Part
 from nanny_ops.agent.equipment import Equipment
 from nanny_ops.agent.order import Desk, Finding, Order, Refused, State
 from nanny_ops.agent.output import OutputFeed
-from nanny_ops.agent.policy import HOST
 from nanny_ops.errors import DiskFull, ForeignHost, MachineError, Rejected, TooLarge, ValidationFailed
+from nanny_ops.machine.policy import HOST
 from nanny_ops.machine.verbs import CancelJob, ForgetJob, JobPhase, JobState, LookJob, ScriptJob, StartScript
 from nanny_ops.protocol.clock import stamp
 from nanny_ops.protocol.operation import Kind, Outcome, Status, parse_vmid

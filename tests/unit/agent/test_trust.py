@@ -10,11 +10,12 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from nanny_ops.agent.order import Refused
-from nanny_ops.agent.policy import ANY_KEY, OFFLINE, Policy
-from nanny_ops.agent.trust import MOST_CHECKS, Trust, pin, usable
-from nanny_ops.agent.trusted_keys import PinnedKeys, TrustedKey
+from nanny_ops.agent.trust import MOST_CHECKS, Trust, pin
+from nanny_ops.agent.trusted_keys import PinnedKeys
 from nanny_ops.errors import ProgramMissing, Unreachable
+from nanny_ops.machine.policy import ANY_KEY, OFFLINE, Policy
 from nanny_ops.machine.signature import verify
+from nanny_ops.machine.trusted_keys import TrustedKey, usable
 from nanny_ops.machine.verbs import VerifySignature
 from nanny_ops.protocol.enrollment import TokenAnswer
 from nanny_ops.protocol.operation import Outcome

@@ -14,9 +14,9 @@ import pytest
 
 from nanny_ops.agent.operations.patch import SHORT, Patch
 from nanny_ops.agent.order import Finding, Order, Refused, State
-from nanny_ops.agent.policy import Policy
-from nanny_ops.agent.times import parse
 from nanny_ops.errors import DiskFull, MachineError, Rejected, Unreachable
+from nanny_ops.machine.policy import Policy
+from nanny_ops.machine.times import parse
 from nanny_ops.machine.verbs import JobPhase, LookJob, StartScript
 from nanny_ops.protocol.operation import Outcome
 from nanny_ops.protocol.patch import PackageChange

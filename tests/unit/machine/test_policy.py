@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from nanny_ops.agent.policy import OFFLINE, Policy, load
 from nanny_ops.errors import SettingsError
+from nanny_ops.machine.policy import OFFLINE, Policy, load
 
 
 def test_without_a_file_everything_is_allowed() -> None:

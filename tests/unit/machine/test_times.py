@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nanny_ops.agent.times import DAYS, parse
 from nanny_ops.errors import SettingsError
+from nanny_ops.machine.times import DAYS, parse
 
 ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu")
 MINUTE = timedelta(minutes=1)

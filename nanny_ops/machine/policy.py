@@ -7,9 +7,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from nanny_ops.agent.times import Times
-from nanny_ops.agent.times import parse as parse_times
 from nanny_ops.errors import SettingsError
+from nanny_ops.machine.times import Times
+from nanny_ops.machine.times import parse as parse_times
 
 HOST = "host"
 #: Who must have signed a script: anybody whose key is trusted, or only keys that do not lie on the control plane.
