@@ -6,58 +6,38 @@ from pathlib import Path
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    load_pem_private_key,
-    load_pem_public_key,
-)
+from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
+from nanny_ops.control.services.signing import Signer, in_pem
 from nanny_ops.errors import SettingsError, ValidationFailed
-from nanny_ops.protocol.signature import KEY_SIZE, decode, encode, key_id
+from nanny_ops.protocol.signature import KEY_SIZE, decode, encode
 
 PUBLIC_SUFFIX = ".pub"
 #: Bytes of a key's file, at most.
 CAP = 16 * 1024
 
 
-class OfflineKey:
-    """A private key in use."""
-
-    def __init__(self, private: Ed25519PrivateKey) -> None:
-        """Take the key."""
-        self._private = private
-        raw = private.public_key().public_bytes_raw()
-        self.public_key, self.key_id = encode(raw), key_id(raw)
-
-    def sign(self, message: bytes) -> str:
-        """Return the signature of a message, in base64."""
-        return encode(self._private.sign(message))
-
-
-def make(file: Path) -> OfflineKey:
+def make(file: Path) -> Signer:
     """Make a key: the private half in ``file`` (PEM, mode 0600), the public one beside it. Raises SettingsError."""
     private = Ed25519PrivateKey.generate()
-    key = OfflineKey(private)
-    pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    key = Signer(private)
     try:
         with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
-            out.write(pem)
+            out.write(in_pem(private))
         file.with_name(file.name + PUBLIC_SUFFIX).write_text(f"{key.public_key}\n")
     except OSError as wrong:
         raise SettingsError(f"{file} cannot be written: {wrong.strerror}.") from wrong
     return key
 
 
-def load(file: Path, ask: Callable[[], str]) -> OfflineKey:
+def load(file: Path, ask: Callable[[], str]) -> Signer:
     """Read a private key in PEM, or its 32 raw bytes; ``ask`` is for the pass phrase of a locked one.
 
     Raises SettingsError.
     """
     content = _read(file)
     if len(content) == KEY_SIZE:
-        return OfflineKey(Ed25519PrivateKey.from_private_bytes(content))
+        return Signer(Ed25519PrivateKey.from_private_bytes(content))
     try:
         phrase = ask().encode() if b"ENCRYPTED" in content else None
         private = load_pem_private_key(content, phrase)
@@ -65,7 +45,7 @@ def load(file: Path, ask: Callable[[], str]) -> OfflineKey:
         raise SettingsError(f"{file} is not a private key that can be read: {wrong}") from wrong
     if not isinstance(private, Ed25519PrivateKey):
         raise SettingsError(f"{file} is not an Ed25519 key; make one with 'nanny-ops script keygen --out FILE'.")
-    return OfflineKey(private)
+    return Signer(private)
 
 
 def read_public(given: str) -> str:

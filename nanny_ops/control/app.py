@@ -32,24 +32,28 @@ from nanny_ops.protocol.clock import micros, now
 log = structlog.get_logger()
 
 
-def open_database(settings: Settings) -> Database:
-    """Make the data directory (mode 0700) and return its database, or PostgreSQL's."""
+def make_keyring(settings: Settings) -> Keyring:
+    """Make the data directory (mode 0700) and return the keys of the secret in it, or of the one that is set."""
     Path(settings.data_dir).mkdir(mode=0o700, parents=True, exist_ok=True)
-    secret = load_secret(settings.data_dir, settings.secret_key.get_secret_value())
-    url = settings.database_url.get_secret_value() or sqlite_url(settings.data_dir)
-    return Database(url, seal=Keyring(secret).seal)
+    return Keyring(load_secret(settings.data_dir, settings.secret_key.get_secret_value()))
+
+
+def open_database(settings: Settings, keyring: Keyring | None = None) -> Database:
+    """Return the data directory's database, or PostgreSQL's; without a keyring, with one of its own."""
+    seal = (keyring or make_keyring(settings)).seal
+    return Database(settings.database_url.get_secret_value() or sqlite_url(settings.data_dir), seal=seal)
 
 
 def make_state(settings: Settings) -> State:
     """Connect the parts; nothing runs yet."""
-    database = open_database(settings)
+    keyring = make_keyring(settings)
+    database = open_database(settings, keyring)
     bus = Bus()
     database.on_commit = bus.wake
-    secret = load_secret(settings.data_dir, settings.secret_key.get_secret_value())
     return State(
         settings=settings,
         database=database,
-        sessions=Sessions(Keyring(secret), database),
+        sessions=Sessions(keyring, database),
         bus=bus,
         streams=Streams(database, bus),
         limits=Limits(enabled=settings.rate_limits == "on"),

@@ -16,7 +16,6 @@ from pathlib import Path
 
 from nanny_ops.errors import MachineError, ValidationFailed
 from nanny_ops.machine.job import BUSY, read_order, seal, supervised, sync, write_result
-from nanny_ops.machine.packages.result import parse, plain
 from nanny_ops.machine.run import Done, daemonize, run_to_files
 from nanny_ops.machine.sealed import sealed
 from nanny_ops.machine.session import mark
@@ -26,6 +25,7 @@ from nanny_ops.machine.target import Call, Problem, Target, choose
 from nanny_ops.machine.verbs import JobResult, KeySignature, ScriptJob, VerifySignature
 from nanny_ops.protocol import clock
 from nanny_ops.protocol.operation import Outcome
+from nanny_ops.protocol.package_list import parse, plain
 from nanny_ops.protocol.patch import PackageChange
 from nanny_ops.protocol.signature import KEY_SIZE, SIGNATURE_SIZE, decode, script_message
 

@@ -10,10 +10,10 @@ from typing import Protocol
 
 from nanny_ops.errors import ProgramMissing
 from nanny_ops.machine import guest
-from nanny_ops.machine.packages.result import plain
 from nanny_ops.machine.run import Done, run
 from nanny_ops.machine.shebang import Interpreter
 from nanny_ops.protocol.operation import Outcome
+from nanny_ops.protocol.package_list import plain
 
 Run = Callable[..., Done]
 

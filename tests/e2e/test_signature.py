@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from nanny_ops.cli import offline_key
-from nanny_ops.cli.offline_key import OfflineKey
+from nanny_ops.control.services.signing import Signer
 from nanny_ops.control.store.tables import script_signatures, scripts
 from nanny_ops.protocol.operation import Outcome
 from tests.e2e.site import Post, Site, until
@@ -47,7 +47,7 @@ def admin(site: Site) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture
-def offline(admin: httpx.Client, tmp_path: Path) -> tuple[OfflineKey, Path]:
+def offline(admin: httpx.Client, tmp_path: Path) -> tuple[Signer, Path]:
     """A key that lies elsewhere than on the control plane, which knows its public half."""
     key = offline_key.make(tmp_path / "safe.pem")
     admin.post("/api/signing-keys", json={"public_key": key.public_key, "name": "the safe"}).raise_for_status()
@@ -139,7 +139,7 @@ def test_a_script_that_nobody_signed_is_not_run(site: Site, post: Post) -> None:
 
 
 def test_two_keys_must_sign_where_the_owner_asks_for_two(
-    site: Site, post: Post, offline: tuple[OfflineKey, Path], tmp_path: Path
+    site: Site, post: Post, offline: tuple[Signer, Path], tmp_path: Path
 ) -> None:
     key, file = offline
     own = json.loads(trusted(post).read_text())[0]
@@ -154,7 +154,7 @@ def test_two_keys_must_sign_where_the_owner_asks_for_two(
 
 
 def test_the_strict_owner_does_without_the_control_planes_key(
-    site: Site, post: Post, offline: tuple[OfflineKey, Path], tmp_path: Path
+    site: Site, post: Post, offline: tuple[Signer, Path], tmp_path: Path
 ) -> None:
     key, file = offline
     own = json.loads(trusted(post).read_text())[0]
@@ -169,7 +169,7 @@ def test_the_strict_owner_does_without_the_control_planes_key(
 
 
 def test_a_new_key_is_taken_on_the_word_of_an_old_one_only(
-    site: Site, post: Post, offline: tuple[OfflineKey, Path]
+    site: Site, post: Post, offline: tuple[Signer, Path]
 ) -> None:
     key, _ = offline
     refresh_at_start(post)

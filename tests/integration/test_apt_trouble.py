@@ -13,8 +13,8 @@ from nanny_ops.lab.deb import Deb
 from nanny_ops.lab.fleet import LabPlan
 from nanny_ops.lab.lab import Lab
 from nanny_ops.lab.lxc import Container
-from nanny_ops.machine.packages.result import parse
 from nanny_ops.machine.run import Done, run
+from nanny_ops.protocol.package_list import parse
 from tests.lab_fixtures import need_real_containers
 
 pytestmark = pytest.mark.lxc

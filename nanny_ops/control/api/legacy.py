@@ -11,7 +11,6 @@ from typing import Any
 
 import structlog
 from fastapi import APIRouter, Request, Response
-from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
 
 from nanny_ops.control.api import result
@@ -26,15 +25,13 @@ from nanny_ops.control.store.database import Tx
 from nanny_ops.control.store.output import Stream
 from nanny_ops.errors import Conflict, NotFound
 from nanny_ops.protocol.legacy import NANNYAGENT
+from nanny_ops.protocol.package_list import parse
 from nanny_ops.protocol.patch import PackageChange
 
 router = APIRouter(tags=["older agents"])
 log = structlog.get_logger()
-#: Bytes at the end of an output in which the list of packages is looked for, and packages believed.
-TAIL, MOST_PACKAGES = 8 * 1024 * 1024, 50_000
-#: The line after which older scripts print one object instead of a list.
-OLD_MARKER = "=== JSON Output (for UI parsing) ==="
-PACKAGES = TypeAdapter(list[PackageChange])
+#: Bytes at the end of an output in which the list of packages is looked for.
+TAIL = 8 * 1024 * 1024
 #: Parts of a result: under which name an output is kept, and how many bytes a text may have.
 FILES: Mapping[str, Stream] = {"stdout_file": "stdout", "stderr_file": "stderr"}
 TEXTS = {"exit_code": 16, "lxc_id": 64}
@@ -149,33 +146,8 @@ def guided(raw: bytes, names: Mapping[str, str]) -> bytes:
 
 
 def packages(stdout: bytes) -> list[PackageChange] | None:
-    """Return the packages on the last line that is a JSON list of them, None where there is no such line."""
-    text = stdout.decode("utf-8", "replace")
-    _, marker, rest = text.rpartition(OLD_MARKER)
-    if marker and (found := _marked(rest)) is not None:
-        return found
-    for line in reversed(text.split("\n")):
-        stripped = line.strip()
-        if stripped.startswith("[") and (listed := _listed(stripped)) is not None:
-            return listed
-    return None
-
-
-def _marked(rest: str) -> list[PackageChange] | None:
+    """Return the packages that an output lists, None where it holds no list of them."""
     try:
-        entries = json.loads(rest)["packages"]
-        modern = [
-            {"name": item["package"], "version": item["new_version"], "old_version": item["current_version"]}
-            for item in entries
-        ]
-    except (ValueError, RecursionError, KeyError, TypeError):
+        return parse(stdout)
+    except ValueError:
         return None
-    return _listed(json.dumps(modern))
-
-
-def _listed(text: str) -> list[PackageChange] | None:
-    try:
-        found = PACKAGES.validate_json(text)
-    except ValidationError:
-        return None
-    return found if len(found) <= MOST_PACKAGES else None

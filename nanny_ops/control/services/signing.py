@@ -16,7 +16,7 @@ FILE = "signing.key"
 
 
 class Signer:
-    """Signs for the control plane. The private half never leaves this object."""
+    """Signs with one key. The private half never leaves this object."""
 
     def __init__(self, private: Ed25519PrivateKey) -> None:
         """Take the key."""
@@ -27,6 +27,11 @@ class Signer:
     def sign(self, message: bytes) -> str:
         """Return the signature of a message, in base64."""
         return encode(self._private.sign(message))
+
+
+def in_pem(private: Ed25519PrivateKey) -> bytes:
+    """Write a private key as PEM, unlocked: its file's mode is what protects it."""
+    return private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
 def is_genuine(public_key: bytes, message: bytes, signature: bytes) -> bool:
@@ -53,7 +58,7 @@ def load_signer(data_dir: Path) -> Signer:
 
 
 def _make(file: Path) -> None:
-    pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    pem = in_pem(Ed25519PrivateKey.generate())
     fresh = file.parent / f".signing.{secrets.token_hex(4)}"
     with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
         out.write(pem)

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from typer.testing import CliRunner, Result
 
 from nanny_ops.cli import offline_key, script, signing_key
+from nanny_ops.control.services.signing import Signer
 from nanny_ops.errors import Conflict, Forbidden, NotFound
 from nanny_ops.protocol.signature import decode, key_message, script_message
 from tests.integration.control.conftest import Agent, Server
@@ -35,7 +36,7 @@ def added(operator: httpx.Client) -> dict[str, Any]:
 
 
 @pytest.fixture
-def offline(admin: httpx.Client, tmp_path: Path) -> tuple[offline_key.OfflineKey, Path]:
+def offline(admin: httpx.Client, tmp_path: Path) -> tuple[Signer, Path]:
     """A key that was entered, and its file."""
     file = tmp_path / "key.pem"
     key = offline_key.make(file)

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from nanny_ops.cli.offline_key import OfflineKey, load, make, read_public
+from nanny_ops.cli.offline_key import load, make, read_public
+from nanny_ops.control.services.signing import Signer
 from nanny_ops.errors import SettingsError
 from nanny_ops.protocol.signature import decode, key_id
 
@@ -20,7 +21,7 @@ def openssl(*words: str | Path) -> None:
     subprocess.run(["openssl", *words], check=True, timeout=20, capture_output=True)
 
 
-def assert_signs(key: OfflineKey) -> None:
+def assert_signs(key: Signer) -> None:
     raw = decode(key.public_key, 32, "public_key")
     Ed25519PublicKey.from_public_bytes(raw).verify(decode(key.sign(b"this"), 64, "signature"), b"this")
     assert key.key_id == key_id(raw)

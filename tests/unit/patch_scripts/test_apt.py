@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 import nanny_ops
-from nanny_ops.machine.packages.result import parse
 from nanny_ops.machine.run import run
+from nanny_ops.protocol.package_list import parse
 
 SCRIPT = Path(nanny_ops.__file__).parent / "patch_scripts" / "apt.sh"
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nanny_ops.machine.packages.result import parse
+from nanny_ops.protocol.package_list import parse
 from nanny_ops.protocol.patch import PackageChange
 
 NGINX = PackageChange(name="nginx", version="1.18.0-6ubuntu14.3", old_version="1.18.0-6ubuntu14.2", action="upgrade")
