@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from nanny_ops.lab.pve.server import Request
 from tests.unit.lab.pve.pretended import ADMIN, asking
 
 
@@ -75,3 +76,14 @@ def test_head_has_no_body() -> None:
 def test_a_wrong_parameter_is_told_with_its_values() -> None:
     errors = json.loads(asking().reply("GET", "/cluster/resources?type=foo").body)["errors"]
     assert errors == {"type": "value 'foo' does not have a value in the enumeration 'vm, storage, node, sdn'"}
+
+
+@pytest.mark.rows("PVE-08")
+@pytest.mark.parametrize(
+    ("path", "status"), [("/nodes/pve1/lxc/999/config", 500), ("/cluster/resources?type=foo", "400")]
+)
+def test_the_extjs_format_always_answers_200(path: str, status: int | str) -> None:
+    headers = {"authorization": f"PVEAPIToken={ADMIN}=secret"}
+    reply = asking().api.answer("pve1", Request("GET", f"/api2/extjs{path}", headers, b""))
+    found = json.loads(reply.body)
+    assert (reply.status, found["success"], found["status"], found["data"]) == (200, 0, status, None)
