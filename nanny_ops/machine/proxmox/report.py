@@ -29,6 +29,7 @@ class Report:
         self._complete: list[int] | None = None
         self._status: dict[str, dict[str, Any]] = {}
         self._usage: dict[str, dict[str, Any]] = {}
+        self._read_once: dict[tuple[str, str], dict[str, Any] | None] = {}
         self.values: dict[str, Any] = {
             "node": scope.node,
             "nodes": [],
@@ -164,8 +165,12 @@ class Report:
 
     def _shared(self, keeper: Keeper, section: sections.Section, subject: Subject) -> dict[str, Any] | None:
         """Return what was read once for all guests of a node, None where nothing is known."""
-        told = keeper.told(self.ledger, section, subject, stale=not self.scope.answers(subject.node or self.scope.node))
-        return told if keeper.has(section, subject) else None
+        key = section.name, subject.name
+        if key not in self._read_once:
+            stale = not self.scope.answers(subject.node or self.scope.node)
+            told = keeper.told(self.ledger, section, subject, stale=stale)
+            self._read_once[key] = told if keeper.has(section, subject) else None
+        return self._read_once[key]
 
     @property
     def _tells_cluster(self) -> bool:
