@@ -5,7 +5,21 @@ from collections.abc import Iterator
 from typing import Any
 
 #: What tells rows of a list apart, in this order of preference.
-IDENTITIES = ("id", "vmid", "roleid", "userid", "tokenid", "storage", "poolid", "realm", "subdir", "service", "iface")
+IDENTITIES = (
+    "id",
+    "vmid",
+    "roleid",
+    "userid",
+    "tokenid",
+    "storage",
+    "poolid",
+    "realm",
+    "subdir",
+    "service",
+    "iface",
+    "key",
+    "name",
+)
 #: Keys whose values must be equal, not only of one type, in rows that are told apart or in single objects.
 EXACT = frozenset(
     {

@@ -22,11 +22,15 @@ _NAMES = (
 )
 #: Commands that the agent itself says it supports, without their prefix ``guest-``.
 _SUPPORTED = (
-    "get-osinfo get-timezone get-users get-host-name exec exec-status get-memory-block-info get-memory-blocks "
-    "set-user-password get-fsinfo get-vcpus network-get-interfaces suspend-disk suspend-hybrid suspend-ram fstrim "
-    "fsfreeze-thaw fsfreeze-freeze fsfreeze-status file-read file-write file-open file-close shutdown info ping "
-    "get-time"
+    "exec exec-status file-close file-flush file-open file-read file-seek file-write fsfreeze-freeze "
+    "fsfreeze-freeze-list fsfreeze-status fsfreeze-thaw fstrim get-cpustats get-devices get-disks get-diskstats "
+    "get-fsinfo get-host-name get-memory-block-info get-memory-blocks get-osinfo get-time get-timezone get-users "
+    "get-vcpus info network-get-interfaces ping set-memory-blocks set-time set-user-password set-vcpus shutdown "
+    "ssh-add-authorized-keys ssh-get-authorized-keys ssh-remove-authorized-keys suspend-disk suspend-hybrid "
+    "suspend-ram sync sync-delimited"
 )
+#: Those that only a Windows has.
+_DISABLED = frozenset({"get-devices"})
 #: Those whose success is not answered.
 _SILENT = ("suspend-", "shutdown")
 _OSINFO = {
@@ -101,7 +105,7 @@ def _unopened(path: str, mode: str, wrong: OSError) -> Refusal:
 
 def _info(_api: Api, _guest: Guest) -> Any:
     commands = [
-        {"name": f"guest-{name}", "enabled": True, "success-response": not name.startswith(_SILENT)}
+        {"name": f"guest-{name}", "enabled": name not in _DISABLED, "success-response": not name.startswith(_SILENT)}
         for name in _SUPPORTED.split()
     ]
     return {"version": "7.2.22", "supported_commands": commands}
