@@ -16,6 +16,7 @@ from nanny_ops.errors import SettingsError
 from nanny_ops.lab import demo_guest, door, leftover, lxc, trouble
 from nanny_ops.lab.apt_repository import AptRepository
 from nanny_ops.lab.fleet import LabPlan, draw_guests, draw_nodes, stopped_at_first
+from nanny_ops.lab.furniture import furnish
 from nanny_ops.lab.image import cache_dir
 from nanny_ops.lab.inside import SimulatedInside
 from nanny_ops.lab.lxc import Container
@@ -211,6 +212,7 @@ class Lab:
                 demo_guest.make_simulated(self.power.simulated(guest.vmid), guest.name)
             if not stopped_at_first(guest):
                 self.power.start(guest)
+        furnish(self.cluster, self.plan.seed, self.now())
 
     def _serve(self) -> None:
         self.authority.write()
