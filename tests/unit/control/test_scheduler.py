@@ -8,10 +8,13 @@ import pytest
 from nanny_ops.control import scheduler
 from nanny_ops.control.app import make_state, prepare
 from nanny_ops.control.services import operation as operations
+from nanny_ops.control.services import rollup, series, usage
 from nanny_ops.control.settings import Settings
 from nanny_ops.control.store import agent as agents
 from nanny_ops.control.store import operation as store
+from nanny_ops.control.store import proxmox
 from nanny_ops.control.store import team as teams
+from nanny_ops.control.store import usage as usage_store
 from nanny_ops.protocol.clock import micros, now
 
 
@@ -42,4 +45,26 @@ async def test_a_tick_without_database_is_a_warning_not_a_crash(tmp_path: Path) 
     state.database.start()  # never migrated: the table is not there
     for job in scheduler.make(scheduler.Ticker(state.database, state.settings, state.counts)).get_jobs():
         await job.func()
+    state.database.close()
+
+
+async def test_usage_is_rolled_up_and_silence_noted_by_the_tick(tmp_path: Path) -> None:
+    state = make_state(Settings(data_dir=tmp_path))
+    prepare(state.database)
+    state.database.start()
+    at = micros(now() - timedelta(hours=3))
+    row = agents.Agent("agent-1", teams.DEFAULT, "pve1", "", "", "", "", "", "linux", [], "active", at, last_seen=at)
+    node = proxmox.Node("n", teams.DEFAULT, "agent-1", None, "pve1", "", 1, "", {}, "agent-1", at, at)
+    body = series.pack(series.of_rows([("node/pve1", {"cpu": 0.5})], usage.COLUMNS))
+    await state.database.write(lambda tx: agents.add(tx, row))
+    await state.database.write(lambda tx: proxmox.put(tx, node, known=False))
+    await state.database.write(lambda tx: usage.keep(tx, teams.DEFAULT, "agent-1", "agent-1", at, body))
+    for job in scheduler.make(scheduler.Ticker(state.database, state.settings, state.counts)).get_jobs():
+        await job.func()
+    day = at // rollup.DAY
+    rolled = await state.database.read(lambda tx: usage_store.days(tx, "agent-1", {teams.DEFAULT}, day))
+    known = await state.database.read(lambda tx: proxmox.node(tx, "n", {teams.DEFAULT}))
+    assert set(rolled) == {"node/pve1"}
+    assert known is not None
+    assert known.unknown_since == at
     state.database.close()
