@@ -176,6 +176,10 @@ class Client:
         """Take an order back. Raises NotFound, Forbidden, Conflict when it has ended otherwise."""
         return _patch(self._object("POST", f"/api/patches/{_segment(operation_id)}/cancel"))
 
+    def release_patch(self, operation_id: str) -> PatchOperation:
+        """Give an ended order's target to others. Raises NotFound, Forbidden, Conflict when it has not ended."""
+        return _patch(self._object("POST", f"/api/patches/{_segment(operation_id)}/release"))
+
     def output(self, operation_id: str, stream: Literal["stdout", "stderr"], offset: int = 0) -> bytes:
         """Return what a script printed from a byte on; while it runs, what has come so far. Raises Forbidden."""
         path = f"/api/patches/{_segment(operation_id)}/{stream}"

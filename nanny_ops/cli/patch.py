@@ -15,6 +15,7 @@ from nanny_ops.cli.credential import connect
 from nanny_ops.cli.table import AsJson, Column, Limit, age, moment, printable, show, show_one
 from nanny_ops.cli.watch import Watch
 from nanny_ops.errors import SettingsError
+from nanny_ops.protocol.clock import now, parse_stamp
 from nanny_ops.protocol.operation import GOOD
 from nanny_ops.protocol.patch import DEFAULT_TIMEOUT, PatchOperation
 
@@ -117,6 +118,22 @@ def cancel(order: Order, as_json: AsJson = False) -> None:
         show_one(asdict(operation), as_json=True)
     else:
         typer.echo(f"{operation.id} is {operation.status}.")
+        if kept := _kept(operation):
+            typer.echo(f"{operation.target}: {kept}")
+
+
+@app.command("release")
+def release(order: Order, as_json: AsJson = False) -> None:
+    """Give an ended order's target to others, where its agent cannot tell any more that the script is over.
+
+    Nothing is ended on the target: make sure that no package manager runs there any more.
+    """
+    with connect() as client:
+        operation = client.release_patch(order)
+    if as_json:
+        show_one(asdict(operation), as_json=True)
+    else:
+        typer.echo(f"{operation.id} keeps no target from other orders.")
 
 
 @app.command("log")
@@ -188,6 +205,7 @@ def _summary(operation: PatchOperation) -> dict[str, Any]:
         "silent": _silence(operation),
         "outcome": operation.outcome,
         "reason": operation.reason,
+        "target": _kept(operation),
         "exit code": operation.exit_code or None,
         "took": None if operation.duration is None else f"{operation.duration / 1000:.1f} s",
         "packages": operation.package_count,
@@ -201,6 +219,17 @@ def _silence(operation: PatchOperation) -> str | None:
     if operation.silent_since is None:
         return None
     return f"nothing was heard of its agent since {moment(operation.silent_since)} UTC; the script may run on"
+
+
+def _kept(operation: PatchOperation) -> str | None:
+    """Say that an ended order keeps its target from others, until when, and what a person can do."""
+    held = operation.holds_until
+    if operation.finished_at is None or held is None or parse_stamp(held) <= now():
+        return None
+    return (
+        f"kept from other orders until its agent tells that the script is over, or {moment(held)} UTC; "
+        f"if nothing runs there any more, 'nanny-ops patch release {operation.id}' gives it free"
+    )
 
 
 def _why_idle(operation: PatchOperation, agent: Mapping[str, Any]) -> str:

@@ -147,6 +147,8 @@ class PatchOperation:
     finished_at: str | None
     #: Since when the agent that runs it has been silent; None while it is heard, or runs nothing.
     silent_since: str | None = None
+    #: Until when at the latest its target is kept from other orders; None while it keeps none.
+    holds_until: str | None = None
     duration: int | None
     exit_code: int | None
     stdout_truncated: bool

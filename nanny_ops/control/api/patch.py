@@ -1,4 +1,4 @@
-"""Patch orders for people: place, list, look at, cancel."""
+"""Patch orders for people: place, list, look at, cancel, release."""
 
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
@@ -126,4 +126,14 @@ async def cancel(operation_id: str, person: AsPerson, control: Control) -> Patch
     )
     if new:
         operations.tell_end(control.counts, operation)
+    return service.rendered(operation)
+
+
+@router.post("/{operation_id}/release", responses={**MISSING, 409: {"description": "It has not ended"}})
+async def release(operation_id: str, person: AsPerson, control: Control) -> PatchOperation:
+    """Give the target of an ended order to others, where its agent cannot tell any more that its script is over.
+
+    Nothing is ended on the target: look there first. Needs the role operator.
+    """
+    operation = await control.database.write(lambda tx: service.release(tx, person, operation_id, control.clock()))
     return service.rendered(operation)

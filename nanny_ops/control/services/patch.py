@@ -8,7 +8,7 @@ import uuid
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 
-from nanny_ops.control.services import legacy
+from nanny_ops.control.services import audit, lease, legacy
 from nanny_ops.control.services import operation as operations
 from nanny_ops.control.services import script as scripts
 from nanny_ops.control.services.principal import Person
@@ -22,7 +22,7 @@ from nanny_ops.control.store.operation import Operation
 from nanny_ops.errors import Conflict, NotFound, ValidationFailed
 from nanny_ops.protocol.clock import from_micros, micros, parse_stamp, stamp, stamp_micros
 from nanny_ops.protocol.legacy import NANNYAGENT
-from nanny_ops.protocol.operation import Status, parse_vmid
+from nanny_ops.protocol.operation import ENDED, Status, parse_vmid
 from nanny_ops.protocol.patch import DEFAULT_EXPIRY, PackageChange, PastEnd, PatchOperation, PatchRequest
 
 PACKAGE_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9+._:-]*")
@@ -60,6 +60,25 @@ def withdraw(tx: Tx, person: Person, operation_id: str, now: datetime) -> tuple[
     person.require(operation.team_id, "operator", "patch")
     cancelled = operations.cancel(tx, operation, f"Cancelled by {person.email}.", now)
     return cancelled, cancelled is not operation
+
+
+def release(tx: Tx, person: Person, operation_id: str, now: datetime) -> Operation:
+    """Let go of an ended order's target although nobody has told that its script is over. Idempotent.
+
+    Raises NotFound, Forbidden, and Conflict while it is open: what may still begin or run is cancelled first.
+    """
+    operation = visible(tx, person, operation_id)
+    person.require(operation.team_id, "operator", "patch")
+    if Status(operation.status) not in ENDED:
+        raise Conflict(
+            f"The operation is {operation.status}; cancel it before its target is released.", status=operation.status
+        )
+    if operation.held_until is None:
+        return operation
+    lease.release(tx, operation, now)
+    told = {"agent": operation.agent_id, "target": operation.target}
+    audit.note(tx, "patch.release", operation.id, now, operation.team_id, **told)
+    return replace(operation, held_until=None)
 
 
 def visible(tx: Tx, person: Person, operation_id: str) -> Operation:
@@ -111,6 +130,7 @@ def rendered(operation: Operation, packages: list[PackageChange] | None = None) 
         started_at=stamp_micros(operation.started_at),
         finished_at=stamp_micros(operation.finished_at),
         silent_since=stamp_micros(operation.silent_at) if operation.status == Status.RUNNING else None,
+        holds_until=stamp_micros(operation.held_until),
         duration=result.get("duration"),
         exit_code=result.get("exit_code"),
         stdout_truncated=result.get("stdout_truncated", False),

@@ -49,6 +49,13 @@ def test_a_silent_agent_is_told_with_the_order_it_runs() -> None:
     )
 
 
+def test_an_ended_order_that_keeps_its_target_tells_how_to_give_it_free() -> None:
+    kept = str(told(replace(ENDED, status="cancelled", holds_until=stamp(now() + timedelta(hours=2))))["target"])
+    assert "nanny-ops patch release patch-1" in kept
+    for other in (replace(ENDED, holds_until="2026-01-31T02:00:02Z"), ORDER):
+        assert "target" not in told(other)
+
+
 def test_why_an_order_waits_names_the_agent_and_the_way_out() -> None:
     agent = {"hostname": "pve1", "status": "active", "health_status": "offline"}
     away = _why_idle(ORDER, {**agent, "last_seen": stamp(now() - timedelta(minutes=20, seconds=1))})

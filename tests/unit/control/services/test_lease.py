@@ -10,22 +10,25 @@ import pytest
 from nanny_ops.control.services import lease as service
 from nanny_ops.control.services import operation as operations
 from nanny_ops.control.services import patch, result
-from nanny_ops.control.services.principal import HostAgent
+from nanny_ops.control.services.principal import HostAgent, Person
 from nanny_ops.control.store import agent as agents
+from nanny_ops.control.store import audit, schema
 from nanny_ops.control.store import event as events
 from nanny_ops.control.store import operation as store
-from nanny_ops.control.store import schema
 from nanny_ops.control.store import team as teams
-from nanny_ops.control.store.database import Database, sqlite_url
+from nanny_ops.control.store.database import Database, Tx, sqlite_url
 from nanny_ops.control.store.operation import Operation
 from nanny_ops.control.store.proxmox_tables import clusters
-from nanny_ops.errors import Fenced, Later, LeaseHeld, TargetBusy
+from nanny_ops.errors import Conflict, Fenced, Forbidden, Later, LeaseHeld, NotFound, TargetBusy
 from nanny_ops.protocol.clock import micros
 from nanny_ops.protocol.operation import Ack, AckAnswer
 from nanny_ops.protocol.patch import ResultMetadata
 from tests.unit.control.services.test_operation import order
 
 ONE, TWO, FAR = (HostAgent(f"agent-{name}", teams.DEFAULT, name) for name in ("one", "two", "far"))
+OPERATOR = Person("user-1", "op@example.com", "op", False, {teams.DEFAULT: "operator"})
+VIEWER = Person("user-2", "viewer@example.com", "viewer", False, {teams.DEFAULT: "viewer"})
+FOREIGNER = Person("user-3", "other@example.com", "other", False, {"team-other": "operator"})
 
 
 @dataclass
@@ -193,6 +196,34 @@ def test_a_cancelled_run_keeps_its_target_until_it_is_known_to_be_over(plane: Pl
     assert isinstance(plane.ask(plane.place(), "c"), TargetBusy)
     plane.now += timedelta(seconds=60) + service.REPORT_GRACE + timedelta(seconds=1)
     assert other in [one.id for one in plane.database.write_now(lambda tx: operations.sweep(tx, plane.now))]
+
+
+def test_a_person_releases_the_target_of_a_run_whose_agent_is_lost(plane: Plane) -> None:
+    placed, other = plane.place(), plane.place()
+    plane.begins(placed, "mine")
+    assert isinstance(plane.ask(other, "b"), TargetBusy)
+
+    def release(tx: Tx, who: Person = OPERATOR) -> Operation:
+        return patch.release(tx, who, placed, plane.now)
+
+    with pytest.raises(Conflict, match="cancel it before"):
+        plane.database.write_now(release)
+    plane.database.write_now(lambda tx: patch.withdraw(tx, OPERATOR, placed, plane.now))
+    assert patch.rendered(plane.row(placed)).holds_until is not None
+    for stranger, error in ((VIEWER, Forbidden), (FOREIGNER, NotFound)):
+        with pytest.raises(error):
+            plane.database.write_now(lambda tx, who=stranger: release(tx, who))
+    told = len(plane.told("patch_operations"))
+    assert [patch.rendered(plane.database.write_now(release)).holds_until for _ in range(2)] == [None, None]
+    assert plane.told("patch_operations")[told:] == [("create", other)]
+    noted = plane.database.read_now(lambda tx: audit.after(tx, audit.Filter(None, action="patch.release"), 0))
+    assert [row.object for row in noted] == [placed]
+    plane.begins(other, "b")
+    said = plane.ask(placed, "mine")
+    assert isinstance(said, AckAnswer)
+    assert not said.proceed
+    assert plane.ends(placed, claim="mine").status == "completed"
+    assert isinstance(plane.ask(plane.place(), "c"), TargetBusy)
 
 
 def test_one_target_has_one_run_across_a_cluster(database: Database, now: datetime) -> None:
