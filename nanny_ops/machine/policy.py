@@ -1,5 +1,6 @@
 """What this machine's owner allows; the control plane cannot widen it."""
 
+import re
 import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass, fields
@@ -127,9 +128,20 @@ def _yes(path: str, key: str, value: Any) -> bool:
 def _words(path: str, key: str, value: Any) -> frozenset[str]:
     if not isinstance(value, list) or not all(isinstance(one, str | int) for one in value):
         raise SettingsError(f"'{key}' in {path} must be a list of texts or numbers.")
-    return frozenset(str(one).lower() for one in value)
+    words = frozenset(str(one).lower() for one in value)
+    shape, example = _SHAPES[key]
+    for word in sorted(words):
+        if not shape.fullmatch(word):
+            raise SettingsError(f"'{key}' in {path} does not know '{word}'; write {example}.")
+    return words
 
 
+#: What the words of a list look like. One that could never fit would forbid what its owner meant to allow.
+_SHAPES = {
+    "modes": (re.compile("dry-run|apply"), '"dry-run" or "apply"'),
+    "targets": (re.compile(f"{HOST}|[1-9][0-9]{{0,8}}"), f'"{HOST}" or the number of a guest'),
+    "scripts": (re.compile("[0-9a-f]{64}"), "the SHA-256 of a script, in hex"),
+}
 _READERS: dict[str, Callable[[str, str, Any], Any]] = {
     "signatures": _mode,
     "threshold": _count,

@@ -8,6 +8,8 @@ import pytest
 from nanny_ops.errors import SettingsError
 from nanny_ops.machine.policy import OFFLINE, Policy, load
 
+AB = "ab" * 32
+
 
 def test_without_a_file_everything_is_allowed() -> None:
     assert load("").refuses(mode="apply", target="host", sha256="ab") == ""
@@ -15,10 +17,10 @@ def test_without_a_file_everything_is_allowed() -> None:
 
 def test_each_list_narrows_one_thing(tmp_path: Path) -> None:
     file = tmp_path / "policy.toml"
-    file.write_text('modes = ["dry-run"]\ntargets = ["host", 100]\nscripts = ["AB"]\n')
+    file.write_text(f'modes = ["dry-run"]\ntargets = ["host", 100]\nscripts = ["{AB.upper()}"]\n')
     policy = load(str(file))
-    assert policy == Policy(modes=frozenset({"dry-run"}), targets=frozenset({"host", "100"}), scripts=frozenset({"ab"}))
-    assert policy.refuses(mode="dry-run", target="100", sha256="ab") == ""
+    assert policy == Policy(modes=frozenset({"dry-run"}), targets=frozenset({"host", "100"}), scripts=frozenset({AB}))
+    assert policy.refuses(mode="dry-run", target="100", sha256=AB) == ""
     assert "apply" in policy.refuses(mode="apply", target="100", sha256="ab")
     assert "101" in policy.refuses(mode="dry-run", target="101", sha256="ab")
     assert "cd" in policy.refuses(mode="dry-run", target="host", sha256="cd")
@@ -51,7 +53,11 @@ def test_a_slip_about_signatures_is_an_error(tmp_path: Path, text: str) -> None:
         load(str(file))
 
 
-@pytest.mark.parametrize("text", ["mode = []", 'modes = "apply"', "modes = [[]]", "modes ="])
+@pytest.mark.parametrize(
+    "text",
+    ["mode = []", 'modes = "apply"', "modes = [[]]", "modes =", 'modes = ["aply"]', 'targets = ["lxc:100"]',
+     "targets = [0]", "targets = [true]", 'scripts = ["apt.sh"]'],
+)  # fmt: skip
 def test_a_slip_is_an_error(tmp_path: Path, text: str) -> None:
     file = tmp_path / "policy.toml"
     file.write_text(text)
