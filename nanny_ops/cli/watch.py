@@ -19,7 +19,7 @@ PATIENCE = 120
 
 
 class Watch:
-    """Asks again and again; ``show`` gets new output, ``tell`` the order whenever its status has changed.
+    """Asks again and again; ``show`` gets new output, ``tell`` the order whenever its status or its reason has changed.
 
     ``idle`` gets an order that its agent has not fetched after some looks, once.
     """
@@ -42,12 +42,12 @@ class Watch:
     def to_end(self, operation: PatchOperation) -> PatchOperation:
         """Wait and return the ended order with its packages. Raises Unavailable long after its expiry."""
         self._tell(operation)
-        told = operation.status
+        told = (operation.status, operation.reason)
         while True:
             operation = self._client.patch(operation.id)
             self._output(operation.id)
-            if operation.status != told:
-                told = operation.status
+            if (operation.status, operation.reason) != told:
+                told = (operation.status, operation.reason)
                 self._tell(operation)
             if Status(operation.status) in ENDED:
                 return operation

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from nanny_ops.control.services import audit
 from nanny_ops.control.services import operation as operations
 from nanny_ops.control.services.principal import HostAgent
 from nanny_ops.control.store import event as events
@@ -120,6 +121,7 @@ def _begin(tx: Tx, operation: Operation, claim: str, now: datetime) -> AckAnswer
         expires_at=until,
         held_until=over if operation.kind in EXCLUSIVE else None,
         asked_at=None,
+        reason="",
         claim=claim or None,
         lease_token=operation.lease_token + bool(claim),
         lease_until=_lease_end(now) if claim else None,
@@ -139,8 +141,9 @@ def _busy(tx: Tx, operation: Operation, now: datetime) -> Reply | None:
         first = next((one for one in row if _age(one) < _age(operation)), None)
     if first is None:
         return None
-    rows.change(tx, operation.id, asked_at=at)
-    return Reply(wait=TargetBusy(f"{first.id} comes first on {operation.target}.", retry_after=AGAIN))
+    why = f"{first.id} comes first on {operation.target}."
+    rows.change(tx, operation.id, asked_at=at, reason=f"It waits: {why}")
+    return Reply(wait=TargetBusy(why, retry_after=AGAIN))
 
 
 def _ask_again(tx: Tx, operation: Operation, claim: str, now: datetime) -> Reply:
@@ -184,6 +187,7 @@ def _tell(tx: Tx, operation: Operation, kind: str, now: datetime) -> None:
         "since": stamp_micros(operation.silent_at or operation.lease_until),
     }
     payload = {"action": "create", "record": told}
+    audit.note(tx, kind.replace("_", "."), operation.id, now, operation.team_id, agent=operation.agent_id)
     events.log(
         tx,
         team_id=operation.team_id,

@@ -178,6 +178,8 @@ def test_silence_is_told_once_and_ends_with_the_next_word(plane: Plane) -> None:
     plane.database.write_now(lambda tx: service.renew(tx, ONE, placed, lease, plane.now))
     assert patch.rendered(plane.row(placed)).silent_since is None
     assert plane.told(service.TOPIC) == [("lease_lapsed", placed), ("lease_renewed", placed)]
+    noted = plane.database.read_now(lambda tx: audit.after(tx, audit.Filter(None, object=placed), 0))
+    assert [row.action for row in noted] == ["patch.create", "lease.lapsed", "lease.renewed"]
 
 
 def test_a_cancelled_run_keeps_its_target_until_it_is_known_to_be_over(plane: Plane) -> None:
@@ -202,6 +204,7 @@ def test_a_person_releases_the_target_of_a_run_whose_agent_is_lost(plane: Plane)
     placed, other = plane.place(), plane.place()
     plane.begins(placed, "mine")
     assert isinstance(plane.ask(other, "b"), TargetBusy)
+    assert plane.row(other).reason == f"It waits: {placed} comes first on lxc:100."
 
     def release(tx: Tx, who: Person = OPERATOR) -> Operation:
         return patch.release(tx, who, placed, plane.now)
@@ -219,6 +222,7 @@ def test_a_person_releases_the_target_of_a_run_whose_agent_is_lost(plane: Plane)
     noted = plane.database.read_now(lambda tx: audit.after(tx, audit.Filter(None, action="patch.release"), 0))
     assert [row.object for row in noted] == [placed]
     plane.begins(other, "b")
+    assert plane.row(other).reason == ""
     said = plane.ask(placed, "mine")
     assert isinstance(said, AckAnswer)
     assert not said.proceed
