@@ -3,30 +3,26 @@
 import asyncio
 import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, overload
 
 from nanny_ops.errors import MachineError
 from nanny_ops.machine.verbs import (
-    CancelJob,
     DescribeHost,
-    ForgetJob,
     HostFacts,
     JobState,
-    LookJob,
+    JobVerb,
     MetricsReading,
     ProxmoxReading,
     ReadMetrics,
     ReadProxmox,
     SignatureCheck,
-    StartScript,
     Verb,
     VerifySignature,
 )
 
-JobVerb = StartScript | LookJob | CancelJob | ForgetJob
 #: Seconds one verb may take; reading a large cluster is the longest.
 DEADLINE = 240.0
 #: Verbs about jobs carried out at once; of each kind of reading there is one.
@@ -112,3 +108,19 @@ def _settle(future: asyncio.Future[Any], answer: Any, wrong: Exception | None) -
         future.set_exception(wrong)
     else:
         future.set_result(answer)
+
+
+class Split:
+    """Hands of a daemon that is not root: jobs are for the helper, all else is done in this process."""
+
+    def __init__(self, here: InProcess, jobs: Callable[[JobVerb], Awaitable[JobState]]) -> None:
+        """Take the two ways."""
+        self._here, self._jobs = here, jobs
+
+    async def do(self, verb: Any) -> Any:
+        """Carry out one verb where it belongs. Raises MachineError."""
+        return await self._jobs(verb) if isinstance(verb, JobVerb) else await self._here.do(verb)
+
+    def close(self) -> None:
+        """Begin no further verb in this process."""
+        self._here.close()

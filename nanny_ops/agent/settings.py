@@ -79,6 +79,12 @@ SETTINGS: tuple[Setting, ...] = (
     _row("metrics_interval", "seconds", 30, "Seconds between two readings of the host.", (5, 86_400)),
     _row("proxmox_interval", "seconds", 300, "Seconds between two readings of Proxmox VE.", (30, 86_400)),
     _row("pull_interval", "seconds", 120, "Seconds between two questions for open orders.", (5, 3600)),
+    _row(
+        "helper_socket",
+        "path",
+        "",
+        "Socket of the privileged helper; empty means that the agent itself begins jobs, and is root.",
+    ),
     _row("policy_file", "path", "", "File of the local policy, which the control plane cannot widen."),
     _row(
         "trusted_keys_file",
@@ -113,6 +119,7 @@ class Settings:
     metrics_interval: int
     proxmox_interval: int
     pull_interval: int
+    helper_socket: str
     policy_file: str
     trusted_keys_file: str
     log_level: str

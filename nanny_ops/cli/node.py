@@ -13,6 +13,7 @@ import os
 import secrets
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 import nanny_ops
@@ -21,7 +22,8 @@ from nanny_ops.agent.app import World, anonymous, make_client, make_trust, proxm
 from nanny_ops.agent.collectors import COLLECTORS
 from nanny_ops.agent.enrollment import PATH, DeviceFlow, TokenStore, enrol_with_token
 from nanny_ops.agent.equipment import Equipment
-from nanny_ops.agent.hands import InProcess
+from nanny_ops.agent.hands import InProcess, Split
+from nanny_ops.agent.helper_socket import HelperSocket
 from nanny_ops.agent.settings import SETTINGS, Settings, enrollment_token, load, nearest, static_token
 from nanny_ops.agent.static_token import Given
 from nanny_ops.agent.trust import pin
@@ -100,11 +102,16 @@ def _run(arguments: list[str], environ: Mapping[str, str]) -> int:
     flags = {name: value for name, value in vars(options).items() if name in names and value is not None}
     settings = load(flags, environ)
     _log_to_stderr(settings.log_level if options.command == "run" else "warning")
-    hands = InProcess(perform, jobs_dir=settings.state_dir / "jobs")
+    hands = _hands(settings)
     try:
         return COMMANDS[options.command][0](settings, World(hands=hands), options)
     finally:
         hands.close()
+
+
+def _hands(settings: Settings) -> InProcess | Split:
+    here = InProcess(perform, jobs_dir=settings.state_dir / "jobs")
+    return Split(here, HelperSocket(Path(settings.helper_socket)).do) if settings.helper_socket else here
 
 
 def _parse(arguments: list[str]) -> argparse.Namespace:

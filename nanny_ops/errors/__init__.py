@@ -23,6 +23,7 @@
     │   └── Unreachable · Rejected · ForeignHost
     └── MachineError (agent side, never an HTTP answer)
         ├── ProgramMissing · ProgramTimeout
+        ├── HelperAway · VerbRefused
         ├── ProxmoxError: ProxmoxUnauthorized · ProxmoxForbidden · ProxmoxGone · ProxmoxUnreachable
         │   ├── NoQuorum · GuestLocked · GuestStopped · GuestRunning · SnapshotImpossible · BackupFreezes
         │   ├── TaskFailed: GuestLeftStopped · TaskUnfinished · TaskLost
@@ -83,10 +84,12 @@ from nanny_ops.errors.answer import (
 )
 from nanny_ops.errors.machine import (
     DiskFull,
+    HelperAway,
     MachineError,
     ProgramMissing,
     ProgramTimeout,
     SpoolError,
+    VerbRefused,
 )
 from nanny_ops.errors.proxmox import (
     BackupFreezes,
@@ -146,6 +149,7 @@ __all__ = [
     "GuestProgramUnfinished",
     "GuestRunning",
     "GuestStopped",
+    "HelperAway",
     "IdentityRefused",
     "Internal",
     "InvalidGrant",
@@ -191,4 +195,5 @@ __all__ = [
     "UnknownChannel",
     "Unreachable",
     "ValidationFailed",
+    "VerbRefused",
 ]

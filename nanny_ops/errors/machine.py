@@ -21,6 +21,18 @@ class ProgramTimeout(MachineError):
     code = "program_timeout"
 
 
+class HelperAway(MachineError):
+    """The privileged helper cannot be reached."""
+
+    code = "helper_away"
+
+
+class VerbRefused(MachineError):
+    """The privileged helper does not do what was asked."""
+
+    code = "verb_refused"
+
+
 class SpoolError(MachineError):
     """The agent's spool cannot be used."""
 

@@ -1,8 +1,9 @@
-"""Carry out verbs in this process: one transport of the catalogue, a privileged helper's socket will be another."""
+"""Carry out verbs in this process: one transport of the catalogue, a privileged helper's socket is another."""
 
 from pathlib import Path
 
-from nanny_ops.machine import host, job, metrics, signature
+from nanny_ops.machine import host, metrics, signature
+from nanny_ops.machine.perform_job import perform_job
 from nanny_ops.machine.proxmox.client import Client
 from nanny_ops.machine.proxmox.reader import Reader
 from nanny_ops.machine.verbs import (
@@ -37,14 +38,8 @@ def perform(verb: Verb, *, jobs_dir: Path) -> Answer:
             return _read_proxmox(verb)
         case VerifySignature():
             return signature.verify(verb)
-        case StartScript(job=order):
-            return job.start(jobs_dir, order)
-        case LookJob(job_id=job_id):
-            return job.look(jobs_dir, job_id)
-        case CancelJob(job_id=job_id):
-            return job.cancel(jobs_dir, job_id)
-        case ForgetJob(job_id=job_id):
-            return job.forget(jobs_dir, job_id)
+        case StartScript() | LookJob() | CancelJob() | ForgetJob():
+            return perform_job(verb, jobs_dir=jobs_dir)
 
 
 def _read_proxmox(order: ReadProxmox) -> ProxmoxReading:

@@ -1,7 +1,8 @@
 """The typed catalogue of what may be asked of a machine: the only door between the agent's loops and this floor.
 
 A verb is a record, its answer is a record; both can cross a socket. In process is one transport, a privileged helper's
-socket will be another, so no verb carries a callable, an open file or anything else that only lives in one process.
+socket is another for those about jobs, so no verb carries a callable, an open file or anything else that only lives in
+one process.
 """
 
 from dataclasses import dataclass, field
@@ -205,5 +206,7 @@ class JobState:
     claim: str = ""
 
 
-Verb = DescribeHost | ReadMetrics | ReadProxmox | VerifySignature | StartScript | LookJob | CancelJob | ForgetJob
+#: What is asked about jobs: all of it may be asked again, and all of it needs root.
+JobVerb = StartScript | LookJob | CancelJob | ForgetJob
+Verb = DescribeHost | ReadMetrics | ReadProxmox | VerifySignature | JobVerb
 Answer = HostFacts | MetricsReading | ProxmoxReading | SignatureCheck | JobState

@@ -9,6 +9,7 @@ from typing import Any
 
 from nanny_ops.agent import settings as agent_settings
 from nanny_ops.control import settings as control_settings
+from nanny_ops.helper import settings as helper_settings
 from tests.house.tree import ROOT
 
 FILE = ROOT / "docs" / "settings.md"
@@ -35,6 +36,15 @@ File: `/etc/nanny-ops/agent.toml`, or what `NANNY_AGENT_CONFIG` names.
 """
 
 
+HELPER = """
+## Helper
+
+File: `/etc/nanny-ops/helper.toml`, or what `--config` names; it must belong to root and be writable by nobody else.
+There are no flags and no environment for these: what the privileged side believes is written in one place.
+
+"""
+
+
 def table(settings: Iterable[Any]) -> str:
     """Return a Markdown table of rows that have env, key, kind, default and help."""
     lines = ["| environment | TOML key | kind | default | meaning |", "|---|---|---|---|---|"]
@@ -47,7 +57,15 @@ def table(settings: Iterable[Any]) -> str:
 
 def render() -> str:
     """Return the whole page."""
-    return HEAD + CONTROL + table(control_settings.SETTINGS) + AGENT + table(agent_settings.SETTINGS)
+    processes = CONTROL + table(control_settings.SETTINGS) + AGENT + table(agent_settings.SETTINGS)
+    return HEAD + processes + HELPER + _plain(helper_settings.SETTINGS)
+
+
+def _plain(settings: Iterable[Any]) -> str:
+    """Return a table of rows that no environment sets."""
+    lines = ["| TOML key | kind | default | meaning |", "|---|---|---|---|"]
+    lines += [f"| `{row.key}` | {row.kind} | `{row.default}` | {row.help} |" for row in settings]
+    return "\n".join(lines) + "\n"
 
 
 def main(arguments: list[str]) -> int:

@@ -9,6 +9,7 @@ import pytest
 import typer.main
 
 from nanny_ops.cli import node, node_status, operator
+from nanny_ops.helper import app as helper
 from tests.house.tree import ROOT
 
 PAGE = (ROOT / "docs" / "cli.md").read_text()
@@ -31,8 +32,9 @@ def _agent_commands() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def commands() -> set[str]:
-    """What both programs take."""
-    return {*_operator_commands(typer.main.get_command(operator.app), "nanny-ops"), *_agent_commands()}
+    """What the programs take."""
+    of_the_operator = _operator_commands(typer.main.get_command(operator.app), "nanny-ops")
+    return {*of_the_operator, *_agent_commands(), helper.build_parser().prog}
 
 
 @pytest.fixture(scope="module")

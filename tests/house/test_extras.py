@@ -24,7 +24,7 @@ BROUGHT = {"fastapi": {"starlette"}, "pydantic": {"pydantic_core"}}
 LOADED_BY = {"nanny_ops/lab/pytest_plugin.py": "pytest"}
 #: Which files each extra must be enough for.
 ENOUGH_FOR = {
-    "agent": ["agent", "machine", "protocol", "errors", "cli/node.py"],
+    "agent": ["agent", "helper", "machine", "protocol", "errors", "cli/node.py"],
     "control": ["control", "protocol", "errors"],
     "lab": ["lab"],
     "cli": [

@@ -22,11 +22,17 @@ def _loaded(module: str) -> set[str]:
     return {name.partition(".")[0] for name in json.loads(done.stdout)}
 
 
-@pytest.mark.parametrize("module", ["nanny_ops.agent.app", "nanny_ops.cli.node", "nanny_ops.protocol.wire"])
+@pytest.mark.parametrize(
+    "module", ["nanny_ops.agent.app", "nanny_ops.cli.node", "nanny_ops.protocol.wire", "nanny_ops.helper.app"]
+)
 def test_nothing_heavy_is_loaded(module: str) -> None:
     if importlib.util.find_spec(module) is None:
         pytest.skip(f"{module} is not written yet")
     assert _loaded(module) & set(HEAVY) == set()
+
+
+def test_the_helper_loads_nothing_that_talks_to_a_network_or_reads_metrics() -> None:
+    assert _loaded("nanny_ops.helper.app") & {"proxmoxer", "requests", "httpx", "urllib3", "psutil", "asyncio"} == set()
 
 
 def test_heavy_modules_would_be_seen() -> None:

@@ -15,7 +15,7 @@ from nanny_ops.agent.client import Part
 from nanny_ops.agent.equipment import Equipment
 from nanny_ops.agent.order import Desk, Finding, Order, Refused, State
 from nanny_ops.agent.output import OutputFeed
-from nanny_ops.errors import DiskFull, ForeignHost, MachineError, Rejected, TooLarge, ValidationFailed
+from nanny_ops.errors import DiskFull, ForeignHost, MachineError, Rejected, TooLarge, ValidationFailed, VerbRefused
 from nanny_ops.machine.policy import HOST
 from nanny_ops.machine.verbs import CancelJob, ForgetJob, JobPhase, JobState, LookJob, ScriptJob, StartScript
 from nanny_ops.protocol.clock import stamp
@@ -128,8 +128,7 @@ class Patch:
             state = await self._hands.do(LookJob(job_id=job.job_id))
             if state.phase is not JobPhase.ABSENT:
                 return state
-            outcome = Outcome.DISK_FULL if isinstance(wrong, DiskFull) else Outcome.AGENT_ERROR
-            raise Refused(outcome, wrong.message) from wrong
+            raise Refused(_why_not(wrong), wrong.message) from wrong
 
     async def _follow(self, record: PatchRecord, state: JobState, desk: Desk) -> Finding:
         feed, told_to_stop = OutputFeed(self._client, record.id), False
@@ -242,6 +241,13 @@ async def _never_begun(order: Order, state: JobState, desk: Desk) -> None:
         await desk.begin()
     if begun_here or begun_before:
         raise Refused(Outcome.UNKNOWN, "The script was begun, and nothing is left that tells how it ended.")
+
+
+def _why_not(wrong: MachineError) -> Outcome:
+    """Return the word for a job that was not begun; who refused it has chosen one."""
+    if isinstance(wrong, VerbRefused):
+        return Outcome(wrong.details.get("outcome") or Outcome.REFUSED)
+    return Outcome.DISK_FULL if isinstance(wrong, DiskFull) else Outcome.AGENT_ERROR
 
 
 def _finding(state: JobState) -> Finding:

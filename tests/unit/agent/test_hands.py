@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from nanny_ops.agent.hands import InProcess
+from nanny_ops.agent.hands import InProcess, Split
 from nanny_ops.errors import DiskFull, MachineError
 from nanny_ops.machine.run import run
-from nanny_ops.machine.verbs import LookJob, ReadMetrics
+from nanny_ops.machine.verbs import ForgetJob, LookJob, ReadMetrics
 
 
 def test_a_verb_is_carried_out_in_a_thread_with_the_jobs_directory(tmp_path: Path) -> None:
@@ -85,3 +85,16 @@ def test_a_verb_that_hangs_does_not_keep_the_process_from_ending(tmp_path: Path)
     )
     done = run([sys.executable, "-c", program], timeout=10)
     assert (done.exit_code, done.timed_out, done.stderr) == (0, False, b"")
+
+
+def test_only_jobs_are_for_the_helper(tmp_path: Path) -> None:
+    async def helper(verb: Any) -> str:
+        return f"helper: {type(verb).__name__}"
+
+    split = Split(InProcess(lambda verb, *, jobs_dir: type(verb).__name__, jobs_dir=tmp_path), helper)
+
+    async def go() -> list[Any]:
+        return [await split.do(verb) for verb in (ReadMetrics(), LookJob(job_id="a"), ForgetJob(job_id="a"))]
+
+    assert asyncio.run(go()) == ["ReadMetrics", "helper: LookJob", "helper: ForgetJob"]
+    split.close()

@@ -1,0 +1,61 @@
+"""The way to the privileged helper: a connection for each verb, which is asked again when the connection breaks."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from nanny_ops.agent.backoff import delay
+from nanny_ops.errors import HelperAway, MachineError
+from nanny_ops.machine.frame import ANSWER_CAP, HEAD, read_reply, write_verb
+from nanny_ops.machine.verbs import JobState, JobVerb
+
+log = logging.getLogger(__name__)
+#: Seconds for one verb: a helper may have to be started, and checks signatures and starts a supervisor.
+DEADLINE = 120.0
+#: How often a verb is asked, and between which seconds is waited.
+TRIES, FIRST, CAP = 4, 0.5, 4.0
+#: Spreads waits; nothing secret depends on it.
+_spread = random.Random()  # noqa: S311
+
+
+class HelperSocket:
+    """Asks the helper that listens on one unix socket."""
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        deadline: float = DEADLINE,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        random: Callable[[], float] = _spread.random,
+    ) -> None:
+        """Name the socket; nothing is opened yet."""
+        self._path, self._deadline, self._sleep, self._random = path, deadline, sleep, random
+
+    async def do(self, verb: JobVerb) -> JobState:
+        """Have one verb carried out. Raises VerbRefused, HelperAway, MachineError."""
+        frame = write_verb(verb)
+        for attempt in range(TRIES):
+            if attempt:
+                await self._sleep(delay(attempt - 1, self._random, first=FIRST, cap=CAP))
+            try:
+                async with asyncio.timeout(self._deadline):
+                    return await self._ask(frame)
+            except (OSError, asyncio.IncompleteReadError) as wrong:  # a timeout is an OSError too
+                problem = str(wrong) or type(wrong).__name__
+                log.info("event=helper_away verb=%s attempt=%d reason=%r", type(verb).__name__, attempt + 1, problem)
+        raise HelperAway(f"The helper on {self._path} cannot be reached: {problem}.")
+
+    async def _ask(self, frame: bytes) -> JobState:
+        reader, writer = await asyncio.open_unix_connection(self._path)
+        try:
+            writer.write(frame)
+            await writer.drain()
+            size = HEAD.unpack(await reader.readexactly(HEAD.size))[0]
+            if size > ANSWER_CAP:
+                raise MachineError(f"The helper's answer has {size} bytes, which is too many.")
+            return read_reply(await reader.readexactly(size))
+        finally:
+            writer.close()

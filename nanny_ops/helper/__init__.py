@@ -1,0 +1,1 @@
+"""The root side of the agent: begins, watches, ends and forgets jobs, and believes nothing that it is told."""

@@ -1,0 +1,69 @@
+"""The command ``nanny-agent-helper``: started by its socket as root, ends when nobody asks.
+
+Exit codes: 0 nobody asked any more, 2 a setting or the start is wrong.
+"""
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import MutableMapping, Sequence
+from pathlib import Path
+
+import nanny_ops
+from nanny_ops.errors import NannyError, SettingsError
+from nanny_ops.helper import owned
+from nanny_ops.helper.activation import listener
+from nanny_ops.helper.deeds import Deeds
+from nanny_ops.helper.judge import Judge
+from nanny_ops.helper.ledger import Ledger
+from nanny_ops.helper.peer import allowed
+from nanny_ops.helper.server import Server
+from nanny_ops.helper.settings import DEFAULT_FILE, load
+from nanny_ops.protocol.clock import now
+
+log = logging.getLogger(__name__)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the command line; everything else stands in a file that only root may write."""
+    text = "The privileged helper of nanny-agent; its socket starts it."
+    parser = argparse.ArgumentParser(prog="nanny-agent-helper", description=text, allow_abbrev=False)
+    parser.add_argument("--version", action="version", version=f"nanny-agent-helper {nanny_ops.__version__}")
+    parser.add_argument("--config", metavar="FILE", type=Path, help=f"File of settings, instead of {DEFAULT_FILE}.")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Serve until idle and return the exit code."""
+    options = build_parser().parse_args(argv)
+    logging.basicConfig(stream=sys.stderr, level="INFO", format="%(levelname)s %(name)s %(message)s")
+    os.umask(0o077)
+    try:
+        serve(options.config, os.environ)
+    except NannyError as wrong:
+        log.error("event=not_started reason=%r", wrong.message)
+        return 2
+    return 0
+
+
+def serve(config: Path | None, environ: MutableMapping[str, str]) -> None:
+    """Put the parts together and serve until idle. Raises SettingsError."""
+    with listener(environ, os.getpid()) as socket:
+        settings = load(config)
+        user = allowed(settings.user)
+        _prepare(settings.state_dir)
+        judge = Judge(settings.policy_file, settings.trusted_keys_file, now)
+        deeds = Deeds(settings.state_dir / "jobs", judge, Ledger(settings.state_dir / "begun"), user.gid)
+        Server(socket, deeds.do, user.permits, idle=settings.idle_seconds).serve()
+
+
+def _prepare(state_dir: Path) -> None:
+    """Make the folder that all may go through and nobody may list, or refuse one that others may change."""
+    try:
+        if not state_dir.exists():
+            state_dir.mkdir()
+            state_dir.chmod(0o711)  # whatever the umask is
+    except OSError as wrong:
+        raise SettingsError(f"{state_dir} cannot be made: {wrong.strerror}.") from wrong
+    owned.demand(state_dir)

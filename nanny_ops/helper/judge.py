@@ -1,0 +1,135 @@
+"""Whether a job may be begun: its shape, the owner's policy, and the signatures of its script.
+
+The daemon has judged all this before; it may have been taken over since. Files are read anew for each job, so that what
+the owner writes holds at once.
+"""
+
+import hashlib
+import re
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+from nanny_ops.errors import MachineError, SettingsError, ValidationFailed, VerbRefused
+from nanny_ops.helper import owned
+from nanny_ops.machine import signature
+from nanny_ops.machine.frame import SCRIPT_CAP
+from nanny_ops.machine.policy import HOST, MOST_SIGNERS, Policy
+from nanny_ops.machine.policy import load as load_policy
+from nanny_ops.machine.trusted_keys import TrustedKey, read_local, usable
+from nanny_ops.machine.verbs import KeySignature, ScriptJob, SignatureCheck, VerifySignature
+from nanny_ops.protocol.operation import Outcome
+from nanny_ops.protocol.patch import LONGEST_TIMEOUT, OUTPUT_CAP
+from nanny_ops.protocol.signature import KEY_SIZE, SIGNATURE_SIZE, decode, script_message
+
+#: Numbers that Proxmox VE gives to guests.
+LEAST_VMID, LARGEST_VMID = 100, 999_999_999
+#: Words of an argument list, bytes of one (the kernel takes no longer one) and of all.
+MOST_WORDS, LONGEST_WORD, WORDS_CAP = 2200, 128 * 1024 - 1, 384 * 1024
+#: What is begun where the owner has written no policy.
+WITHOUT_POLICY = Policy(modes=frozenset({"dry-run"}))
+_ID, _CLAIM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"), re.compile(r"[A-Za-z0-9._-]{0,64}")
+
+Verify = Callable[[VerifySignature], SignatureCheck]
+
+
+def check_id(job_id: str) -> None:
+    """Refuse what could be anything but the name of one folder. Raises VerbRefused."""
+    if not _ID.fullmatch(job_id):
+        raise _refusal("A job's id has 1 to 128 letters, digits, '_', '-' and '.', and begins with a letter or digit.")
+
+
+def check_shape(job: ScriptJob) -> None:
+    """Refuse a job that no honest daemon would send. Raises VerbRefused."""
+    check_id(job.job_id)
+    if not _CLAIM.fullmatch(job.claim):
+        raise _refusal("The claim is malformed.")
+    if job.vmid is not None and not LEAST_VMID <= job.vmid <= LARGEST_VMID:
+        raise _refusal(f"{job.vmid} is no number of a guest.")
+    if not 1 <= job.timeout_seconds <= LONGEST_TIMEOUT or not 1 <= job.output_cap <= OUTPUT_CAP:
+        raise _refusal("The time limit or the output's limit is out of bounds.")
+    if len(job.script) > SCRIPT_CAP:
+        raise _refusal(f"A script of {len(job.script)} bytes is too large.")
+    if hashlib.sha256(job.script).hexdigest() != job.sha256:
+        raise _refusal("The script is not the one that its SHA-256 names.", Outcome.CHECKSUM_MISMATCH)
+    _check_words(job)
+
+
+def _check_words(job: ScriptJob) -> None:
+    sizes = [len(word.encode()) for word in job.argv]
+    if len(sizes) > MOST_WORDS or max(sizes, default=0) > LONGEST_WORD or sum(sizes) > WORDS_CAP:
+        raise _refusal("The script's arguments are too long.")
+    if any("\0" in word for word in job.argv):
+        raise _refusal("The script's arguments hold a NUL character.")
+    if job.dry_run and job.argv[:1] != ["--dry-run"]:
+        raise _refusal("A dry run whose first argument is not --dry-run would be none.")
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Knows where the owner's files lie, and the time."""
+
+    policy_file: Path
+    trusted_keys_file: Path
+    now: Callable[[], datetime]
+    verify: Verify = signature.verify
+
+    def judge(self, job: ScriptJob) -> ScriptJob:
+        """Return the job with the signatures that count here. Raises VerbRefused, with the order's outcome."""
+        check_shape(job)
+        try:
+            policy = self._policy()
+            keys = usable(self._keys(), policy)
+        except SettingsError as wrong:
+            raise _refusal(wrong.message) from wrong
+        target = HOST if job.vmid is None else str(job.vmid)
+        forbidden = policy.refuses(mode="dry-run" if job.dry_run else "apply", target=target, sha256=job.sha256)
+        forbidden = forbidden or policy.mistimed(self.now(), dry_run=job.dry_run)
+        if forbidden:
+            raise _refusal(forbidden)
+        good = self._signed(job, {key.public_key for key in keys.values()}, policy.threshold)
+        return replace(job, signatures=good, threshold=policy.threshold)
+
+    def _policy(self) -> Policy:
+        if not self.policy_file.exists():
+            return WITHOUT_POLICY
+        owned.demand(self.policy_file)
+        return load_policy(str(self.policy_file))
+
+    def _keys(self) -> list[TrustedKey]:
+        if not self.trusted_keys_file.exists():
+            raise VerbRefused(
+                f"{self.trusted_keys_file} names no keys, and without a signature nothing is begun as root.",
+                outcome=Outcome.SIGNATURE_MISSING.value,
+            )
+        owned.demand(self.trusted_keys_file)
+        return read_local(str(self.trusted_keys_file)) or []
+
+    def _signed(self, job: ScriptJob, trusted: Collection[str], threshold: int) -> list[KeySignature]:
+        good, bad = dict[str, KeySignature](), False
+        offered = [one for one in job.signatures[: 2 * MOST_SIGNERS] if one.public_key in trusted]
+        try:
+            message = script_message(job.script_id, job.sha256)
+            for one in offered:
+                if len(good) >= threshold or one.public_key in good:
+                    continue
+                if self._holds(one, message):
+                    good[one.public_key] = one
+                else:
+                    bad = True
+        except (MachineError, ValidationFailed) as wrong:
+            raise _refusal(f"{wrong.message} The script was not run.", Outcome.SIGNATURE_UNCHECKED) from wrong
+        if len(good) < threshold:
+            outcome = Outcome.SIGNATURE_INVALID if bad else Outcome.SIGNATURE_MISSING
+            raise _refusal(f"{len(good)} of {threshold} keys that root trusts have signed this script.", outcome)
+        return list(good.values())
+
+    def _holds(self, one: KeySignature, message: bytes) -> bool:
+        key = decode(one.public_key, KEY_SIZE, "public_key")
+        made = decode(one.signature, SIGNATURE_SIZE, "signature")
+        return self.verify(VerifySignature(public_key=key, message=message, signature=made)).valid
+
+
+def _refusal(sentence: str, outcome: Outcome = Outcome.REFUSED) -> VerbRefused:
+    return VerbRefused(sentence, outcome=outcome.value)

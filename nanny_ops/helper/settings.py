@@ -1,0 +1,90 @@
+"""What the helper can be told: one table, read from one TOML file that only root may write."""
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nanny_ops.errors import SettingsError
+from nanny_ops.helper import owned
+
+DEFAULT_FILE = Path("/etc/nanny-ops/helper.toml")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """One row of the table; ``key`` is the TOML key and the field of :class:`Settings`."""
+
+    key: str
+    kind: str
+    default: str | int
+    help: str
+
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting(key="user", kind="text", default="nanny-agent", help="Name or number of the user that the daemon runs as."),
+    Setting(
+        key="state_dir",
+        kind="path",
+        default="/var/lib/nanny-agent-helper",
+        help="Directory of the jobs, written by root only.",
+    ),
+    Setting(
+        key="policy_file",
+        kind="path",
+        default="/etc/nanny-ops/policy.toml",
+        help="File of the local policy; without it only dry runs are begun.",
+    ),
+    Setting(
+        key="trusted_keys_file",
+        kind="path",
+        default="/etc/nanny-ops/trusted-keys",
+        help="File of the keys that must sign scripts; without it nothing is begun.",
+    ),
+    Setting(key="idle_seconds", kind="seconds", default=60, help="Seconds without a verb until it ends, 1 to 3600."),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The settings as the rest of the helper sees them."""
+
+    user: str
+    state_dir: Path
+    policy_file: Path
+    trusted_keys_file: Path
+    idle_seconds: int
+
+
+def load(path: Path | None) -> Settings:
+    """Read the file, or without one the default file where it is there. Raises SettingsError."""
+    table = _table(path or DEFAULT_FILE, must_exist=path is not None)
+    rows = {row.key: row for row in SETTINGS}
+    for key in table:
+        if key not in rows:
+            raise SettingsError(f"'{key}' is not a setting of the helper; use {', '.join(rows)}.")
+    return Settings(**{key: _read(row, table.get(key, row.default)) for key, row in rows.items()})
+
+
+def _table(path: Path, *, must_exist: bool) -> dict[str, Any]:
+    if not must_exist and not path.exists():
+        return {}
+    owned.demand(path)
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as wrong:
+        raise SettingsError(f"The settings file {path} cannot be read: {wrong}") from wrong
+
+
+def _read(row: Setting, value: Any) -> Any:
+    if row.kind == "seconds":
+        if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 3600:
+            raise SettingsError(f"'{row.key}' must be a whole number from 1 to 3600.")
+        return value
+    if not isinstance(value, str | int) or isinstance(value, bool):
+        raise SettingsError(f"'{row.key}' must be a text.")
+    if row.kind != "path":
+        return str(value)
+    if not str(value).startswith("/"):
+        raise SettingsError(f"'{row.key}' must be a whole path, from / on.")
+    return Path(str(value))

@@ -1,0 +1,344 @@
+"""The privileged helper as a process: jobs over its socket as in process, and everything that it must not do."""
+
+import asyncio
+import base64
+import contextlib
+import hashlib
+import os
+import pwd
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from nanny_ops.agent.hands import Hands, InProcess, Split
+from nanny_ops.agent.helper_socket import HelperSocket
+from nanny_ops.errors import NannyError, VerbRefused
+from nanny_ops.machine.frame import HEAD, VERB_CAP, read_reply, write_verb
+from nanny_ops.machine.perform import perform
+from nanny_ops.machine.verbs import (
+    CancelJob,
+    ForgetJob,
+    JobPhase,
+    JobState,
+    JobVerb,
+    KeySignature,
+    LookJob,
+    ScriptJob,
+    StartScript,
+)
+from nanny_ops.protocol.signature import encode, script_message
+
+PROGRAM = Path(sys.executable).parent / "nanny-agent-helper"
+#: Becomes the helper with the listening socket as file 3, as systemd starts it: by then its number is known.
+BECOME = (
+    "import os, sys; os.dup2(int(sys.argv[1]), 3); os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS='1');"
+    "os.execv(sys.argv[2], sys.argv[2:])"
+)
+KEY = Ed25519PrivateKey.from_private_bytes(b"k" * 32)
+PUBLIC = encode(KEY.public_key().public_bytes_raw())
+#: Seconds that nothing here should take.
+LONG = 60.0
+
+
+def signed(body: str, job_id: str = "op-1", **more: object) -> ScriptJob:
+    script = b"#!/bin/sh\n" + body.encode()
+    sha256 = hashlib.sha256(script).hexdigest()
+    made = base64.b64encode(KEY.sign(script_message("s-1", sha256))).decode()
+    values = {
+        "job_id": job_id,
+        "vmid": None,
+        "script": script,
+        "sha256": sha256,
+        "argv": [],
+        "timeout_seconds": 60,
+        "dry_run": False,
+        "output_cap": 1 << 20,
+        "script_id": "s-1",
+        "signatures": [KeySignature(public_key=PUBLIC, signature=made)],
+        "threshold": 1,
+        "claim": "c-1",
+    }
+    return ScriptJob(**{**values, **more})  # type: ignore[arg-type]
+
+
+@dataclass
+class Helper:
+    """A helper that a listening socket has started, as systemd would."""
+
+    folder: Path
+    user: str = field(default_factory=lambda: str(os.geteuid()))
+    idle: int = 60
+    process: "subprocess.Popen[bytes] | None" = None
+
+    def __post_init__(self) -> None:
+        self.path = self.folder / "s"
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(str(self.path))
+        self.path.chmod(0o666)
+        self.listener.listen(16)
+        self.policy("")
+        self.write("keys", PUBLIC)
+        self.write(
+            "helper.toml",
+            f"user = '{self.user}'\nidle_seconds = {self.idle}\nstate_dir = '{self.folder}/state'\n"
+            f"policy_file = '{self.folder}/policy.toml'\ntrusted_keys_file = '{self.folder}/keys'\n",
+        )
+
+    def policy(self, text: str) -> None:
+        self.write("policy.toml", text)
+
+    def write(self, name: str, text: str) -> None:
+        (self.folder / name).write_text(text)
+        (self.folder / name).chmod(0o600)
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "log").read_text()
+
+    def start(self) -> None:
+        number = self.listener.fileno()
+        argv = [sys.executable, "-c", BECOME, str(number), str(PROGRAM), "--config", str(self.folder / "helper.toml")]
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(argv, pass_fds=[number], stderr=log)
+
+    def kill(self) -> None:
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait(LONG)
+
+    def close(self) -> None:
+        self.listener.close()
+        if self.process is not None:
+            self.kill()
+
+    def connect(self) -> socket.socket:
+        found = socket.socket(socket.AF_UNIX)
+        found.settimeout(LONG)
+        found.connect(str(self.path))
+        return found
+
+    def ask(self, verb: JobVerb) -> JobState:
+        return asyncio.run(HelperSocket(self.path).do(verb))
+
+    def wait(self, job_id: str = "op-1", phase: JobPhase = JobPhase.DONE) -> JobState:
+        return wait(self.ask, job_id, phase)
+
+
+def wait(ask: "object", job_id: str, phase: JobPhase) -> JobState:
+    ends = time.monotonic() + LONG
+    while (state := ask(LookJob(job_id=job_id))).phase is not phase:  # type: ignore[operator]
+        assert time.monotonic() < ends, f"still {state.phase}"
+        time.sleep(0.05)
+    return state
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder that all may go through, with a path short enough for a socket."""
+    with tempfile.TemporaryDirectory() as made:
+        Path(made).chmod(0o711)
+        yield Path(made)
+
+
+@pytest.fixture
+def helper(folder: Path) -> Iterator[Helper]:
+    with contextlib.closing(Helper(folder)) as made:
+        made.start()
+        yield made
+
+
+class TestJobs:
+    """What the daemon's loops rely on holds for both transports."""
+
+    @pytest.fixture(params=["in process", "socket"])
+    def hands(self, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Hands]:
+        here = InProcess(perform, jobs_dir=tmp_path / "jobs")
+        if request.param == "socket":
+            yield Split(here, HelperSocket(request.getfixturevalue("helper").path).do)
+        else:
+            yield here
+        here.close()
+
+    @staticmethod
+    def ask(hands: Hands, verb: JobVerb) -> JobState:
+        return asyncio.run(hands.do(verb))
+
+    def test_a_job_from_beginning_to_end(self, hands: Hands) -> None:
+        assert self.ask(hands, LookJob(job_id="op-1")).phase is JobPhase.ABSENT
+        job = signed("echo \"said $1\" >&2; echo '[]'\n", argv=["a b"])
+        for _ in range(2):
+            assert self.ask(hands, StartScript(job=job)).phase in (JobPhase.RUNNING, JobPhase.DONE)
+        state = wait(lambda verb: self.ask(hands, verb), "op-1", JobPhase.DONE)
+        assert state.result is not None
+        assert (state.result.outcome, state.claim) == ("nothing_to_do", "c-1")
+        assert Path(state.stdout_path).read_text() == "[]\n"
+        assert Path(state.stderr_path).read_text() == "said a b\n"
+        assert self.ask(hands, ForgetJob(job_id="op-1")).phase is JobPhase.ABSENT
+        assert not Path(state.stdout_path).exists()
+
+    def test_a_job_is_cancelled(self, hands: Hands) -> None:
+        self.ask(hands, StartScript(job=signed("sleep 300\n")))
+        self.ask(hands, CancelJob(job_id="op-1"))
+        state = wait(lambda verb: self.ask(hands, verb), "op-1", JobPhase.DONE)
+        assert state.result is not None
+        assert state.result.outcome == "cancelled"
+
+    def test_nothing_forged_is_begun(self, hands: Hands, tmp_path: Path) -> None:
+        """In process the supervisor refuses, over the socket the helper already does; the script never runs."""
+        mark = tmp_path / "mark"
+        job = signed(f"touch {mark}\n")
+        forged = replace(job, signatures=[replace(job.signatures[0], signature=encode(bytes(64)))])
+        try:
+            self.ask(hands, StartScript(job=forged))
+            state = wait(lambda verb: self.ask(hands, verb), "op-1", JobPhase.DONE)
+            outcome = state.result.outcome if state.result is not None else ""
+        except VerbRefused as wrong:
+            outcome = str(wrong.details["outcome"])
+        assert outcome == "signature_invalid"
+        assert not mark.exists()
+
+    def test_an_id_is_no_path(self, hands: Hands) -> None:
+        with pytest.raises(NannyError):
+            self.ask(hands, LookJob(job_id="../../etc"))
+
+
+def test_a_job_outlives_the_helper_and_is_found_by_the_next(helper: Helper, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    helper.ask(StartScript(job=signed(f"while [ ! -e {gate} ]; do sleep 0.1; done; echo '[]'\n")))
+    helper.kill()
+    helper.start()
+    assert helper.ask(LookJob(job_id="op-1")).phase is JobPhase.RUNNING
+    helper.kill()
+    gate.touch()
+    helper.start()
+    state = helper.wait()
+    assert state.result is not None
+    assert state.result.outcome == "nothing_to_do"
+
+
+def test_a_daemon_that_goes_away_ends_no_job(helper: Helper) -> None:
+    with helper.connect() as connection:
+        connection.sendall(write_verb(StartScript(job=signed("echo '[]'\n"))))
+    assert helper.wait().result is not None
+
+
+def test_it_ends_when_idle_and_the_socket_starts_the_next(folder: Path) -> None:
+    with contextlib.closing(Helper(folder, idle=1)) as helper:
+        helper.start()
+        assert helper.ask(LookJob(job_id="a")).phase is JobPhase.ABSENT
+        assert helper.process is not None
+        assert helper.process.wait(LONG) == 0
+        with helper.connect() as connection:
+            connection.sendall(write_verb(LookJob(job_id="a")))
+            helper.start()
+            assert HEAD.unpack(connection.recv(HEAD.size))[0] > 0
+
+
+def test_it_starts_by_its_socket_only(tmp_path: Path) -> None:
+    done = subprocess.run([PROGRAM], capture_output=True, timeout=LONG, text=True)
+    assert done.returncode == 2
+    assert "started by its socket" in done.stderr
+
+
+def test_another_user_is_refused(folder: Path) -> None:
+    """As root another user asks; otherwise the helper is for root, and we are the other user."""
+    am_root = os.geteuid() == 0
+    other = pwd.getpwnam("nobody").pw_uid if am_root else os.geteuid()
+    with contextlib.closing(Helper(folder, user="0")) as helper:
+        helper.start()
+        program = (
+            "import socket, sys; s = socket.socket(socket.AF_UNIX); s.settimeout(60); s.connect(sys.argv[1]);\n"
+            "try:\n    s.sendall(bytes.fromhex(sys.argv[2])); print(s.recv(100))\n"
+            "except (BrokenPipeError, ConnectionResetError):\n    print(b'')\n"
+        )
+        argv = ["python3", "-I", "-c", program, str(helper.path), write_verb(LookJob(job_id="a")).hex()]
+        more = {"user": other, "env": {"PATH": "/usr/bin:/bin"}, "cwd": "/"} if am_root else {}
+        done = subprocess.run(argv, capture_output=True, timeout=LONG, text=True, **more)  # type: ignore[call-overload]
+        assert (done.stdout, done.stderr) == ("b''\n", "")
+        assert "event=peer_refused pid=" in helper.log
+        assert f"uid={other} reason='this user may not ask'" in helper.log
+
+
+@pytest.mark.parametrize(
+    ("raw", "word"),
+    [
+        (HEAD.pack(VERB_CAP + 1), "too large"),
+        (HEAD.pack(2**32 - 1), "too large"),
+        (HEAD.pack(9) + b"\x92\xa6Reboot\x80", "no verb of this helper"),
+        (HEAD.pack(4) + b"\xc1\xc1\xc1\xc1", "malformed"),
+    ],
+)
+def test_what_is_no_verb_is_refused_and_logged(helper: Helper, raw: bytes, word: str) -> None:
+    with helper.connect() as connection:
+        connection.sendall(raw)
+        size = HEAD.unpack(connection.recv(HEAD.size))[0]
+        with pytest.raises(VerbRefused, match=word):
+            read_reply(connection.recv(size))
+    assert f"event=verb_refused pid={os.getpid()} uid={os.geteuid()}" in helper.log
+
+
+def test_who_sends_slowly_holds_up_nobody(helper: Helper) -> None:
+    with contextlib.ExitStack() as open_:
+        for _ in range(8):
+            open_.enter_context(helper.connect()).sendall(b"\0")
+        began = time.monotonic()
+        assert helper.ask(LookJob(job_id="a")).phase is JobPhase.ABSENT
+        assert time.monotonic() - began < 8, "the others are given ten seconds"
+
+
+def test_a_job_is_not_begun_again_when_it_is_over(helper: Helper, tmp_path: Path) -> None:
+    job = signed(f"echo ran >> {tmp_path}/runs; echo '[]'\n")
+    helper.ask(StartScript(job=job))
+    helper.wait()
+    helper.ask(ForgetJob(job_id="op-1"))
+    helper.kill()
+    helper.start()
+    with pytest.raises(VerbRefused, match="begun before"):
+        helper.ask(StartScript(job=job))
+    assert (tmp_path / "runs").read_text() == "ran\n"
+
+
+def test_the_policy_as_it_is_now_is_asked(helper: Helper, tmp_path: Path) -> None:
+    helper.policy("targets = [101]\n")
+    with pytest.raises(VerbRefused, match="target host"):
+        helper.ask(StartScript(job=signed("echo '[]'\n")))
+    helper.policy("targets = ['host']\n")
+    helper.ask(StartScript(job=signed("echo '[]'\n")))
+    assert "event=verb_refused" in helper.log
+    assert helper.wait().result is not None
+
+
+def test_the_daemons_user_reads_outputs_and_nothing_else(folder: Path) -> None:
+    """As root the daemon is another user, who owns nothing here; otherwise we are it, and only the modes tell."""
+    am_root = os.geteuid() == 0
+    entry = pwd.getpwnam("nobody") if am_root else pwd.getpwuid(os.geteuid())
+    with contextlib.closing(Helper(folder, user=entry.pw_name)) as helper:
+        helper.start()
+        helper.ask(StartScript(job=signed("echo '[]'\n")))
+        stdout = Path(helper.wait().stdout_path)
+        assert stdout.stat().st_mode & 0o777 == 0o640
+        assert (stdout.parent.stat().st_mode | stdout.parents[1].stat().st_mode) & 0o777 == 0o710
+        more = {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []} if am_root else {}
+        done = subprocess.run(["cat", stdout], capture_output=True, timeout=LONG, cwd="/", **more)  # type: ignore[call-overload]
+        assert done.stdout == b"[]\n"
+        for closed in ("script", "order.json"):
+            path = stdout.with_name(closed)
+            assert path.stat().st_mode & 0o077 == 0
+            done = subprocess.run(["cat", path], capture_output=True, timeout=LONG, cwd="/", **more)  # type: ignore[call-overload]
+            assert (done.returncode != 0) is am_root
+
+
+def test_it_stays_small(helper: Helper) -> None:
+    assert helper.ask(LookJob(job_id="a")).phase is JobPhase.ABSENT
+    assert helper.process is not None
+    rollup = Path(f"/proc/{helper.process.pid}/smaps_rollup").read_text()
+    kib = int(rollup.split("Pss:")[1].split()[0])
+    assert kib < 30 * 1024, f"{kib} KiB; daemon and helper together may have 60 MiB, of which the daemon has 45"

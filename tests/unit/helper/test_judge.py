@@ -1,0 +1,165 @@
+"""A job is begun only if its shape, the owner's policy and its signatures allow it, whatever the daemon says."""
+
+import hashlib
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nanny_ops.errors import MachineError, VerbRefused
+from nanny_ops.helper.judge import LARGEST_VMID, LONGEST_WORD, MOST_WORDS, Judge, check_id
+from nanny_ops.machine.frame import SCRIPT_CAP
+from nanny_ops.machine.verbs import KeySignature, ScriptJob, SignatureCheck, VerifySignature
+from nanny_ops.protocol.signature import encode
+
+SCRIPT = b"#!/bin/sh\n"
+KEYS = [encode(bytes([number]) * 32) for number in (1, 2, 3)]
+GOOD, BAD = encode(b"g" * 64), encode(b"b" * 64)
+JOB = ScriptJob(
+    job_id="op-1",
+    vmid=None,
+    script=SCRIPT,
+    sha256=hashlib.sha256(SCRIPT).hexdigest(),
+    argv=["--dry-run"],
+    timeout_seconds=60,
+    dry_run=True,
+    output_cap=1000,
+    script_id="s-1",
+    signatures=[KeySignature(public_key=KEYS[0], signature=GOOD)],
+    threshold=1,
+)
+APPLY = replace(JOB, dry_run=False, argv=[])
+
+
+def verify(verb: VerifySignature) -> SignatureCheck:
+    """Hold only the good signature of the very message."""
+    message = f"nanny-ops script v1\ns-1\n{JOB.sha256}\n".encode()
+    return SignatureCheck(valid=encode(verb.signature) == GOOD and verb.message == message)
+
+
+def make(folder: Path, policy: str | None = "", keys: list[str] | None = KEYS[:2], **more: Any) -> Judge:
+    paths = folder / "policy.toml", folder / "trusted-keys"
+    for path, text in zip(paths, (policy, None if keys is None else "\n".join(keys)), strict=True):
+        if text is not None:
+            path.write_text(text)
+            path.chmod(0o600)
+    given = {"now": lambda: datetime(2026, 3, 4, 12, tzinfo=UTC), "verify": verify, **more}
+    return Judge(*paths, **given)
+
+
+def refused(judge: Judge, job: ScriptJob) -> tuple[str, str]:
+    with pytest.raises(VerbRefused) as found:
+        judge.judge(job)
+    return str(found.value.details["outcome"]), found.value.message
+
+
+def test_a_job_gets_the_signatures_that_count_here(tmp_path: Path) -> None:
+    extra = KeySignature(public_key=KEYS[2], signature=GOOD)
+    found = make(tmp_path).judge(replace(APPLY, signatures=[extra, *JOB.signatures], threshold=0))
+    assert (found.signatures, found.threshold) == (JOB.signatures, 1)
+
+
+@pytest.mark.parametrize(
+    "job_id",
+    ["", ".", "..", "../x", "/etc", "a/b", "-rf", ".new-x", "a\0", "a\n", "\u00e4", "a" * 129, "a b", "~"],
+)
+def test_no_id_is_a_path_or_an_option(job_id: str) -> None:
+    with pytest.raises(VerbRefused):
+        check_id(job_id)
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        {"vmid": 0},
+        {"vmid": 99},
+        {"vmid": -1},
+        {"vmid": LARGEST_VMID + 1},
+        {"timeout_seconds": 0},
+        {"timeout_seconds": 86_401},
+        {"output_cap": 0},
+        {"output_cap": 1 << 40},
+        {"argv": []},
+        {"argv": ["--security-only", "--dry-run"]},
+        {"argv": ["--dry-run", "a\0b"]},
+        {"argv": ["--dry-run", "x" * (LONGEST_WORD + 1)]},
+        {"argv": ["--dry-run", *["x"] * MOST_WORDS]},
+        {"argv": ["--dry-run", *["x" * LONGEST_WORD] * 4]},
+        {"claim": "a\nb"},
+        {"claim": "x" * 65},
+        {"job_id": "../../etc/cron.d/x"},
+        {"script": bytes(SCRIPT_CAP + 1)},
+    ],
+    ids=lambda forged: repr(forged)[:40],
+)
+def test_a_forged_shape_is_refused(tmp_path: Path, forged: dict[str, Any]) -> None:
+    assert refused(make(tmp_path), replace(JOB, **forged))[0] == "refused"
+
+
+def test_a_script_must_be_what_its_checksum_says(tmp_path: Path) -> None:
+    assert refused(make(tmp_path), replace(JOB, script=SCRIPT + b"id\n"))[0] == "checksum_mismatch"
+
+
+@pytest.mark.parametrize(
+    ("policy", "job", "word"),
+    [
+        ("modes = ['dry-run']", APPLY, "mode apply"),
+        ("targets = [101]", JOB, "target host"),
+        ("targets = ['host']", replace(JOB, vmid=101), "target 101"),
+        ("scripts = []", JOB, "script with SHA-256"),
+        ("times = ['sat,sun']\ntime_zone = 'UTC'", APPLY, "begin now"),
+        (None, APPLY, "mode apply"),
+        ("nonsense = 1", JOB, "not part of a policy"),
+    ],
+)
+def test_the_owners_policy_is_asked_again(tmp_path: Path, policy: str | None, job: ScriptJob, word: str) -> None:
+    outcome, sentence = refused(make(tmp_path, policy), job)
+    assert outcome == "refused"
+    assert word in sentence
+
+
+def test_without_a_policy_only_dry_runs_are_begun(tmp_path: Path) -> None:
+    assert make(tmp_path, None).judge(JOB).job_id == "op-1"
+
+
+@pytest.mark.parametrize("name", ["policy.toml", "trusted-keys"])
+def test_a_file_that_others_may_write_is_not_believed(tmp_path: Path, name: str) -> None:
+    judge = make(tmp_path)
+    (tmp_path / name).chmod(0o666)
+    assert "changed by others" in refused(judge, JOB)[1]
+
+
+@pytest.mark.parametrize(
+    ("signatures", "policy", "outcome"),
+    [
+        ([], "", "signature_missing"),
+        ([(KEYS[2], GOOD)], "", "signature_missing"),
+        ([(KEYS[0], BAD)], "", "signature_invalid"),
+        ([(KEYS[0], GOOD)], "threshold = 2", "signature_missing"),
+        ([(KEYS[0], GOOD), (KEYS[0], GOOD)], "threshold = 2", "signature_missing"),
+        ([(KEYS[0], GOOD), (KEYS[1], BAD)], "threshold = 2", "signature_invalid"),
+        ([(KEYS[0], "x")], "", "signature_unchecked"),
+    ],
+)
+def test_signatures_are_checked_again(
+    tmp_path: Path, signatures: list[tuple[str, str]], policy: str, outcome: str
+) -> None:
+    offered = [KeySignature(public_key=key, signature=made) for key, made in signatures]
+    assert refused(make(tmp_path, policy), replace(JOB, signatures=offered, threshold=0))[0] == outcome
+
+
+def test_without_keys_nothing_is_begun(tmp_path: Path) -> None:
+    assert refused(make(tmp_path, keys=None), replace(JOB, threshold=0))[0] == "signature_missing"
+
+
+def test_a_signature_of_another_script_does_not_count(tmp_path: Path) -> None:
+    assert refused(make(tmp_path), replace(JOB, script_id="s-2"))[0] == "signature_invalid"
+
+
+def test_a_check_that_cannot_be_made_is_no_yes(tmp_path: Path) -> None:
+    def broken(_verb: VerifySignature) -> SignatureCheck:
+        raise MachineError("No OpenSSL.")
+
+    assert refused(make(tmp_path, verify=broken), JOB)[0] == "signature_unchecked"
