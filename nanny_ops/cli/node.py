@@ -36,6 +36,7 @@ from nanny_ops.errors import (
     NotRegistered,
     SettingsError,
 )
+from nanny_ops.machine import allocator
 from nanny_ops.machine.perform import perform
 from nanny_ops.machine.policy import Policy
 from nanny_ops.machine.verbs import DescribeHost, HostFacts
@@ -196,6 +197,7 @@ def _facts(facts: HostFacts) -> dict[str, Any]:
 
 def _serve(settings: Settings, world: World, options: argparse.Namespace) -> int:
     del options
+    allocator.keep_small()
     asyncio.run(run_until_signal(settings, world))
     return 0
 
