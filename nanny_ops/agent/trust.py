@@ -71,8 +71,9 @@ class Trust:
             return []
         trusted = usable(keys or [], self.policy)
         if len(trusted) < self.policy.threshold:
-            sentence = f"{self.policy.threshold} trusted keys must sign a script, and {len(trusted)} are known here."
-            raise Refused(Outcome.SIGNATURE_MISSING, f"{sentence} The script was not run.")
+            whose = "offline keys" if self.policy.signatures == OFFLINE else "trusted keys"
+            sentence = f"A script must be signed by {self.policy.threshold} {whose} here, and this machine knows"
+            raise Refused(Outcome.SIGNATURE_MISSING, f"{sentence} {len(trusted)}. The script was not run.")
         return await self._count(script_id, sha256, trusted, await self._signatures(script_id))
 
     async def learn(self, answer: TokenAnswer | AgentIdentity) -> None:

@@ -42,7 +42,10 @@ def load(file: Path, ask: Callable[[], str]) -> Signer:
         phrase = ask().encode() if b"ENCRYPTED" in content else None
         private = load_pem_private_key(content, phrase)
     except (ValueError, TypeError, UnsupportedAlgorithm) as wrong:
-        raise SettingsError(f"{file} is not a private key that can be read: {wrong}") from wrong
+        raise SettingsError(
+            f"{file} holds no private key in PEM that can be read, or the pass phrase is another; "
+            "make a key with 'nanny-ops script keygen --out FILE'."
+        ) from wrong
     if not isinstance(private, Ed25519PrivateKey):
         raise SettingsError(f"{file} is not an Ed25519 key; make one with 'nanny-ops script keygen --out FILE'.")
     return Signer(private)
