@@ -175,7 +175,9 @@ def _detail(tx: Tx, thing: Thing | None, noun: str, key: str, now: datetime) -> 
 def _known(tx: Tx, thing: Thing, now: datetime) -> list[dict[str, Any]]:
     """Return how well each part is known: a line of its own counts before one for all things of a section."""
     scope = thing.id if isinstance(thing, store.Cluster) else thing.scope
-    lines = facts.about(tx, scope, thing.reported_by, _names(thing), SECTIONS[type(thing)])
+    # Some parts of guests are read once for all of a node, and told under its name.
+    names = _names(thing) | ({thing.node} if isinstance(thing, store.Guest) else set())
+    lines = facts.about(tx, scope, thing.reported_by, names, SECTIONS[type(thing)])
     by_section: dict[str, facts.Fact] = {}
     for line in lines:
         if line.object or line.section not in by_section:

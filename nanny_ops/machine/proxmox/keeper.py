@@ -76,10 +76,10 @@ class Keeper:
             else:
                 self._set(section, subject, Kept(msgspec.json.encode(answer), Line("ok", wall), tick))
 
-    def told(self, ledger: Ledger, section: Section, subject: Subject, *, stale: bool = False) -> dict[str, Any]:
-        """Return the fields that are known, and note in the ledger how well; ``stale`` where nobody can ask now."""
+    def told(self, ledger: Ledger, section: Section, subject: Subject, *, silent: str = "") -> dict[str, Any]:
+        """Return the fields that are known, and note in the ledger how well; ``silent`` says why nobody can ask now."""
         line = self.line(section, subject)
-        ledger.note(section.name, subject.name, replace(line, state="stale") if stale and line.state == "ok" else line)
+        ledger.note(section.name, subject.name, line.unasked(silent) if silent else line)
         kept = self._kept.get((section.name, subject.name))
         found: dict[str, Any] = msgspec.json.decode(kept.value) if kept is not None and kept.value else {}
         return found

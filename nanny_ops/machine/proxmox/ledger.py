@@ -1,7 +1,7 @@
 """How well each part of a reading is known, one line per exception: nothing that is unknown passes for well."""
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,6 +10,8 @@ from nanny_ops.protocol.clock import stamp
 
 #: Lines that one reading may have.
 LINES = 2000
+#: Different reasons of one section that are told apart; with more, the commonest state's oldest line speaks for all.
+REASONS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,12 @@ class Line:
     source: str = "api"
     privilege: str = ""
     reason: str = ""
+
+    def unasked(self, reason: str) -> "Line":
+        """Return the line for something that cannot be asked now: what was read is stale, what was not has failed."""
+        if self.state == "ok":
+            return replace(self, state="stale", reason=reason)
+        return replace(self, reason=reason) if self.state == "failed" else self
 
 
 def of_error(wrong: ProxmoxError, at: float = 0.0) -> Line:
@@ -52,7 +60,7 @@ class Ledger:
         """Return one sentence for each reason why something is not known, for the log."""
         found: dict[str, None] = {}
         for section, lines in sorted(self._lines.items()):
-            alike: dict[tuple[str, str, str], list[str]] = {}
+            alike: dict[tuple[str, ...], list[str]] = {}
             for line in lines.values():
                 if line.state not in {"ok", "absent"} and line.reason:
                     alike.setdefault(_kind(line), []).append(line.reason)
@@ -63,18 +71,23 @@ class Ledger:
 
 
 def _rolled_up(section: str, lines: dict[str, Line]) -> list[dict[str, Any]]:
-    alike = Counter(_kind(line) for thing, line in lines.items() if thing)
+    kind = _kind_and_reason if len({line.reason for line in lines.values()}) <= REASONS else _kind
+    alike = Counter(kind(line) for thing, line in lines.items() if thing)
     if "" in lines or not alike:
         return [_fact(section, thing, line) for thing, line in sorted(lines.items())]
     common, _ = alike.most_common(1)[0]
-    same = [line for line in lines.values() if _kind(line) == common]
-    others = [(thing, line) for thing, line in sorted(lines.items()) if _kind(line) != common]
+    same = [line for line in lines.values() if kind(line) == common]
+    others = [(thing, line) for thing, line in sorted(lines.items()) if kind(line) != common]
     oldest = min(same, key=lambda line: line.at)
     return [_fact(section, "", oldest), *(_fact(section, thing, line) for thing, line in others)]
 
 
-def _kind(line: Line) -> tuple[str, str, str]:
+def _kind(line: Line) -> tuple[str, ...]:
     return line.state, line.source, line.privilege
+
+
+def _kind_and_reason(line: Line) -> tuple[str, ...]:
+    return (*_kind(line), line.reason)
 
 
 def _fact(section: str, thing: str, line: Line) -> dict[str, Any]:

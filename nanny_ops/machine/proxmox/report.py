@@ -79,7 +79,9 @@ class Report:
         for row in self.guest_rows():
             used = usage.guest(row, answers(str(row["node"])))
             subject = _subject(row)
-            if sections.HOURS.fits(subject) and answers(subject.node):
+            if not answers(subject.node):
+                self.ledger.note(sections.HOURS.name, subject.name, self._unknown(subject.node))
+            elif sections.HOURS.fits(subject):
                 used |= keeper.told(self.ledger, sections.HOURS, subject)
             self.values["usage"].append(used)
         rows = {str(row["node"]): row for row in usage.of_type(self._rows or [], "node")}
@@ -97,6 +99,9 @@ class Report:
         alone = self.scope.cluster is None
         for name in sorted(self.scope.told):
             own = name == self.scope.node
+            if not self.scope.answers(name):
+                self.ledger.note("node.status", name, self._unknown(name))
+                self.ledger.note("tasks", name, self._unknown(name))
             entry = self.scope.nodes.get(name, {"name": name, "online": self.scope.answers(name), "local": own})
             status = self._status.get(name, {})
             version = status.pop("pve_version", "") or (f"pve-manager/{release}" if own and release else "")
@@ -127,7 +132,8 @@ class Report:
         if line is UNREAD and online:
             self.ledger.note("guest.config", f"{kind}/{vmid}", line)
             return
-        self.ledger.note("guest.config", f"{kind}/{vmid}", line)
+        known = line if online or line.source == "pmxcfs" else line.unasked(self._silent(str(row["node"])))
+        self.ledger.note("guest.config", f"{kind}/{vmid}", known)
         body = facts.lxc_body(row, conf) if kind == "lxc" else facts.qemu_body(row, conf)
         body["status"] = usage.guest_status(row, online)
         body |= self._beside(row, snapshots, keeper)
@@ -160,17 +166,23 @@ class Report:
     def _kept(self, keeper: Keeper, wanted: Sequence[sections.Section], subject: Subject) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for section in wanted:
-            found |= keeper.told(self.ledger, section, subject, stale=not self.scope.answers(subject.node))
+            found |= keeper.told(self.ledger, section, subject, silent=self._silent(subject.node))
         return found
 
     def _shared(self, keeper: Keeper, section: sections.Section, subject: Subject) -> dict[str, Any] | None:
         """Return what was read once for all guests of a node, None where nothing is known."""
         key = section.name, subject.name
         if key not in self._read_once:
-            stale = not self.scope.answers(subject.node or self.scope.node)
-            told = keeper.told(self.ledger, section, subject, stale=stale)
+            told = keeper.told(self.ledger, section, subject, silent=self._silent(subject.node))
             self._read_once[key] = told if keeper.has(section, subject) else None
         return self._read_once[key]
+
+    def _silent(self, node: str) -> str:
+        """Return why nobody can ask a node now, an empty text if it can be asked; the cluster always can."""
+        return f"Node {node} is offline." if node and not self.scope.answers(node) else ""
+
+    def _unknown(self, node: str) -> Line:
+        return Line("failed", reason=self._silent(node))
 
     @property
     def _tells_cluster(self) -> bool:

@@ -18,6 +18,20 @@ def test_what_most_have_in_common_is_said_once_with_the_oldest_time() -> None:
     ]
 
 
+def test_another_reason_is_not_told_as_the_common_one() -> None:
+    ledger = Ledger()
+    for name, place in (("a", "a"), ("b", "a"), ("c", "c")):
+        ledger.note("node.updates", name, Line("forbidden", privilege="Sys.Modify", reason=f"not on {place}"))
+    assert [(one["object"], one["reason"]) for one in ledger.facts()] == [("", "not on a"), ("c", "not on c")]
+
+
+def test_very_many_reasons_take_one_line() -> None:
+    ledger = Ledger()
+    for number in range(LINES):
+        ledger.note("guest.config", f"lxc/{number}", Line("failed", reason=f"{number} is away."))
+    assert len(ledger.facts()) == 1
+
+
 def test_problems_are_said_once_with_their_number_and_what_is_absent_is_none() -> None:
     ledger = Ledger()
     for number in range(3):
