@@ -62,8 +62,8 @@ class Server:
             reason = reason or ("too many verbs are under way" if self._busy >= self._room else "")
             self._busy += not reason
         if reason:
-            connection.close()
             log.warning("event=peer_refused pid=%d uid=%d reason=%r", peer.pid, peer.uid, reason)
+            connection.close()
             return False
         threading.Thread(target=self._attend, args=(connection, peer), daemon=True).start()
         return True

@@ -1,7 +1,6 @@
 """The privileged helper as a process: jobs over its socket as in process, and everything that it must not do."""
 
 import asyncio
-import base64
 import contextlib
 import hashlib
 import os
@@ -14,15 +13,20 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from nanny_ops.agent.hands import Hands, InProcess, Split
 from nanny_ops.agent.helper_socket import HelperSocket
+from nanny_ops.agent.spool import Spool
+from nanny_ops.agent.worker import Worker
 from nanny_ops.errors import NannyError, VerbRefused
 from nanny_ops.machine.frame import HEAD, VERB_CAP, read_reply, write_verb
 from nanny_ops.machine.perform import perform
+from nanny_ops.machine.trusted_keys import read_local
 from nanny_ops.machine.verbs import (
     CancelJob,
     ForgetJob,
@@ -34,7 +38,8 @@ from nanny_ops.machine.verbs import (
     ScriptJob,
     StartScript,
 )
-from nanny_ops.protocol.signature import encode, script_message
+from nanny_ops.protocol.signature import encode, key_id, script_message
+from tests.fakes.control_plane import FakeControlPlane, make_equipment, patch_record
 
 PROGRAM = Path(sys.executable).parent / "nanny-agent-helper"
 #: Becomes the helper with the listening socket as file 3, as systemd starts it: by then its number is known.
@@ -51,7 +56,6 @@ LONG = 60.0
 def signed(body: str, job_id: str = "op-1", **more: object) -> ScriptJob:
     script = b"#!/bin/sh\n" + body.encode()
     sha256 = hashlib.sha256(script).hexdigest()
-    made = base64.b64encode(KEY.sign(script_message("s-1", sha256))).decode()
     values = {
         "job_id": job_id,
         "vmid": None,
@@ -62,11 +66,15 @@ def signed(body: str, job_id: str = "op-1", **more: object) -> ScriptJob:
         "dry_run": False,
         "output_cap": 1 << 20,
         "script_id": "s-1",
-        "signatures": [KeySignature(public_key=PUBLIC, signature=made)],
         "threshold": 1,
         "claim": "c-1",
     }
-    return ScriptJob(**{**values, **more})  # type: ignore[arg-type]
+    job = ScriptJob(**{**values, **more})  # type: ignore[arg-type]
+    return replace(job, signatures=[KeySignature(public_key=PUBLIC, signature=sign(job))])
+
+
+def sign(job: ScriptJob) -> str:
+    return encode(KEY.sign(script_message(job.script_id, job.sha256)))
 
 
 @dataclass
@@ -342,3 +350,40 @@ def test_it_stays_small(helper: Helper) -> None:
     rollup = Path(f"/proc/{helper.process.pid}/smaps_rollup").read_text()
     kib = int(rollup.split("Pss:")[1].split()[0])
     assert kib < 30 * 1024, f"{kib} KiB; daemon and helper together may have 60 MiB, of which the daemon has 45"
+
+
+def test_an_order_goes_through_the_helper_to_its_result(helper: Helper, tmp_path: Path) -> None:
+    """The agent's own worker and trust over the socket; what only the helper's policy forbids is refused."""
+    job = signed(f"echo ran >> {tmp_path}/runs; echo '[]'\n", script_id="apt")
+    plane = FakeControlPlane()
+    plane.script, plane.sha256 = job.script, job.sha256
+    word = {"algorithm": "ed25519", "key_id": key_id(KEY.public_key().public_bytes_raw()), "signature": sign(job)}
+    plane.rules.append(
+        lambda request: (
+            httpx.Response(200, json={**word, "signatures": [word]})
+            if request.url.path.endswith("/signature")
+            else None
+        )
+    )
+
+    async def go(order_id: str) -> dict[str, Any]:
+        hands = Split(InProcess(perform, jobs_dir=tmp_path / "unused"), HelperSocket(helper.path).do)
+        equipment = make_equipment(plane, hands, sleep=lambda _seconds: asyncio.sleep(0.05))
+        equipment.trust.local = read_local(str(helper.folder / "keys"))
+        kept = Spool(tmp_path / "spool.sqlite", cap=10)
+        worker = Worker(equipment, kept)
+        worker.submit("patch_operations", "create", plane.add(patch_record(order_id, mode="apply")))
+        await worker.idle()
+        await worker.close()
+        kept.close()
+        await equipment.client.close()
+        found: dict[str, Any] = plane.results[order_id][-1]["metadata"]
+        return found
+
+    assert asyncio.run(go("op-1"))["outcome"] == "nothing_to_do"
+    helper.policy("modes = ['dry-run']\n")
+    refused = asyncio.run(go("op-2"))
+    assert (refused["outcome"], "mode apply" in refused["reason"]) == ("refused", True)
+    assert (tmp_path / "runs").read_text() == "ran\n"
+    assert list((helper.folder / "state" / "jobs").iterdir()) == []
+    assert not (tmp_path / "unused").exists()

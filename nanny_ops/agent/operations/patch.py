@@ -246,7 +246,8 @@ async def _never_begun(order: Order, state: JobState, desk: Desk) -> None:
 def _why_not(wrong: MachineError) -> Outcome:
     """Return the word for a job that was not begun; who refused it has chosen one."""
     if isinstance(wrong, VerbRefused):
-        return Outcome(wrong.details.get("outcome") or Outcome.REFUSED)
+        word = wrong.details.get("outcome")
+        return Outcome(word) if word in set(Outcome) else Outcome.REFUSED
     return Outcome.DISK_FULL if isinstance(wrong, DiskFull) else Outcome.AGENT_ERROR
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from nanny_ops.agent.operations.patch import SHORT, Patch
 from nanny_ops.agent.order import Finding, Order, Refused, State
-from nanny_ops.errors import DiskFull, MachineError, Rejected, Unreachable
+from nanny_ops.errors import DiskFull, MachineError, Rejected, Unreachable, VerbRefused
 from nanny_ops.machine.policy import Policy
 from nanny_ops.machine.times import parse
 from nanny_ops.machine.verbs import JobPhase, LookJob, StartScript
@@ -177,7 +177,14 @@ def test_two_spellings_of_one_guest_are_one_target(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "outcome"), [(DiskFull(), Outcome.DISK_FULL), (MachineError("no"), Outcome.AGENT_ERROR)]
+    ("wrong", "outcome"),
+    [
+        (DiskFull(), Outcome.DISK_FULL),
+        (MachineError("no"), Outcome.AGENT_ERROR),
+        (VerbRefused("no"), Outcome.REFUSED),
+        (VerbRefused("no", outcome="signature_missing"), Outcome.SIGNATURE_MISSING),
+        (VerbRefused("no", outcome="of a later release"), Outcome.REFUSED),
+    ],
 )
 def test_a_job_that_could_not_be_prepared_has_a_named_outcome(bench: Bench, wrong: Exception, outcome: Outcome) -> None:
     def fail(_verb: Any) -> Any:
