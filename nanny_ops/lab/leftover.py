@@ -5,6 +5,7 @@ import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from nanny_ops.lab import systemd_machine
 from nanny_ops.lab.lxc import containers_in
 
 #: What the name of a lab's throw-away base directory begins with.
@@ -56,9 +57,11 @@ def purge(cache: Path) -> list[str]:
 
 
 def clear(directory: Path) -> None:
-    """Remove a lab's containers, then its directory with the simulated guests that a link in it names."""
+    """Remove a lab's containers and machines, then its directory with the simulated guests that a link in it names."""
     for container in containers_in(directory / "lxc"):
         container.destroy()
+    for home in sorted((directory / systemd_machine.FOLDER).glob("*")):
+        systemd_machine.remove(home)
     simulated = directory / "simulated"
     if simulated.is_symlink():
         shutil.rmtree(simulated.resolve(), ignore_errors=True)

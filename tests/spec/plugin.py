@@ -7,7 +7,7 @@ import pytest
 from tests.spec.rows import all_rows, merge_record
 
 #: Markers whose tests must not be skipped in continuous integration: a skip there would prove nothing.
-NEVER_SKIPPED = ("lxc", "postgres")
+NEVER_SKIPPED = ("lxc", "machine", "postgres")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,0 +1,276 @@
+"""A whole Debian machine with systemd: booted by systemd-nspawn, with a network link to this host and no other."""
+
+import os
+import secrets
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from ipaddress import IPv4Interface, IPv4Network
+from pathlib import Path
+from typing import Self
+
+from nanny_ops.errors import MachineError
+from nanny_ops.lab import nspawn
+from nanny_ops.lab.child import Child
+from nanny_ops.lab.guest import GUEST_PATH
+from nanny_ops.lab.image import lay_image, lift_image, must
+from nanny_ops.machine.run import Done, run
+
+#: Program -> Debian package that holds it.
+PROGRAMS = {"systemd-nspawn": "systemd-container", "debootstrap": "debootstrap", "ip": "iproute2"}
+#: For tests between networks (RFC 2544): no real network has it.
+NETWORKS = IPv4Network("198.18.0.0/15")
+#: Seconds; a boot takes one on an idle machine.
+BOOT_DEADLINE = 90.0
+TOOL_DEADLINE = 30.0
+#: A question that goes lost while the machine comes or goes is asked again.
+ANSWER_DEADLINE = 5.0
+#: The directory in a lab that holds a directory per machine.
+FOLDER = "machines"
+
+
+def missing() -> list[str]:
+    """Return one sentence per thing that machines lack here; empty when all is there."""
+    sentences = [] if os.geteuid() == 0 else ["Machines need root; run as root or with sudo."]
+    packages = sorted({package for program, package in PROGRAMS.items() if shutil.which(program) is None})
+    if packages:
+        sentences.append(f"Install what is missing: apt-get install --no-install-recommends {' '.join(packages)}")
+    if not nspawn.groups("any"):
+        sentences.append("Control groups are not mounted on /sys/fs/cgroup; systemd needs them.")
+    return sentences
+
+
+@dataclass
+class SystemdMachine:
+    """One machine, its files below ``directory``; use it as a context manager, or :meth:`create` and :meth:`destroy`.
+
+    ``binds`` are this host's paths -> paths in the machine, where they can only be read. Of 32768 networks the machine
+    has one by its ``number``: two machines at once have the same one time in 32768.
+    """
+
+    image: Path
+    directory: Path
+    hostname: str = "pve1"
+    binds: Mapping[Path, str] = field(default_factory=dict)
+    number: str = field(default_factory=lambda: secrets.token_hex(3))
+    _child: Child | None = None
+
+    @property
+    def name(self) -> str:
+        """Return the machine's name on this host: short, because a network link is named after it."""
+        return f"nm-{self.number}"
+
+    @property
+    def home(self) -> Path:
+        """Return the directory that holds its files and its log."""
+        return self.directory / FOLDER / self.name
+
+    @property
+    def rootfs(self) -> Path:
+        """Return the root of its file system as this host sees it; /run and /tmp of a running one are not in it."""
+        return self.home / "rootfs"
+
+    @property
+    def host_address(self) -> str:
+        """Return the address under which the machine reaches this host."""
+        return str(self._address(1).ip)
+
+    @property
+    def address(self) -> str:
+        """Return the machine's own address."""
+        return str(self._address(2).ip)
+
+    def __enter__(self) -> Self:
+        """Create and boot it; leave nothing behind where that fails."""
+        try:
+            self.create()
+            self.boot()
+        except BaseException:
+            self.destroy()
+            raise
+        return self
+
+    def __exit__(self, *_failure: object) -> None:
+        """Destroy it."""
+        self.destroy()
+
+    def create(self) -> None:
+        """Lay its files out and connect it with this host. Raises MachineError."""
+        self.home.mkdir(parents=True)
+        lay_image(self.image, self.rootfs)
+        for path, text in self._own_files().items():
+            (self.rootfs / path).unlink(missing_ok=True)
+            (self.rootfs / path).write_text(text)
+        bridge = _bridge(self.name)
+        must(["ip", "link", "add", bridge, "type", "bridge"], TOOL_DEADLINE)
+        must(["ip", "address", "add", str(self._address(1)), "dev", bridge], TOOL_DEADLINE)
+        must(["ip", "link", "set", bridge, "up"], TOOL_DEADLINE)
+
+    def boot(self, timeout: float = BOOT_DEADLINE) -> None:
+        """Switch it on and return when all its services run, within ``timeout`` seconds. Raises MachineError."""
+        if self.running:
+            raise MachineError(f"Machine {self.name} is on already.")
+        # Nodes of Proxmox VE have control groups of version 2 alone, whatever this host has.
+        environ = {**os.environ, "UNIFIED_CGROUP_HIERARCHY": "1"}
+        launcher = [sys.executable, "-I", "-m", "nanny_ops.lab.nspawn", str(os.getpid()), self.name]
+        self._child = Child(self.name, [*launcher, *self._nspawn()], environ, self.home / "console.log")
+        self.await_boot(timeout)
+
+    def await_boot(self, timeout: float = BOOT_DEADLINE, *, after: int | None = None) -> None:
+        """Wait ``timeout`` seconds until all services run; ``after`` is the :meth:`pid` before a reboot.
+
+        Raises MachineError, with the names of services that failed.
+        """
+        self._until(lambda: self.pid() not in (None, after), timeout, "does not boot")
+        state = ""
+
+        def settled() -> bool:
+            nonlocal state
+            state = self._ask("systemctl", "is-system-running")
+            return state in ("running", "degraded")
+
+        self._until(settled, timeout, "does not finish booting")
+        if state == "degraded":
+            raise MachineError(f"Services failed in {self.name}: {self._ask('systemctl', '--failed', '--plain')}")
+
+    @property
+    def running(self) -> bool:
+        """Tell whether it is on."""
+        return self._child is not None and self._child.running
+
+    def pid(self) -> int | None:
+        """Return the number on this host of its first process, None when it is off."""
+        return nspawn.first_process(self.name)
+
+    def reboot(self, timeout: float = BOOT_DEADLINE) -> None:
+        """Let it restart in order and wait, within ``timeout`` seconds. Raises MachineError."""
+        before = self.pid()
+        self.run(["systemctl", "reboot"])
+        self.await_boot(timeout, after=before)
+
+    def shut_down(self, timeout: float = TOOL_DEADLINE) -> None:
+        """Let it end in order and wait, within ``timeout`` seconds. Raises MachineError."""
+        self.run(["systemctl", "poweroff"])
+        self._until(lambda: not self.running, timeout, "does not end")
+
+    def cut_power(self) -> None:
+        """End all its processes at once; what they had not written is lost, what they had is there. MachineError."""
+        first = self.pid()
+        if first is not None:
+            os.kill(first, signal.SIGKILL)
+        self._until(lambda: not self.running, TOOL_DEADLINE, "does not end")
+        nspawn.clear(self.name)
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        timeout: float = 60.0,
+        stdin: bytes | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> Done:
+        """Run a program in it as root, with an environment of its own, within ``timeout`` seconds.
+
+        Raises MachineError when it is off.
+        """
+        first = self.pid()
+        if first is None:
+            raise MachineError(f"Machine {self.name} is off.")
+        environ = {"PATH": GUEST_PATH, "HOME": "/root", "LC_ALL": "C.UTF-8", **(env or {})}
+        settings = [f"{key}={value}" for key, value in environ.items()]
+        enter = [
+            "nsenter",
+            "--target",
+            str(first),
+            "--all",
+            "--",
+            "env",
+            "--ignore-environment",
+            "--chdir=/",
+            *settings,
+        ]
+        return run([*enter, *argv], timeout=timeout, stdin=stdin)
+
+    def must(self, *argv: str, timeout: float = 60.0) -> str:
+        """Return what a program says that has to succeed. Raises MachineError with the end of what it said."""
+        done = self.run(argv, timeout=timeout)
+        if done.exit_code != 0:
+            said = (done.stderr + done.stdout).decode(errors="replace")[-1200:]
+            raise MachineError(f"'{' '.join(argv)}' in {self.name}: exit code {done.exit_code}: {said}")
+        return done.stdout.decode(errors="replace")
+
+    def put(self, source: Path, target: str) -> None:
+        """Copy a file or a directory into the running machine; ``target`` is absolute there. Raises MachineError."""
+        must(["cp", "--archive", "--no-target-directory", str(source), self._inside(target)], TOOL_DEADLINE)
+
+    def get(self, source: str, target: Path) -> None:
+        """Copy a file or a directory out of the running machine. Raises MachineError."""
+        must(["cp", "--archive", "--no-target-directory", self._inside(source), str(target)], TOOL_DEADLINE)
+
+    def destroy(self) -> None:
+        """Switch it off and remove all of it; safe to call twice. Raises MachineError."""
+        if self._child is not None:
+            self._child.end()
+        remove(self.home)
+
+    def _inside(self, path: str) -> str:
+        """Return a machine's path as this host reaches it: with /run and /tmp, and as long as no link is absolute."""
+        first = self.pid()
+        if first is None:
+            raise MachineError(f"Machine {self.name} is off.")
+        return f"/proc/{first}/root/{path.lstrip('/')}"
+
+    def _ask(self, *argv: str) -> str:
+        """Return what a program says, empty where it cannot be asked while the machine comes or goes."""
+        if self.pid() is None:
+            return ""
+        return self.run(argv, timeout=ANSWER_DEADLINE).stdout.decode(errors="replace").strip()
+
+    def _until(self, reached: Callable[[], bool], timeout: float, trouble: str) -> None:
+        deadline = time.monotonic() + timeout
+        while not reached():
+            if time.monotonic() > deadline:
+                said = self._child.said()[-2000:] if self._child else ""
+                raise MachineError(f"Machine {self.name} {trouble} within {timeout:.0f} seconds; console: {said}")
+            time.sleep(0.1)
+
+    def _address(self, place: int) -> IPv4Interface:
+        start = int(NETWORKS.network_address) + 4 * (int(self.number, 16) % (NETWORKS.num_addresses // 4))
+        return IPv4Interface((start + place, 30))
+
+    def _own_files(self) -> dict[str, str]:
+        link = f"[Match]\nName=host0\n[Network]\nAddress={self._address(2)}\nLinkLocalAddressing=no\n"
+        return {
+            "etc/hostname": f"{self.hostname}\n",
+            "etc/hosts": f"127.0.0.1 localhost\n{self.address} {self.hostname}\n{self.host_address} host\n",
+            "etc/machine-id": f"{secrets.token_hex(16)}\n",
+            "etc/systemd/network/10-lab.network": link,
+        }
+
+    def _nspawn(self) -> list[str]:
+        quiet = ["--quiet", "--register=no", "--keep-unit", "--settings=no", "--console=pipe"]
+        plain = ["--link-journal=no", "--resolv-conf=off", "--timezone=off"]
+        named = [f"--machine={self.name}", f"--hostname={self.hostname}", f"--network-bridge={_bridge(self.name)}"]
+        binds = [f"--bind-ro={source}:{target}" for source, target in self.binds.items()]
+        return ["systemd-nspawn", *quiet, *plain, *named, *binds, f"--directory={self.rootfs}", "--boot"]
+
+
+def remove(home: Path) -> None:
+    """Remove what a machine is on this host, by its directory alone: processes, groups, link, mount, files.
+
+    Raises MachineError.
+    """
+    name = home.name
+    nspawn.clear(name)
+    run(["ip", "link", "delete", _bridge(name)], timeout=TOOL_DEADLINE)
+    for left in (Path("/run/systemd/nspawn/propagate") / name, Path("/run/systemd/nspawn/unix-export") / name):
+        shutil.rmtree(left, ignore_errors=True)
+    lift_image(home / "rootfs")
+    shutil.rmtree(home, ignore_errors=True)
+
+
+def _bridge(name: str) -> str:
+    return f"br-{name}"
