@@ -86,13 +86,16 @@ def _kill(pid: int) -> None:
         return
 
 
-def _conduct(parent: int, argv: list[str]) -> int:
-    """Run until it ends for good, or until the parent is gone; the death signal covers a kill of this process."""
+def _conduct(parent: int, name: str, argv: list[str]) -> int:
+    """Run until it ends for good, or until the parent is gone.
+
+    The machine's first process outlives a killed systemd-nspawn, but not the other way round.
+    """
     while True:
         process = subprocess.Popen(["setpriv", "--pdeathsig=KILL", *argv])
         while process.poll() is None:
             if os.getppid() != parent:
-                process.kill()
+                _kill(first_process(name) or process.pid)
             try:
                 process.wait(LOOK)
             except subprocess.TimeoutExpired:
@@ -107,7 +110,7 @@ def main(arguments: list[str]) -> int:
     for group in groups(name):
         group.mkdir(exist_ok=True)
         (group / "cgroup.procs").write_text(str(os.getpid()))
-    return _conduct(int(parent), argv)
+    return _conduct(int(parent), name, argv)
 
 
 if __name__ == "__main__":

@@ -30,6 +30,8 @@ TOOL_DEADLINE = 30.0
 ANSWER_DEADLINE = 5.0
 #: The directory in a lab that holds a directory per machine.
 FOLDER = "machines"
+#: Where systemd-nspawn keeps what it knows of running machines.
+_STATE = Path("/run/systemd/nspawn")
 
 
 def missing() -> list[str]:
@@ -266,10 +268,18 @@ def remove(home: Path) -> None:
     name = home.name
     nspawn.clear(name)
     run(["ip", "link", "delete", _bridge(name)], timeout=TOOL_DEADLINE)
-    for left in (Path("/run/systemd/nspawn/propagate") / name, Path("/run/systemd/nspawn/unix-export") / name):
+    for left in (_STATE / "propagate" / name, _STATE / "unix-export" / name):
         shutil.rmtree(left, ignore_errors=True)
+    if (home / "rootfs").is_dir():
+        _lock(home / "rootfs").unlink(missing_ok=True)
     lift_image(home / "rootfs")
     shutil.rmtree(home, ignore_errors=True)
+
+
+def _lock(rootfs: Path) -> Path:
+    """Return the file by which systemd-nspawn keeps two machines from using one directory; killed, it leaves it."""
+    found = rootfs.stat()
+    return _STATE / f"locks/inode-{found.st_dev}:{found.st_ino}"
 
 
 def _bridge(name: str) -> str:

@@ -2,6 +2,9 @@
 
 import os
 import socket
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -116,13 +119,33 @@ def test_it_restarts_and_survives_the_loss_of_power(machine: SystemdMachine) -> 
     assert machine.must("cat", "/opt/kept") == "kept\n"
 
 
-def test_a_machine_whose_lab_was_killed_is_cleared_away(machine: SystemdMachine, tmp_path: Path) -> None:
+ABANDONED = """
+import sys, time
+from pathlib import Path
+from nanny_ops.lab.systemd_machine import SystemdMachine
+machine = SystemdMachine(Path(sys.argv[1]), Path(sys.argv[2]), number=sys.argv[3])
+machine.create()
+machine.boot()
+print("ready", flush=True)
+time.sleep(600)
+"""
+
+
+def test_a_machine_whose_lab_was_killed_ends_and_is_cleared_away(machine: SystemdMachine, tmp_path: Path) -> None:
     other = SystemdMachine(machine.image, tmp_path / "lab")
-    other.create()
-    other.boot()
+    argv = [sys.executable, "-c", ABANDONED, str(other.image), str(other.directory), other.number]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE) as lab:
+        assert lab.stdout is not None
+        assert lab.stdout.readline() == b"ready\n"
+        assert nspawn.first_process(other.name) is not None
+        lab.kill()
+    deadline = time.monotonic() + 60
+    while nspawn.members(other.name):
+        assert time.monotonic() < deadline, "the machine outlives the process that booted it"
+        time.sleep(0.1)
     assert traces(other) != []
-    assert machine.must("systemctl", "is-system-running").strip() == "running"  # two at once do not meet
+    lock = systemd_machine._lock(other.rootfs)
     leftover.clear(tmp_path / "lab")
     assert traces(other) == []
-    assert machine.must("systemctl", "is-system-running").strip() == "running"
-    other.destroy()
+    assert not lock.exists()
+    assert machine.must("systemctl", "is-system-running").strip() == "running"  # two at once do not meet
