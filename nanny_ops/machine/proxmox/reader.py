@@ -61,6 +61,7 @@ class Reader:
         self._breaker, self._configs, self._keeper = Breaker(), Configs(), Keeper()
         self._tasks, self._delta = TaskList(), Delta()
         self._rights, self._rights_at = Rights(None), float("-inf")
+        self._listed: frozenset[str] = frozenset()
         self._node, self._release, self._identity = "", "", ""
         self._cycle = 0
 
@@ -105,6 +106,8 @@ class Reader:
         answers = gather(calls, until, workers=len(calls), tick=self._tick)
         self._learn(answers, ledger)
         status, rows = answers["status"], answers["resources"]
+        if not isinstance(rows, ProxmoxError):
+            self._doubt(rows or [], "rights" in answers, ledger, until)
         if not isinstance(status, ProxmoxError):
             local = facts.local_node(status)
             self._node = str(local["name"]) if local else self._node
@@ -118,6 +121,16 @@ class Reader:
         for section, answer in (("cluster", status), ("resources", rows)):
             ledger.note(section, "", of_error(answer) if isinstance(answer, ProxmoxError) else Line("ok", self._now()))
         return _or_none(status), _or_none(rows)
+
+    def _doubt(self, rows: Sequence[Entry], sure: bool, ledger: Ledger, until: float) -> None:
+        """Ask for the privileges again where something has left the list: one that was taken away looks the same."""
+        listed = frozenset(str(row.get("id")) for row in rows)
+        if self._listed - listed and not sure:
+            # Not known until it is answered: nothing may count as gone on the word of an hour ago.
+            self._rights, self._rights_at = Rights(None), float("-inf")
+            calls = {"rights": partial(self._api.get, "access/permissions")}
+            self._learn(gather(calls, until, tick=self._tick), ledger)
+        self._listed = listed
 
     def _learn(self, answers: Mapping[str, Any], ledger: Ledger) -> None:
         rights, version = answers.get("rights"), answers.get("version")

@@ -156,23 +156,6 @@ def test_guests_of_a_dead_node_are_unknown_and_not_running() -> None:
     assert not any(one.startswith("nodes/pve2") for one in api.asked)
 
 
-@pytest.mark.rows("PVE-36", "F17")
-def test_nothing_of_a_dead_node_counts_as_known_now() -> None:
-    api, clock = Recorded(), Clock()
-    reader = reader_of(api, clock)
-    row = next(one for one in api.answers["cluster/status"] if one["name"] == "pve2")
-    api.answers["nodes/pve2/lxc/104/config?current=1"] = {"hostname": "x", "memory": 512}
-    assert fact(reader.read(order(speaks_for=("pve2",))).values, "guest.config", "lxc/104")["state"] == "ok"
-    row["online"] = 0
-    clock.at = 60.0
-    values = reader.read(order(speaks_for=("pve2",))).values
-    config = fact(values, "guest.config", "lxc/104")
-    assert (config["state"], config["reason"]) == ("stale", "Node pve2 is offline.")
-    for section, thing, other in (("node.status", "pve2", "pve1"), ("guest.hour", "lxc/104", "lxc/101")):
-        assert (fact(values, section, thing)["state"], fact(values, section, other)["state"]) == ("failed", "ok")
-    assert fact(values, "tasks", "pve2")["state"] == "failed"
-
-
 def test_only_the_elected_agent_tells_of_the_cluster() -> None:
     api = Recorded()
     next(one for one in api.answers["cluster/status"] if one["name"] == "pve2")["online"] = 0
