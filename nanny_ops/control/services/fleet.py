@@ -29,7 +29,7 @@ Thing = store.Cluster | store.Node | store.Guest | storages_.Storage | tasks_.Ta
 MOST = 100_000
 #: The first words of sections that say something of each kind of thing.
 SECTIONS: dict[type, frozenset[str]] = {
-    store.Cluster: frozenset({"cluster", "clusters", "quorum", "permissions", "pools", "ha", "jobs", "backup"}),
+    store.Cluster: frozenset({"cluster", "rights", "resources", "guests", "storages"}),
     store.Node: frozenset({"node", "nodes"}),
     store.Guest: frozenset({"guest", "guests"}),
     storages_.Storage: frozenset({"storage", "storages"}),

@@ -13,6 +13,7 @@ from nanny_ops.control.store.database import Database
 from nanny_ops.errors import NotFound
 from nanny_ops.protocol.clock import micros
 from nanny_ops.protocol.enrollment import OFFLINE_AFTER
+from tests.unit.control.services.fleet_site import Site
 
 WHO = Person("user-1", "a@example.com", "a", False, {teams.DEFAULT: "viewer"})
 
@@ -46,3 +47,22 @@ def test_one_thing_comes_with_all_that_was_said(told: Database, now: datetime) -
     assert told.read_now(lambda tx: fleet.node(tx, WHO, "node-1", now))["reported"] == {"x": [1]}
     with pytest.raises(NotFound, match="node-2"):
         told.read_now(lambda tx: fleet.node(tx, WHO, "node-2", now))
+
+
+@pytest.mark.rows("F17", "PVE-15")
+def test_what_a_token_may_not_see_stands_with_the_cluster_and_what_a_node_keeps_back_with_its_guests(
+    database: Database, now: datetime
+) -> None:
+    site = Site(database, now, nodes=("pve1",))
+    site.add(101, "pve1")
+    bad = [("rights", "", "forbidden"), ("guests", "", "forbidden"), ("guest.backup", "pve1", "failed")]
+    lines = [{"section": section, "object": thing, "state": state} for section, thing, state in bad]
+    site.says("pve1", site.report("pve1", facts=[*lines, {"section": "guest.backup", "object": "", "state": "ok"}]))
+
+    def known(shown: dict[str, object]) -> dict[str, str]:
+        return {one["section"]: one["state"] for one in shown["known"]}  # type: ignore[attr-defined]
+
+    guest = site.stored()[101]
+    told = database.read_now(lambda tx: fleet.cluster(tx, WHO, str(guest.cluster_pk), site.now))
+    assert known(told) == {"rights": "forbidden", "guests": "forbidden"}
+    assert known(database.read_now(lambda tx: fleet.guest(tx, WHO, guest.id, site.now)))["guest.backup"] == "failed"

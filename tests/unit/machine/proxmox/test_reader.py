@@ -250,6 +250,7 @@ def test_absent_forbidden_failed_and_stale_are_four_things() -> None:
     assert values["nodes"][0]["disks"]
 
 
+@pytest.mark.rows("F15")
 def test_a_guest_that_leaves_meanwhile_is_left_out() -> None:
     api = Recorded()
     api.answers["nodes/pve1/qemu/203/config?current=1"] = refused(
@@ -327,7 +328,7 @@ def test_an_answer_without_a_local_node_is_an_error() -> None:
         reader_of(api).read(order())
 
 
-@pytest.mark.rows("PVE-35")
+@pytest.mark.rows("PVE-35", "F13")
 def test_no_quorum_is_reported_as_it_is() -> None:
     api = Recorded()
     next(one for one in api.answers["cluster/status"] if one["type"] == "cluster")["quorate"] = 0
