@@ -43,6 +43,7 @@ class Proxmox:
         self._problems: set[str] = set()
         self._found: ProxmoxReading | None = None
         self._at = ""
+        self._spoke_for: list[str] = []
 
     async def collect(self) -> list[Reading]:
         """Return the reports of one reading, the guide's where that is what the control plane knows.
@@ -59,7 +60,7 @@ class Proxmox:
             speaks_for=self._said.speaks_for,
             acknowledged=0 if self._guide else self._acknowledged,
         )
-        self._found = await self._hands.do(order)
+        self._found, self._spoke_for = await self._hands.do(order), order.speaks_for
         self._log(self._found)
         if self._guide > 1:
             self._guide -= 1
@@ -70,8 +71,15 @@ class Proxmox:
     async def deliver(self, readings: list[Reading]) -> list[Reading]:
         """Send the reports of the last reading, whose answers say what the next one is about.
 
-        Returns what is left for the courier.
+        Nodes that an answer names for the first time are read and told at once, in one reading more. Returns what is
+        left for the courier. Raises ProxmoxError where that reading fails.
         """
+        left = await self._send(readings)
+        if not set(self._said.speaks_for) - set(self._spoke_for):
+            return left
+        return left + await self._send(await self.collect())
+
+    async def _send(self, readings: list[Reading]) -> list[Reading]:
         if self._found is None or not readings or readings[0].path != INVENTORY:
             return readings
         try:

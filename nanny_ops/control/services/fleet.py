@@ -35,6 +35,8 @@ SECTIONS: dict[type, frozenset[str]] = {
     storages_.Storage: frozenset({"storage", "storages"}),
     tasks_.Task: frozenset({"task", "tasks"}),
 }
+#: The part that guests of a kind do not have: a line for all guests says nothing of them.
+_OTHER_KIND = {"lxc": "guest.agent", "qemu": "guest.addresses"}
 
 
 @dataclass(frozen=True)
@@ -178,9 +180,10 @@ def _known(tx: Tx, thing: Thing, now: datetime) -> list[dict[str, Any]]:
     # Some parts of guests are read once for all of a node, and told under its name.
     names = _names(thing) | ({thing.node} if isinstance(thing, store.Guest) else set())
     lines = facts.about(tx, scope, thing.reported_by, names, SECTIONS[type(thing)])
+    foreign = _OTHER_KIND.get(thing.kind) if isinstance(thing, store.Guest) else None
     by_section: dict[str, facts.Fact] = {}
     for line in lines:
-        if line.object or line.section not in by_section:
+        if line.section != foreign and (line.object or line.section not in by_section):
             by_section[line.section] = line
     return [_fact(line, now) for line in by_section.values()]
 

@@ -129,7 +129,8 @@ def _forbidden(reason: str, path: str, token_id: str, told: dict[str, Any]) -> P
         return ProxmoxForbidden(f"The API token {token_id} may not use {path}: {reason[:300]}", **told)
     lacks = f"The API token {token_id} lacks {found['privilege']} on {found['path']}"
     hint = (
-        f"grant it, for instance with 'pveum acl modify / --tokens {token_id} --roles PVEAuditor'."
+        f"grant it to the user, for instance with 'pveum acl modify / --users {token_id.partition('!')[0]} --roles "
+        f"PVEAuditor', and where the token's privileges are separated (privsep 1) also with '--tokens {token_id}'."
         if found["privilege"].endswith(".Audit")
         else f"add it to a role of its own, for instance with 'pveum role modify ROLE --append --privs "
         f"{found['privilege'].partition('|')[0]}'."

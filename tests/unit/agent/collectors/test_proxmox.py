@@ -91,7 +91,7 @@ def test_the_answer_says_what_the_next_report_is_about(tmp_path: Path) -> None:
         httpx.Response(200, json=elected),
         httpx.Response(200, json={"reports_cluster": False, "resend": True}),
     )
-    run(machine, control, 4)
+    run(machine, control, 3)
     assert [(one.reports_cluster, one.speaks_for) for one in machine.orders] == [
         (True, []),
         (False, []),
@@ -99,6 +99,16 @@ def test_the_answer_says_what_the_next_report_is_about(tmp_path: Path) -> None:
         (False, []),
     ]
     assert [one.acknowledged for one in machine.orders] == [0, 1, 2, 0]
+
+
+def test_nodes_that_are_named_for_the_first_time_are_told_at_once_and_only_once(tmp_path: Path) -> None:
+    machine = Machine(tmp_path)
+    control, inventory = control_with(httpx.Response(200, json={"reports_cluster": True, "speaks_for": ["pve2"]}))
+    assert run(machine, control, 1) == [[]]
+    assert ([one.speaks_for for one in machine.orders], len(inventory.bodies)) == ([[], ["pve2"]], 2)
+    machine.orders.clear()
+    run(machine, control, 2)
+    assert [one.speaks_for for one in machine.orders] == [[], ["pve2"], ["pve2"]]
 
 
 def test_while_the_control_plane_is_away_usage_is_kept_and_the_rest_told_anew(tmp_path: Path) -> None:

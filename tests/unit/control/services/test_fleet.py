@@ -57,7 +57,8 @@ def test_what_a_token_may_not_see_stands_with_the_cluster_and_what_a_node_keeps_
     site.add(101, "pve1")
     bad = [("rights", "", "forbidden"), ("guests", "", "forbidden"), ("guest.backup", "pve1", "failed")]
     lines = [{"section": section, "object": thing, "state": state} for section, thing, state in bad]
-    site.says("pve1", site.report("pve1", facts=[*lines, {"section": "guest.backup", "object": "", "state": "ok"}]))
+    good = [{"section": section, "object": "", "state": "ok"} for section in ("guest.backup", "guest.agent")]
+    site.says("pve1", site.report("pve1", facts=[*lines, *good]))
 
     def known(shown: dict[str, object]) -> dict[str, str]:
         return {one["section"]: one["state"] for one in shown["known"]}  # type: ignore[attr-defined]
@@ -65,4 +66,5 @@ def test_what_a_token_may_not_see_stands_with_the_cluster_and_what_a_node_keeps_
     guest = site.stored()[101]
     told = database.read_now(lambda tx: fleet.cluster(tx, WHO, str(guest.cluster_pk), site.now))
     assert known(told) == {"rights": "forbidden", "guests": "forbidden"}
-    assert known(database.read_now(lambda tx: fleet.guest(tx, WHO, guest.id, site.now)))["guest.backup"] == "failed"
+    of_guest = known(database.read_now(lambda tx: fleet.guest(tx, WHO, guest.id, site.now)))
+    assert of_guest == {"guests": "forbidden", "guest.backup": "failed"}, "a container has no guest agent"

@@ -215,4 +215,6 @@ def test_access_does_not_show_its_token(access):
 def test_forbidden_names_what_to_grant():
     wrong = translate(403, "Permission check failed (/, Sys.Audit)", "cluster/status", "a@pve!t", "n:8006")
     assert (wrong.details["privilege"], wrong.details["path"]) == ("Sys.Audit", "/")
-    assert "pveum acl modify / --tokens a@pve!t --roles PVEAuditor" in wrong.message
+    assert "pveum acl modify / --users a@pve --roles PVEAuditor" in wrong.message
+    assert "privsep 1" in wrong.message
+    assert "--tokens a@pve!t" in wrong.message
