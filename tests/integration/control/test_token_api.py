@@ -145,7 +145,7 @@ def test_a_static_token_speaks_for_one_agent(server: Server, operator: httpx.Cli
         told = static.get("/api/agent-identity").json()
         assert (told["agent_id"], told["expires_at"][:19]) == (agent.id, made["expires_at"][:19])
         # Other tests on this server may have entered offline keys.
-    assert [key["origin"] for key in told["signing_keys"]].count("control-plane") == 1
+        assert [key["origin"] for key in told["signing_keys"]].count("control-plane") == 1
         operator.post(f"/api/tokens/{made['id']}/revoke").raise_for_status()
         assert static.get(f"/api/agent/{agent.id}").status_code == 401
     assert agent.client.get(f"/api/agent/{agent.id}").status_code == 200
