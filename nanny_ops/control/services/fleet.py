@@ -3,6 +3,7 @@
 What nobody can say now is ``unknown``, whatever was said last: neither running nor stopped, and not well.
 """
 
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -31,7 +32,7 @@ MOST = 100_000
 SECTIONS: dict[type, frozenset[str]] = {
     store.Cluster: frozenset({"cluster", "rights", "resources", "guests", "storages"}),
     store.Node: frozenset({"node", "nodes"}),
-    store.Guest: frozenset({"guest", "guests"}),
+    store.Guest: frozenset({"guest", "guests", "rights", "resources"}),
     storages_.Storage: frozenset({"storage", "storages"}),
     tasks_.Task: frozenset({"task", "tasks"}),
 }
@@ -66,7 +67,7 @@ class Sources:
     reporters: Mapping[str, Reporter]
     clusters: Mapping[str, str]
     usage: Mapping[str, Mapping[str, Mapping[str, float | None]]]
-    trouble: Mapping[tuple[str, str], Mapping[str, int]]
+    lines: Mapping[tuple[str, str], Mapping[str, str]]
     now: datetime
 
 
@@ -177,9 +178,7 @@ def _detail(tx: Tx, thing: Thing | None, noun: str, key: str, now: datetime) -> 
 def _known(tx: Tx, thing: Thing, now: datetime) -> list[dict[str, Any]]:
     """Return how well each part is known: a line of its own counts before one for all things of a section."""
     scope = thing.id if isinstance(thing, store.Cluster) else thing.scope
-    # Some parts of guests are read once for all of a node, and told under its name.
-    names = _names(thing) | ({thing.node} if isinstance(thing, store.Guest) else set())
-    lines = facts.about(tx, scope, thing.reported_by, names, SECTIONS[type(thing)])
+    lines = facts.about(tx, scope, thing.reported_by, _all_names(thing), SECTIONS[type(thing)])
     foreign = _OTHER_KIND.get(thing.kind) if isinstance(thing, store.Guest) else None
     by_section: dict[str, facts.Fact] = {}
     for line in lines:
@@ -200,6 +199,22 @@ def _names(thing: Thing) -> set[str]:
         case storages_.Storage():
             return {thing.name, f"{thing.node}/{thing.name}"}
     return {thing.node}
+
+
+def _all_names(thing: Thing) -> set[str]:
+    """Return the names of a thing's own lines; some parts of guests are told under their node's name."""
+    return _names(thing) | ({thing.node} if isinstance(thing, store.Guest) else set())
+
+
+def _trouble(thing: Thing, lines: Mapping[tuple[str, str], Mapping[str, str]]) -> dict[str, int]:
+    """Count the parts that are not known as they are now, per state, those too of which one line tells for all."""
+    found: dict[str, str] = {}
+    for name in ("", *sorted(_all_names(thing) - _names(thing)), *sorted(_names(thing))):
+        found.update(lines.get((thing.reported_by, name), {}))
+    mine = SECTIONS[type(thing)]
+    foreign = _OTHER_KIND.get(thing.kind) if isinstance(thing, store.Guest) else None
+    parts = [state for section, state in found.items() if section.partition(".")[0] in mine and section != foreign]
+    return dict(Counter(state for state in parts if state in facts.TROUBLE))
 
 
 def _fact(line: facts.Fact, now: datetime) -> dict[str, Any]:
@@ -223,13 +238,13 @@ def _sources(tx: Tx, things: Sequence[Thing], now: datetime) -> Sources:
     tellers = {thing.reported_by for thing in things}
     pks = {thing.cluster_pk for thing in things if not isinstance(thing, store.Cluster) and thing.cluster_pk}
     reporters = inventory.reporters_by_agent(tx, tellers)
-    named = {name for thing in things for name in _names(thing)}
+    named = {name for thing in things for name in _all_names(thing)}
     return Sources(
         agents=agents.some(tx, tellers),
         reporters=reporters,
         clusters=store.cluster_names(tx, pks),
         usage={row.agent_id: _usage(row.usage) for row in reporters.values() if row.usage is not None},
-        trouble=facts.trouble(tx, tellers, named) if reporters else {},
+        lines=facts.trouble(tx, tellers, named) if reporters else {},
         now=now,
     )
 
@@ -320,10 +335,9 @@ def _task(thing: tasks_.Task, sources: Sources) -> dict[str, Any]:
 def _told_beside(thing: store.Node | store.Guest, sources: Sources) -> dict[str, Any]:
     """Return the last reading of usage (None: none), and how many parts are not known as they are now, per state."""
     told = sources.usage.get(thing.reported_by, {}).get(object_of(thing))
-    [name] = _names(thing)
     return {
         "usage": None if told is None else {key: value for key, value in told.items() if value is not None},
-        "trouble": dict(sources.trouble.get((thing.reported_by, name), {})),
+        "trouble": _trouble(thing, sources.lines),
     }
 
 

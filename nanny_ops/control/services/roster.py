@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from nanny_ops.control.services import change
+from nanny_ops.control.services import change, series
 from nanny_ops.control.services.change import Change, Place
 from nanny_ops.control.services.principal import HostAgent
 from nanny_ops.control.store import inventory as store
@@ -17,6 +17,9 @@ from nanny_ops.protocol.proxmox import LxcReport, NodeReport, QemuReport
 
 Body = dict[str, Any]
 Told = LxcReport | QemuReport
+#: Sections without which an agent does not see all guests, and the states in which it does not.
+BLIND = frozenset({"rights", "resources", "guests"})
+UNSEEN = frozenset({"forbidden", "failed", "stale"})
 
 
 @dataclass(frozen=True)
@@ -280,10 +283,13 @@ def _statuses(tx: Tx, taken: Taken, view: dict[int, Any], described: Collection[
 
 
 def _judge(tx: Tx, taken: Taken, view: Mapping[int, Any], nodes: Mapping[str, Node]) -> None:
-    """Note whose guests cannot be known: those of a node that the cluster does not see and whose agent is silent."""
+    """Note whose guests cannot be known: those of a node that the cluster does not see and whose agent is silent.
+
+    And those that have left the view of an agent whose token sees only a part of them, or none.
+    """
     lost: dict[int, list[str]] = {}
     found, adopted = [], []
-    listed = None if taken.report.guests is None else set(taken.report.guests)
+    seen, hidden = _named(taken), _hidden(taken, view)
     for row in view.values():
         if row.gone_at is not None or not taken.speaks_for(row.node):
             continue
@@ -292,7 +298,10 @@ def _judge(tx: Tx, taken: Taken, view: Mapping[int, Any], nodes: Mapping[str, No
         if not own and node is not None and not node.online:
             if row.unknown_since is None:
                 lost.setdefault(node.state_since or taken.now, []).append(row.id)
-        elif row.unknown_since is not None and (not own or listed is None or row.vmid in listed):
+        elif row.vmid in hidden:
+            if row.unknown_since is None and taken.last is not None:
+                lost.setdefault(taken.last.heard_at, []).append(row.id)
+        elif row.unknown_since is not None and row.vmid in seen:
             found.append(row.id)
         if row.reported_by != taken.agent.id:
             adopted.append(row.id)
@@ -300,6 +309,27 @@ def _judge(tx: Tx, taken: Taken, view: Mapping[int, Any], nodes: Mapping[str, No
         store.mark_guests(tx, ids, unknown_since=since)
     store.mark_guests(tx, found, unknown_since=None)
     store.mark_guests(tx, adopted, reported_by=taken.agent.id)
+
+
+def _named(taken: Taken) -> set[int]:
+    """Return the guests that a report names anywhere."""
+    report = taken.report
+    listed = {*(report.guests or ()), *(complete_list(taken) or ())}
+    described = {one.vmid for one in report.lxc} | {one.vmid for one in report.qemu}
+    return listed | described | {one.vmid for one in report.usage}
+
+
+def _hidden(taken: Taken, view: Mapping[int, Any]) -> set[int]:
+    """Return the guests that a report should name and cannot, as it says itself.
+
+    The reading before must lack them too: a large reading comes in parts, and its first part names few guests.
+    """
+    blind = any(one.section in BLIND and not one.object and one.state in UNSEEN for one in taken.report.facts)
+    if not blind or taken.last is None or taken.last.at >= taken.at:
+        return set()
+    before = set(series.unpack(taken.last.usage).keys) if taken.last.usage is not None else set()
+    named = _named(taken)
+    return {row.vmid for row in view.values() if row.vmid not in named and f"{row.kind}/{row.vmid}" not in before}
 
 
 def _is_lacking(taken: Taken, view: Mapping[int, Any]) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, delete, func, select
+from sqlalchemy import ColumnElement, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from nanny_ops.control.store.database import Tx
@@ -11,6 +11,8 @@ from nanny_ops.control.store.proxmox_tables import facts
 
 #: Objects that one question names; beyond that all of the agents' are asked for.
 NAMED_AT_ONCE = 1000
+#: States of what is not known as it is now.
+TROUBLE = ("forbidden", "failed", "stale")
 
 
 @dataclass(frozen=True)
@@ -56,17 +58,23 @@ def about(tx: Tx, scope: str, agent_id: str, objects: Collection[str], sections:
     return [fact for fact in found if fact.section.partition(".")[0] in sections]
 
 
-def trouble(tx: Tx, agents: Collection[str], objects: Collection[str]) -> dict[tuple[str, str], dict[str, int]]:
-    """Return how many parts of each object are not known as they are now, by agent and object: a count per state."""
-    named: ColumnElement[bool] = facts.c.agent_id.in_(agents)
+def trouble(tx: Tx, agents: Collection[str], objects: Collection[str]) -> dict[tuple[str, str], dict[str, str]]:
+    """Return the state of each section by agent and object, where something is not known as it is now.
+
+    Those of the empty object hold for all without a line of their own in that section; where there is one, such lines
+    are told too, also of what is known.
+    """
+    mine = facts.c.agent_id.in_(agents)
+    bad = facts.c.state.in_(TROUBLE)
+    columns = select(facts.c.agent_id, facts.c.object, facts.c.section, facts.c.state)
+    whole = tx.connection.execute(columns.where(mine & bad & (facts.c.object == ""))).all()
+    own = bad | facts.c.section.in_({row.section for row in whole})
+    named: ColumnElement[bool] = facts.c.object != ""
     if len(objects) <= NAMED_AT_ONCE:
-        named &= facts.c.object.in_(objects)
-    bad = facts.c.state.in_(("forbidden", "failed", "stale"))
-    counted = select(facts.c.agent_id, facts.c.object, facts.c.state, func.count().label("parts"))
-    rows = tx.connection.execute(counted.where(named & bad).group_by(facts.c.agent_id, facts.c.object, facts.c.state))
-    found: dict[tuple[str, str], dict[str, int]] = {}
-    for row in rows:
-        found.setdefault((row.agent_id, row.object), {})[row.state] = row.parts
+        named = facts.c.object.in_(objects)
+    found: dict[tuple[str, str], dict[str, str]] = {}
+    for row in (*whole, *tx.connection.execute(columns.where(mine & named & own))):
+        found.setdefault((row.agent_id, row.object), {})[row.section] = row.state
     return found
 
 

@@ -7,7 +7,22 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, String, Table, cast, delete, func, insert, literal, select, text, update
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    String,
+    Table,
+    case,
+    cast,
+    delete,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    text,
+    update,
+)
 
 from nanny_ops.control.store.database import Tx
 from nanny_ops.control.store.proxmox_tables import clusters, facts, guests, nodes
@@ -18,6 +33,9 @@ Condition = ColumnElement[bool]
 REPORT_LOCK = 6_102_026
 #: Which column names a thing within its scope.
 KEYS: tuple[tuple[Table, str], ...] = ((nodes, "name"), (guests, "vmid"))
+
+#: The section that a guest of its kind does not have: a line for all guests says nothing of it.
+OTHER_KIND = case((guests.c.kind == "lxc", "guest.agent"), else_="guest.addresses")
 
 
 @dataclass(frozen=True)
@@ -218,7 +236,7 @@ def node_page(
     elif status:
         chosen &= nodes.c.unknown_since.is_(None) & (nodes.c.online == int(status == "online"))
     if fact:
-        chosen &= _has_fact(nodes, nodes.c.name, fact)
+        chosen &= _has_fact(nodes, nodes.c.name, fact, ("node", "nodes"))
     if gone is not None:
         chosen &= nodes.c.gone_at.is_not(None) if gone else nodes.c.gone_at.is_(None)
     rows, total = _page(tx, nodes, chosen, [nodes.c.name, nodes.c.id], limit, offset)
@@ -268,7 +286,8 @@ def _chosen(teams: Collection[str], wanted: GuestFilter) -> Condition:
     elif wanted.status:
         chosen &= guests.c.unknown_since.is_(None) & (guests.c.status == wanted.status)
     if wanted.fact:
-        chosen &= _has_fact(guests, guests.c.kind + literal("/") + cast(guests.c.vmid, String), wanted.fact)
+        named = guests.c.kind + literal("/") + cast(guests.c.vmid, String)
+        chosen &= _has_fact(guests, named, wanted.fact, ("guest", "guests", "rights", "resources"), OTHER_KIND)
     if wanted.cluster:
         chosen &= _in_cluster(guests, wanted.cluster)
     if wanted.name:
@@ -282,10 +301,22 @@ def _chosen(teams: Collection[str], wanted: GuestFilter) -> Condition:
     return chosen
 
 
-def _has_fact(table: Table, named: ColumnElement[str], state: str) -> Condition:
-    """Return whether a part of a thing, as its teller says, has a state; lines for all of a kind count for none."""
-    told = (facts.c.scope == table.c.scope) & (facts.c.agent_id == table.c.reported_by)
-    return select(facts.c.agent_id).where(told & (facts.c.object == named) & (facts.c.state == state)).exists()
+def _has_fact(
+    table: Table, named: ColumnElement[str], state: str, first: Collection[str], foreign: Any = ""
+) -> Condition:
+    """Return whether a part of a thing, as its teller says, has a state; sections begin with one of these words.
+
+    A line for all things of a section counts where the thing has none of its own, but for the ``foreign`` section.
+    """
+    own, whole = facts.alias(), facts.alias()
+    told = (own.c.scope == table.c.scope) & (own.c.agent_id == table.c.reported_by) & (own.c.object == named)
+    exception = select(own.c.agent_id).where(told & (own.c.section == whole.c.section)).exists()
+    covers = or_(*(whole.c.section.like(f"{word}.%") | (whole.c.section == word) for word in first)) & (
+        whole.c.section != foreign
+    )
+    mine = (whole.c.scope == table.c.scope) & (whole.c.agent_id == table.c.reported_by) & (whole.c.object == "")
+    general = select(whole.c.agent_id).where(mine & (whole.c.state == state) & covers & ~exception).exists()
+    return select(own.c.agent_id).where(told & (own.c.state == state)).exists() | general
 
 
 def _in_cluster(table: Table, named: str) -> Condition:

@@ -67,4 +67,8 @@ def test_what_a_token_may_not_see_stands_with_the_cluster_and_what_a_node_keeps_
     told = database.read_now(lambda tx: fleet.cluster(tx, WHO, str(guest.cluster_pk), site.now))
     assert known(told) == {"rights": "forbidden", "guests": "forbidden"}
     of_guest = known(database.read_now(lambda tx: fleet.guest(tx, WHO, guest.id, site.now)))
-    assert of_guest == {"guests": "forbidden", "guest.backup": "failed"}, "a container has no guest agent"
+    assert of_guest == {"rights": "forbidden", "guests": "forbidden", "guest.backup": "failed"}, "and no guest agent"
+    listed = database.read_now(lambda tx: fleet.guests(tx, WHO, 50, 0, store.GuestFilter(fact="forbidden"), site.now))
+    assert listed.items[0]["trouble"] == {"forbidden": 2, "failed": 1}
+    stale = store.GuestFilter(fact="stale")
+    assert database.read_now(lambda tx: fleet.guests(tx, WHO, 50, 0, stale, site.now)).total == 0

@@ -1,5 +1,6 @@
 """What of a report becomes a guest's row; whole reports are in test_inventory.py."""
 
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -7,9 +8,12 @@ import pytest
 from nanny_ops.control.services import roster
 from nanny_ops.control.services.change import Place
 from nanny_ops.control.services.principal import HostAgent
+from nanny_ops.control.store.database import Database
 from nanny_ops.control.store.inventory import Scope
 from nanny_ops.control.store.proxmox import Guest
+from nanny_ops.protocol.clock import micros
 from nanny_ops.protocol.proxmox import LxcReport, QemuReport
+from tests.unit.control.services.fleet_site import Site
 
 AGENT = HostAgent("agent-1", "team", "pve1")
 PLACE = Place("team", "agent-1", None, "")
@@ -54,3 +58,30 @@ def test_a_number_used_again_by_the_other_kind_begins_anew() -> None:
 )
 def test_a_guest_was_created_only_if_it_was_not_listed_before(scope: Scope | None, told: list[str]) -> None:
     assert [one.kind for one in roster.of_guest(scope, None, row(), {}, {})] == told
+
+
+@pytest.mark.rows("F17", "PVE-15")
+def test_a_guest_that_a_token_may_not_see_any_more_is_unknown_until_it_is_seen_again(
+    database: Database, now: datetime
+) -> None:
+    site = Site(database, now, nodes=("pve1",))
+    site.add(101, "pve1")
+    site.add(102, "pve1")
+    site.says("pve1")
+    blind = [{"section": "guests", "object": "", "state": "forbidden"}]
+
+    def less(*vmids: int) -> dict[str, Any]:
+        site.now += timedelta(minutes=1)
+        body = site.report("pve1", guests=None, facts=blind, lxc=[])
+        body["cluster"]["guests"] = None
+        return {**body, "usage": [one for one in body["usage"] if one["vmid"] in vmids]}
+
+    site.says("pve1", less(101))
+    assert site.stored()[102].unknown_since is None  # the rest of the reading may follow
+    first = site.now
+    site.says("pve1", less(101))
+    assert (site.stored()[101].unknown_since, site.stored()[102].unknown_since) == (None, micros(first))
+    site.says("pve1", less(101))
+    assert site.stored()[102].unknown_since == micros(first)
+    site.says("pve1", less(101, 102))
+    assert site.stored()[102].unknown_since is None
