@@ -32,6 +32,7 @@ from nanny_ops.errors import (
     ValidationFailed,
 )
 from nanny_ops.protocol.patch import PackageChange, PastEnd, PatchOperation, ScriptVersion
+from nanny_ops.protocol.reboot import Reboot
 from nanny_ops.protocol.signature import SigningKeyEntry
 
 T = TypeVar("T")
@@ -179,6 +180,22 @@ class Client:
     def release_patch(self, operation_id: str) -> PatchOperation:
         """Give an ended order's target to others. Raises NotFound, Forbidden, Conflict when it has not ended."""
         return _patch(self._object("POST", f"/api/patches/{_segment(operation_id)}/release"))
+
+    def place_reboot(self, order: Mapping[str, Any]) -> Reboot:
+        """Order a reboot; fields as in RebootRequest. Raises ValidationFailed, Forbidden, NotFound, Conflict."""
+        return record(Reboot, self._send("POST", "/api/reboots", body=dict(order)).json())
+
+    def reboots(self, limit: int = PAGE, **filters: str) -> list[Reboot]:
+        """List reboots, newest first; filters are agent_id, status and outcome."""
+        return [record(Reboot, row) for row in self._every("/api/reboots", filters, limit)]
+
+    def reboot(self, reboot_id: str) -> Reboot:
+        """Show a reboot. Raises NotFound."""
+        return record(Reboot, self._object("GET", f"/api/reboots/{_segment(reboot_id)}"))
+
+    def cancel_reboot(self, reboot_id: str) -> Reboot:
+        """Take a reboot back. Raises NotFound, Forbidden, Conflict when it was acknowledged or has ended."""
+        return record(Reboot, self._object("POST", f"/api/reboots/{_segment(reboot_id)}/cancel"))
 
     def output(self, operation_id: str, stream: Literal["stdout", "stderr"], offset: int = 0) -> bytes:
         """Return what a script printed from a byte on; while it runs, what has come so far. Raises Forbidden."""

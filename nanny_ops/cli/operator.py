@@ -23,6 +23,7 @@ NOUNS: dict[str, str] = {
     "token": "nanny_ops.cli.token:own",
     "enrollment-token": "nanny_ops.cli.token:fleet",
     "patch": "nanny_ops.cli.patch",
+    "reboot": "nanny_ops.cli.reboot",
     "script": "nanny_ops.cli.script",
     "signing-key": "nanny_ops.cli.signing_key",
     "audit": "nanny_ops.cli.audit",

@@ -71,7 +71,7 @@ GOOD = frozenset({Outcome.OK, Outcome.NOTHING_TO_DO})
 
 Kind = Literal["patch", "investigation"]
 #: Kinds whose operations have their target to themselves while they run.
-EXCLUSIVE = frozenset({"patch"})
+EXCLUSIVE = frozenset({"patch", "reboot"})
 #: What an agent makes up before it begins an order: the same for each try of one order, and nobody else's.
 Claim = Annotated[str, MaxLen(64)]
 _VMID = re.compile(r"(?:(?:lxc|qemu|vm|ct)[-/])?([1-9][0-9]{0,8})")

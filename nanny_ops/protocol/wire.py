@@ -34,6 +34,7 @@ from nanny_ops.protocol.patch import (
 )
 from nanny_ops.protocol.proxmox import ClusterReport, LxcReport, NodeReport, QemuReport
 from nanny_ops.protocol.realtime import Connected, Gap, RecordEvent, Subscribe
+from nanny_ops.protocol.reboot import Reboot, RebootAnswer, RebootFailure, RebootRecord, RebootRequest
 from nanny_ops.protocol.signature import (
     Endorsement,
     ScriptSignature,
@@ -53,6 +54,7 @@ REQUESTS = (
     SigningKeyUpload,
     Endorsement,
     InvestigationRequest,
+    RebootRequest,
     EnrollmentTokenRequest,
     TokenRequest,
 )
@@ -66,9 +68,10 @@ REPORTS = (
     InventoryReport,
     ResultMetadata,
     InvestigationReport,
+    RebootFailure,
 )
 #: From the control plane.
-EVENTS = (Connected, Gap, RecordEvent, PatchRecord, InvestigationRecord)
+EVENTS = (Connected, Gap, RecordEvent, PatchRecord, InvestigationRecord, RebootRecord)
 ANSWERS = (
     DeviceAuthStarted,
     TokenAnswer,
@@ -85,6 +88,8 @@ ANSWERS = (
     SigningKey,
     SigningKeyEntry,
     Investigation,
+    Reboot,
+    RebootAnswer,
     Token,
     TokenIssued,
     AuditEntry,

@@ -17,6 +17,8 @@ from nanny_ops.control.api import result
 from nanny_ops.control.api.operation import told
 from nanny_ops.control.api.state import AsAgent, AsAnyone, Control, outputs_of
 from nanny_ops.control.services import legacy as service
+from nanny_ops.control.services import operation as operations
+from nanny_ops.control.services import reboot as reboots
 from nanny_ops.control.services import result as results
 from nanny_ops.control.services import script as scripts
 from nanny_ops.control.services.lease import Reply
@@ -27,6 +29,7 @@ from nanny_ops.errors import Conflict, NotFound
 from nanny_ops.protocol.legacy import NANNYAGENT
 from nanny_ops.protocol.package_list import parse
 from nanny_ops.protocol.patch import PackageChange
+from nanny_ops.protocol.reboot import RebootAnswer, RebootFailure
 
 router = APIRouter(tags=["older agents"])
 log = structlog.get_logger()
@@ -50,6 +53,17 @@ BYTES: dict[int | str, dict[str, Any]] = {
     400: {"description": "The script is another one than the order's"},
     403: {"description": "Another agent's order"},
     409: {"description": "The order has ended"},
+    423: {"description": "Another order has the target; this one is told again"},
+}
+
+FAILED: dict[int | str, dict[str, Any]] = {
+    **UNKNOWN,
+    403: {"description": "Another agent's reboot"},
+    409: {"description": "It has ended"},
+}
+ACKNOWLEDGED: dict[int | str, dict[str, Any]] = {
+    **FAILED,
+    409: {"description": "It was acknowledged before, or has ended"},
     423: {"description": "Another order has the target; this one is told again"},
 }
 
@@ -99,11 +113,22 @@ async def take_result(operation_id: str, request: Request, agent: AsAgent, contr
     return {"status": "updated"}
 
 
-@router.post("/api/reboot/{reboot_id}/acknowledge", responses=UNKNOWN)
-@router.post("/api/reboot/{reboot_id}/fail", responses=UNKNOWN)
-async def reboot(reboot_id: str, _agent: AsAgent) -> Response:
-    """Answer about reboots that this control plane has not ordered: it orders none."""
-    raise NotFound(f"There is no reboot '{reboot_id[:64]}'.")
+@router.post("/api/reboot/{reboot_id}/acknowledge", responses=ACKNOWLEDGED)
+async def acknowledge_reboot(reboot_id: str, agent: AsAgent, control: Control) -> RebootAnswer:
+    """Let an agent begin the reboot it was told of; only the first acknowledgement is good."""
+    reply = await control.database.write(lambda tx: reboots.acknowledge(tx, agent, reboot_id, control.clock()))
+    answer = told(control, reply)
+    if not answer.proceed:
+        raise Conflict(f"The reboot is {answer.status}.", status=answer.status.value)
+    return RebootAnswer(success=True, message="reboot acknowledged")
+
+
+@router.post("/api/reboot/{reboot_id}/fail", responses=FAILED)
+async def fail_reboot(reboot_id: str, body: RebootFailure, agent: AsAgent, control: Control) -> RebootAnswer:
+    """Take an agent's word that it could not reboot the target."""
+    failed = await control.database.write(lambda tx: reboots.fail(tx, agent, reboot_id, body.error, control.clock()))
+    operations.tell_end(control.counts, failed)
+    return RebootAnswer(success=True, message="failure noted")
 
 
 def is_legacy(who: object) -> bool:

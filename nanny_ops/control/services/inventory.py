@@ -8,7 +8,7 @@ silent. Whatever another agent says of them is left out, so that two never tell 
 from datetime import datetime, timedelta
 from typing import Any
 
-from nanny_ops.control.services import change, fact, proxmox, roster, speaker, storage, task, usage
+from nanny_ops.control.services import change, fact, proxmox, reboot, roster, speaker, storage, task, usage
 from nanny_ops.control.services.change import Change, Place
 from nanny_ops.control.services.principal import HostAgent
 from nanny_ops.control.services.roster import Taken
@@ -45,6 +45,9 @@ def take(tx: Tx, agent: HostAgent, report: InventoryReport, whole: Body, now: da
     last = store.reporter(tx, agent.id)
     place = _place(tx, agent, report, seen)
     taken = _seen(tx, agent, report, whole, at, seen, place, last)
+    guests = [told for told in report.usage if told.kind == "lxc" and taken.speaks_for(told.node)]
+    nodes = [told for told in report.node_usage if taken.speaks_for(told.node)]
+    reboot.notice(tx, place.scope, guests, nodes, at, seen)
     body = usage.packed(report, taken.speaks_for)
     if body is not None and at >= micros(now - timedelta(days=RAW_DAYS)):
         usage.keep(tx, place.team_id, place.scope, agent.id, at, body)

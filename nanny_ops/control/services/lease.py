@@ -97,6 +97,15 @@ def release(tx: Tx, operation: Operation, now: datetime) -> None:
         operations.announce(tx, waiting, "create", micros(now))
 
 
+def sweep(tx: Tx, now: datetime) -> list[Operation]:
+    """Expire what nobody has finished in time, and let go of what reboots held: nothing of theirs runs on."""
+    expired = operations.sweep(tx, now)
+    for operation in expired:
+        if operation.kind == "reboot":
+            release(tx, operation, now)
+    return expired
+
+
 def note_silence(tx: Tx, now: datetime) -> list[Operation]:
     """Note leases that have lapsed, each once and some at a time, for people to see; return their operations."""
     found = store.lapsed(tx, micros(now), SWEEP)
@@ -110,8 +119,11 @@ def note_silence(tx: Tx, now: datetime) -> list[Operation]:
 def _begin(tx: Tx, operation: Operation, claim: str, now: datetime) -> AckAnswer:
     # From here on the expiry says by when the end must be reported: to expire a run would end it half way. Agents that
     # give no claim are those that may not keep to the order's time.
-    over = micros(now + timedelta(seconds=operation.request.get("timeout_seconds", 0)) + REPORT_GRACE)
-    until = over if claim else max(operation.expires_at, over)
+    # A reboot reports no end: its time is over when it is over.
+    is_reboot = operation.kind == "reboot"
+    longest = timedelta(seconds=operation.request.get("timeout_seconds", 0))
+    over = micros(now + longest + (timedelta(0) if is_reboot else REPORT_GRACE))
+    until = over if claim or is_reboot else max(operation.expires_at, over)
     moved = operations.move(
         tx,
         operation,

@@ -20,13 +20,23 @@ from nanny_ops.control.store.operation import Operation
 from nanny_ops.control.store.script import Script
 from nanny_ops.errors import Conflict, ValidationFailed
 from nanny_ops.protocol.clock import stamp, stamp_micros
-from nanny_ops.protocol.legacy import GIGABYTE, NANNYAGENT, Dialect, LegacyFilesystem, LegacyMetrics
+from nanny_ops.protocol.legacy import GIGABYTE, NANNYAGENT, REBOOT_OPERATIONS, Dialect, LegacyFilesystem, LegacyMetrics
 from nanny_ops.protocol.metrics import SystemMetrics
 from nanny_ops.protocol.operation import ENDED, Ack, Outcome, Status
 from nanny_ops.protocol.patch import PackageChange, PatchRecord, PatchRequest, ResultMetadata, script_argv
 
 #: Stands in a script's address where no order's id does.
 SCRIPTS = "scripts"
+#: What this dialect calls the states of a reboot; one that was taken back has no word of its own.
+REBOOT_STATES = {
+    Status.PENDING: "sent",
+    Status.DELIVERED: "sent",
+    Status.RUNNING: "rebooting",
+    Status.COMPLETED: "completed",
+    Status.FAILED: "failed",
+    Status.CANCELLED: "failed",
+    Status.EXPIRED: "timeout",
+}
 EXIT_CODE = re.compile(r"-?[0-9]{1,9}")
 UNLISTED = "The script printed no list of packages."
 ONE_ARGUMENT = (
@@ -73,6 +83,8 @@ def flattened(agent: HostAgent, said: LegacyMetrics, now: datetime) -> tuple[Sys
 
 def record(told: dict[str, Any]) -> dict[str, Any] | None:
     """Return an order's wire record in this dialect; None for one that it cannot express, which is not told."""
+    if "requested_at" in told:
+        return _reboot(told)
     return _investigation(told) if "user_prompt" in told else _patch(told)
 
 
@@ -228,6 +240,10 @@ def _investigation(told: dict[str, Any]) -> dict[str, Any]:
         "resolution_plan": "",
         "user_prompt": told["user_prompt"],
     }
+
+
+def _reboot(told: dict[str, Any]) -> dict[str, Any]:
+    return {**_common(told, REBOOT_OPERATIONS), **told, "status": REBOOT_STATES[Status(told["status"])]}
 
 
 def _common(told: dict[str, Any], collection: str) -> dict[str, Any]:

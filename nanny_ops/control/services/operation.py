@@ -22,6 +22,10 @@ from nanny_ops.protocol.realtime import Action
 log = structlog.get_logger()
 #: Operations expired in one sweep: bounds the writer's time.
 SWEEP = 200
+UNPROVED = (
+    "The agent acknowledged the reboot, and no report has shown in time that the target began anew; nobody knows "
+    "whether it did. A report of the next hour that shows it is still taken."
+)
 
 
 def create(tx: Tx, operation: Operation) -> Operation:
@@ -116,6 +120,8 @@ def sweep(tx: Tx, now: datetime) -> list[Operation]:
 
 def expire(tx: Tx, operation: Operation, now: datetime) -> Operation:
     """End an operation whose time has passed, and say what did not happen in time."""
+    if operation.kind == "reboot" and operation.status == Status.RUNNING:
+        return move(tx, operation, Status.EXPIRED, now, outcome=Outcome.UNKNOWN.value, reason=UNPROVED)
     reason = {
         Status.PENDING: "The agent did not fetch it in time.",
         Status.DELIVERED: "The agent did not begin it in time.",

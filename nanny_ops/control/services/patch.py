@@ -141,6 +141,19 @@ def rendered(operation: Operation, packages: list[PackageChange] | None = None) 
     )
 
 
+def expiry(expires_at: str, now: datetime, usual: timedelta) -> datetime:
+    """Return when an order lapses that nobody has begun. Raises ValidationFailed."""
+    if not expires_at:
+        return now + usual
+    try:
+        asked = parse_stamp(expires_at)
+    except ValidationFailed as wrong:
+        raise ValidationFailed(f"expires_at: {wrong.message}", field="expires_at") from None
+    if not now < asked <= now + LONGEST_EXPIRY:
+        raise ValidationFailed("expires_at: must lie ahead, by 30 days at most.", field="expires_at")
+    return asked
+
+
 def _operation(tx: Tx, person: Person, agent: Agent, request: PatchRequest, now: datetime) -> Operation:
     if agent.status == "revoked":
         raise Conflict("This agent was revoked; it takes no orders.")
@@ -168,7 +181,7 @@ def _operation(tx: Tx, person: Person, agent: Agent, request: PatchRequest, now:
         created_by=person.id,
         created_at=micros(now),
         updated_at=micros(now),
-        expires_at=micros(_expiry(request, now)),
+        expires_at=micros(expiry(request.expires_at, now, timedelta(seconds=DEFAULT_EXPIRY))),
     )
 
 
@@ -212,18 +225,6 @@ def _families(tx: Tx, agent: Agent, vmid: int | None) -> list[str]:
     if guest.kind != "lxc":
         raise ValidationFailed(f"vmid: {VM_LATER}", field="vmid")
     return [guest.ostype] if guest.ostype else host
-
-
-def _expiry(request: PatchRequest, now: datetime) -> datetime:
-    if not request.expires_at:
-        return now + timedelta(seconds=DEFAULT_EXPIRY)
-    try:
-        expiry = parse_stamp(request.expires_at)
-    except ValidationFailed as wrong:
-        raise ValidationFailed(f"expires_at: {wrong.message}", field="expires_at") from None
-    if not now < expiry <= now + LONGEST_EXPIRY:
-        raise ValidationFailed("expires_at: must lie ahead, by 30 days at most.", field="expires_at")
-    return expiry
 
 
 def _key(person: Person, key: str) -> str:

@@ -12,7 +12,7 @@ import uuid
 from datetime import datetime
 from typing import Any
 
-from nanny_ops.control.services import change, roster
+from nanny_ops.control.services import change, reboot, roster
 from nanny_ops.control.services.agent import is_silent
 from nanny_ops.control.services.change import Change, Place
 from nanny_ops.control.services.principal import HostAgent
@@ -157,6 +157,8 @@ def take_guest(
     if too_soon is not None and told:
         raise too_soon
     store.put(tx, fresh, known=known is not None)
+    if isinstance(report, LxcReport):
+        reboot.notice(tx, place.scope, [report], [], at, at)
     before = known.body if known is not None else {}
     scope = inventory.scope(tx, place.scope)
     change.tell(tx, place, roster.of_guest(scope, known, fresh, before, body), at)

@@ -4,17 +4,21 @@ from dataclasses import asdict
 from typing import Any
 
 from nanny_ops.control.store.operation import Operation
-from nanny_ops.protocol.clock import from_micros, stamp
+from nanny_ops.protocol.clock import from_micros, stamp, stamp_micros
 from nanny_ops.protocol.investigation import InvestigationRecord
+from nanny_ops.protocol.legacy import REBOOT_OPERATIONS
 from nanny_ops.protocol.patch import PatchRecord
 from nanny_ops.protocol.realtime import INVESTIGATIONS, PATCH_OPERATIONS
+from nanny_ops.protocol.reboot import RebootRecord
 
 #: On which channel each kind travels.
-TOPICS = {"patch": PATCH_OPERATIONS, "investigation": INVESTIGATIONS}
+TOPICS = {"patch": PATCH_OPERATIONS, "investigation": INVESTIGATIONS, "reboot": REBOOT_OPERATIONS}
 
 
 def record(operation: Operation) -> dict[str, Any]:
     """Return the wire record of an operation."""
+    if operation.kind == "reboot":
+        return asdict(_reboot(operation))
     return asdict(_patch(operation) if operation.kind == "patch" else _investigation(operation))
 
 
@@ -47,4 +51,20 @@ def _investigation(operation: Operation) -> InvestigationRecord:
         status=operation.status,
         priority=operation.request["priority"],
         created_at=stamp(from_micros(operation.created_at)),
+    )
+
+
+def _reboot(operation: Operation) -> RebootRecord:
+    return RebootRecord(
+        id=operation.id,
+        agent_id=operation.agent_id,
+        lxc_id=f"lxc-{operation.vmid}" if operation.vmid else "",
+        vmid=str(operation.vmid) if operation.vmid else "",
+        reason=operation.request["reason"],
+        requested_at=stamp(from_micros(operation.created_at)),
+        status=operation.status,
+        timeout_seconds=operation.request["timeout_seconds"],
+        acknowledged_at=stamp_micros(operation.started_at) or "",
+        completed_at=stamp_micros(operation.finished_at) or "",
+        error_message=operation.reason,
     )

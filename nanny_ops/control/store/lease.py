@@ -29,7 +29,7 @@ def scope_of(tx: Tx, agent_id: str, vmid: int | None) -> str:
 
 def on_target(tx: Tx, scope: str, target: str, now: int) -> Operation | None:
     """Return the operation that a target is held for, if any."""
-    chosen = _same_target(scope, target) & (operations.c.held_until > now)
+    chosen = same_target(scope, target) & (operations.c.held_until > now)
     row = tx.connection.execute(_joined().where(chosen).limit(1)).first()
     return None if row is None else Operation(**row._mapping)
 
@@ -37,7 +37,7 @@ def on_target(tx: Tx, scope: str, target: str, now: int) -> Operation | None:
 def waiting(tx: Tx, scope: str, target: str, now: int, asked_since: int) -> list[Operation]:
     """Return the orders that have asked for a target since an instant and wait for it, the oldest first."""
     waits = operations.c.status.in_(UNBEGUN) & (operations.c.asked_at > asked_since) & (operations.c.expires_at > now)
-    oldest = _joined().where(_same_target(scope, target) & waits).order_by(operations.c.created_at, operations.c.id)
+    oldest = _joined().where(same_target(scope, target) & waits).order_by(operations.c.created_at, operations.c.id)
     return [Operation(**row._mapping) for row in tx.connection.execute(oldest.limit(WAITING))]
 
 
@@ -53,7 +53,7 @@ def _joined() -> "Select[Any]":
     return select(operations).join(agents, agents.c.id == operations.c.agent_id)
 
 
-def _same_target(scope: str, target: str) -> ColumnElement[bool]:
+def same_target(scope: str, target: str) -> ColumnElement[bool]:
     """Match one target: a guest by its cluster and number, whichever node it is on; a host by its agent."""
     among = case((operations.c.vmid.is_(None), None), else_=agents.c.cluster_pk)
     return (operations.c.target == target) & (func.coalesce(among, agents.c.id) == scope)

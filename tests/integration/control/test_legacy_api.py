@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -465,9 +466,87 @@ def test_the_third_channel_is_for_this_dialect(
     with Listener(server, new.tokens["access_token"]) as stream:
         assert stream.subscribe(new, ["reboot_operations"]).status_code == 400
     for action in ("acknowledge", "fail"):
-        answers = [who.post(f"/api/reboot/r-1/{action}") for who in (anonymous, operator, old.client)]
+        answers = [
+            who.post(f"/api/reboot/r-1/{action}", json={"error": "x"}) for who in (anonymous, operator, old.client)
+        ]
         assert [answer.status_code for answer in answers] == [401, 403, 404]
         assert answers[2].json()["error"] == "not_found"
+
+
+def reboot(operator: httpx.Client, agent: OldAgent, **fields: Any) -> httpx.Response:
+    return operator.post("/api/reboots", json={"agent_id": agent.id, **fields})
+
+
+def tells(agent: OldAgent, uptime: int) -> None:
+    """Report container 100 as running for some seconds."""
+    body = {"name": "web1", "lxc_id": "lxc/100", "status": "running", "uptime": uptime, "vmid": 100, "node": "pve1"}
+    agent.client.post("/api/proxmox/lxc", json={"agent_id": "", "node_id": "", "ostype": "debian", **body})
+
+
+def test_a_reboot_is_told_acknowledged_and_completed_by_proof(old: OldAgent, operator: httpx.Client) -> None:
+    with OldStream(old, SILENCE) as stream:
+        stream.subscribe()
+        placed = reboot(operator, old, lxc_id="lxc-100", reason="new libc").json()
+        record = stream.created()
+        known = ("id", "status", "timeout_seconds", "vmid", "lxc_id", "reason", "acknowledged_at", "error_message")
+        assert {name: record[name] for name in known} == {
+            "id": placed["id"],
+            "status": "sent",
+            "timeout_seconds": 300,
+            "vmid": "100",
+            "lxc_id": "lxc-100",
+            "reason": "new libc",
+            "acknowledged_at": "",
+            "error_message": "",
+        }
+        answers = [old.client.post(f"/api/reboot/{placed['id']}/acknowledge") for _ in range(2)]
+        assert [answer.status_code for answer in answers] == [200, 409]
+        assert answers[0].json() == {"success": True, "message": "reboot acknowledged"}
+        assert stream.is_silent()
+    with OldStream(old, SILENCE) as stream:
+        assert stream.subscribe().is_silent()
+    assert old.report().status_code == 200  # a heartbeat, which proves nothing
+    tells(old, 86_400)
+    acknowledged = time.monotonic()
+    while (found := operator.get(f"/api/reboots/{placed['id']}").json())["status"] == "running":
+        assert time.monotonic() < acknowledged + 60
+        if time.monotonic() > acknowledged + 6:  # two sweeps have not been misled
+            tells(old, 1)
+        time.sleep(0.5)
+    assert (found["status"], found["outcome"]) == ("completed", "ok")
+    assert time.monotonic() > acknowledged + 6
+    assert [one["id"] for one in operator.get("/api/reboots", params={"agent_id": old.id}).json()["items"]] == [
+        placed["id"]
+    ]
+
+
+def test_a_reboot_that_fails_says_why(
+    old: OldAgent, operator: httpx.Client, viewer: httpx.Client, enrol: Callable[..., Agent]
+) -> None:
+    new = enrol()
+    assert reboot(viewer, old).status_code == 403
+    refused = operator.post("/api/reboots", json={"agent_id": new.id})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (409, "CONFLICT")
+    placed = reboot(operator, old).json()
+    again = reboot(operator, old)
+    assert (again.status_code, placed["id"] in again.text) == (409, True)
+    address = f"/api/reboot/{placed['id']}"
+    assert new.client.post(f"{address}/acknowledge").status_code == 403
+    assert old.client.post(f"{address}/acknowledge").status_code == 200
+    assert operator.post(f"/api/reboots/{placed['id']}/cancel").status_code == 409
+    failed = old.client.post(f"{address}/fail", json={"error": "systemctl: not found"})
+    assert (failed.status_code, failed.json()["success"]) == (200, True)
+    found = operator.get(f"/api/reboots/{placed['id']}").json()
+    assert (found["status"], found["outcome"], found["explanation"]) == (
+        "failed",
+        "agent_error",
+        "systemctl: not found",
+    )
+    for action in ("acknowledge", "fail"):
+        assert old.client.post(f"{address}/{action}", json={"error": "x"}).status_code == 409
+    other = reboot(operator, old).json()
+    assert operator.post(f"/api/reboots/{other['id']}/cancel").json()["status"] == "cancelled"
+    assert old.client.post(f"/api/reboot/{other['id']}/acknowledge").status_code == 409
 
 
 def test_proxmox_is_told_in_this_dialects_names(old: OldAgent, operator: httpx.Client) -> None:

@@ -14,6 +14,7 @@ from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import status_code_conformance
 
 from tests.integration.control.conftest import Server, enrol_by, make_server, sign_in
+from tests.integration.control.old_agent import enrol_old
 
 #: Endless streams: schemathesis would wait for their end. tests/integration/control/test_realtime_api.py has them.
 STREAMS = ["/api/realtime", "/api/proxmox/events/stream"]
@@ -58,6 +59,9 @@ def known(fuzzed: Server) -> Known:
             "investigation_id": operator.post("/api/investigations", json=question).json()["id"],
         }
         tokens = {"person": operator.headers["Authorization"], "agent": agent.client.headers["Authorization"]}
+        old = enrol_old(fuzzed, operator)
+        old.client.close()
+        ids["reboot_id"] = operator.post("/api/reboots", json={"agent_id": old.id}).json()["id"]
         return Known(tokens, ids)
 
 

@@ -26,6 +26,7 @@ from tests.integration.control.conftest import (
 from tests.integration.control.guide import CLUSTER, LXC, METRICS, NODE
 from tests.integration.control.inventory import reading
 from tests.integration.control.listener import deliver, order
+from tests.integration.control.old_agent import enrol_old
 
 SIGNED_IN = ("admin", "operator", "viewer", STRANGER)
 #: Never ends, and tells nothing before a subscription: it has its own test below.
@@ -37,7 +38,7 @@ OPEN = {"/health", "/health/ready", "/metrics", "/api/auth", "/api/auth/device",
 #: Parts of an address that are no ids.
 WORDS = {"collection": "patch_scripts", "name": "x.sh"}
 #: Addresses under which nothing can be found in this release, or not by whoever asks as these do.
-NOTHING_THERE = re.compile(r"/api/(reboot|files)/|/signature$|/validate$")
+NOTHING_THERE = re.compile(r"/api/files/|/signature$|/validate$")
 REPORT = {"outcome": "unsupported", "reason": "no"}
 #: A good body for each address with an id that takes one, so that nothing but the id can be wrong with a request.
 BODIES: dict[str, dict[str, Any]] = {
@@ -47,6 +48,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "/api/patches/{operation_id}/results": {"files": {"metadata": (None, "{}", "application/json")}},
     "/api/patches/{operation_id}/result": {"files": {"exit_code": (None, "0")}},
     "/api/investigations/{investigation_id}/report": {"json": REPORT},
+    "/api/reboot/{reboot_id}/fail": {"json": {"error": "no"}},
     "/api/scripts/{script_id}/signatures": {"json": {"key_id": "0" * 32, "signature": "A" * 86 + "=="}},
     "/api/signing-keys/{key_id}/endorsements": {"json": {"key_id": "0" * 32, "signature": "A" * 86 + "=="}},
 }
@@ -63,7 +65,7 @@ class Team:
 
     def secret_ids(self) -> set[str]:
         """Return what must not be seen outside; keys may not be there in every release."""
-        return {value for name, value in self.ids.items() if name not in {"key_id", "reboot_id"}}
+        return {value for name, value in self.ids.items() if name != "key_id"}
 
 
 @dataclass(frozen=True)
@@ -131,11 +133,19 @@ def team(
         "investigation_id": created(person, "/api/investigations", question)["id"],
         "token_id": fleet["id"],
         "own_token_id": static["id"],
-        "reboot_id": placed["id"],
+        "reboot_id": rebooted(server, person, stack),
         "key_id": "0" * 32,
     }
     for noun in ("clusters", "nodes", "guests", "storages", "tasks"):
         made.ids[noun] = person.get(f"/api/proxmox/{noun}").json()["items"][0]["id"]
+    return made
+
+
+def rebooted(server: Server, person: httpx.Client, stack: contextlib.ExitStack) -> str:
+    """Order a reboot of the only kind of agent that carries one out."""
+    old = enrol_old(server, person)
+    stack.callback(old.client.close)
+    made: str = created(person, "/api/reboots", {"agent_id": old.id})["id"]
     return made
 
 
@@ -224,6 +234,7 @@ def test_no_body_names_what_is_another_teams(plane: Plane) -> None:
             ("/api/patches", {"agent_id": theirs["agent_id"], "mode": "dry-run"}),
             ("/api/patches", {"agent_id": mine["agent_id"], "mode": "dry-run", "script_id": theirs["script_id"]}),
             ("/api/investigations", {"agent_id": theirs["agent_id"], "issue": "why is it slow at night"}),
+            ("/api/reboots", {"agent_id": theirs["agent_id"]}),
             ("/api/investigations", {**turn, "investigation_id": theirs["investigation_id"]}),
             ("/api/tokens", {"name": "x", "kind": "agent", "agent_id": theirs["agent_id"]}),
             ("/api/tokens", {"name": "x", "scopes": ["read"], "team_id": other.team_id}),

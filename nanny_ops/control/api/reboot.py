@@ -1,0 +1,78 @@
+"""Reboots for people: order, list, look at, cancel."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar
+
+from fastapi import APIRouter, Body, Query, Response
+
+from nanny_ops.control.api.page import Listed, Paging
+from nanny_ops.control.api.state import AsPerson, Control
+from nanny_ops.control.services import operation as operations
+from nanny_ops.control.services import reboot as service
+from nanny_ops.control.store import operation as store
+from nanny_ops.protocol.operation import Outcome, Status
+from nanny_ops.protocol.reboot import Reboot, RebootRequest
+
+router = APIRouter(prefix="/api/reboots", tags=["reboots"])
+EXAMPLES: dict[str, Any] = {
+    "a container": {"value": {"agent_id": "agent-123", "lxc_id": "lxc-100", "reason": "new libc"}},
+    "the host": {"value": {"agent_id": "agent-123", "timeout_seconds": 900}},
+}
+MISSING: dict[int | str, dict[str, Any]] = {
+    403: {"description": "The role does not allow it"},
+    404: {"description": "No such reboot or agent"},
+}
+PLACED: dict[int | str, dict[str, Any]] = {
+    **MISSING,
+    409: {"description": "The target has an open reboot, or the agent is revoked or does not carry out reboots"},
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order(RebootRequest):
+    """What an operator orders; a misspelt field is refused, since without its guest the host would be rebooted."""
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+
+
+@router.post("", status_code=201, responses=PLACED)
+async def place(
+    body: Annotated[Order, Body(openapi_examples=EXAMPLES)], person: AsPerson, control: Control, response: Response
+) -> Reboot:
+    """Order the reboot of a host or a container; needs the role operator."""
+    placed = await control.database.write(lambda tx: service.place(tx, person, body, control.clock()))
+    response.headers["Location"] = f"/api/reboots/{placed.id}"
+    return service.rendered(placed)
+
+
+@router.get("")
+async def show(
+    person: AsPerson,
+    control: Control,
+    paging: Paging,
+    agent_id: Annotated[str | None, Query(max_length=64)] = None,
+    status: Status | None = None,
+    outcome: Outcome | None = None,
+) -> Listed[Reboot]:
+    """List reboots, newest first; filters must all hold."""
+    filters = {"agent_id": agent_id, "status": status and status.value, "outcome": outcome and outcome.value}
+    given = {name: value for name, value in filters.items() if value is not None}
+    found, total = await control.database.read(
+        lambda tx: store.page(tx, service.KIND, person.teams, paging.limit, paging.offset, **given)
+    )
+    return paging.of([service.rendered(operation) for operation in found], total)
+
+
+@router.get("/{reboot_id}", responses=MISSING)
+async def get(reboot_id: str, person: AsPerson, control: Control) -> Reboot:
+    """Show how a reboot stands."""
+    return service.rendered(await control.database.read(lambda tx: service.visible(tx, person, reboot_id)))
+
+
+@router.post("/{reboot_id}/cancel", responses={**MISSING, 409: {"description": "It was acknowledged, or has ended"}})
+async def cancel(reboot_id: str, person: AsPerson, control: Control) -> Reboot:
+    """Take an order back that was not acknowledged yet. Needs the role operator."""
+    operation, new = await control.database.write(lambda tx: service.withdraw(tx, person, reboot_id, control.clock()))
+    if new:
+        operations.tell_end(control.counts, operation)
+    return service.rendered(operation)

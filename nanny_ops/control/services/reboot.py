@@ -1,0 +1,210 @@
+"""Reboots: ordered, acknowledged, and completed by proof alone.
+
+That an agent is heard again proves nothing: it may never have been away. What proves a reboot is a report in which the
+target has run for a shorter time than has passed since the agent acknowledged the order. Where no such report comes in
+time nobody knows, and that is what people are told; one that comes within the hour after still tells the truth.
+
+Only agents of the older dialect carry out reboots; the order is refused for others.
+"""
+
+import uuid
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from nanny_ops.control.services import lease
+from nanny_ops.control.services import operation as operations
+from nanny_ops.control.services.patch import expiry
+from nanny_ops.control.services.principal import HostAgent, Person
+from nanny_ops.control.store import agent as agents
+from nanny_ops.control.store import lease as targets
+from nanny_ops.control.store import operation as rows
+from nanny_ops.control.store import proxmox as inventory
+from nanny_ops.control.store import reboot as store
+from nanny_ops.control.store.database import Tx
+from nanny_ops.control.store.operation import Operation
+from nanny_ops.errors import Conflict, NotFound, ValidationFailed
+from nanny_ops.protocol.clock import from_micros, micros, stamp, stamp_micros
+from nanny_ops.protocol.inventory import GuestUsage, NodeUsage
+from nanny_ops.protocol.legacy import NANNYAGENT
+from nanny_ops.protocol.operation import OPEN, Ack, Outcome, Status, parse_vmid
+from nanny_ops.protocol.package_list import plain
+from nanny_ops.protocol.proxmox import LxcReport
+from nanny_ops.protocol.reboot import REASON_CAP, Reboot, RebootRequest
+
+KIND = "reboot"
+#: How long an order waits for its agent, unless it says otherwise.
+LIFETIME = timedelta(hours=1)
+#: Microseconds between an acknowledgement and the earliest start that counts: Proxmox VE tells uptimes in whole
+#: seconds and a little late, and no target is down and up again sooner.
+TOLERANCE = 3_000_000
+#: How long after its time a reboot may still be proved.
+LATE = timedelta(hours=1)
+NOT_CARRIED_OUT = "This agent does not carry out reboots; only agents of the older dialect do."
+CONTAINERS = "vmid: this is a virtual machine; only containers and hosts can be rebooted."
+
+
+def place(tx: Tx, person: Person, request: RebootRequest, now: datetime) -> Operation:
+    """Order a reboot and tell its agent. Raises NotFound, Forbidden, Conflict, ValidationFailed."""
+    agent = agents.get(tx, request.agent_id, person.teams)
+    if agent is None:
+        raise NotFound(f"There is no agent '{request.agent_id}'.")
+    person.require(agent.team_id, "operator", "patch")
+    if agent.status == "revoked":
+        raise Conflict("This agent was revoked; it takes no orders.")
+    if agent.dialect != NANNYAGENT:
+        raise Conflict(NOT_CARRIED_OUT)
+    vmid = _guest(tx, agent, request)
+    target = "host" if vmid is None else f"lxc:{vmid}"
+    _alone(tx, agent, vmid, target)
+    operation = Operation(
+        id=f"reboot-{uuid.uuid4()}",
+        team_id=agent.team_id,
+        agent_id=agent.id,
+        kind=KIND,
+        status="pending",
+        target=target,
+        vmid=vmid,
+        request={"reason": plain(request.reason), "timeout_seconds": request.timeout_seconds},
+        created_by=person.id,
+        created_at=micros(now),
+        updated_at=micros(now),
+        expires_at=micros(expiry(request.expires_at, now, LIFETIME)),
+    )
+    return operations.create(tx, operation)
+
+
+def visible(tx: Tx, person: Person, reboot_id: str) -> Operation:
+    """Return a reboot of one of the person's teams. Raises NotFound."""
+    found = rows.get(tx, reboot_id, KIND, person.teams)
+    if found is None:
+        raise NotFound(f"There is no reboot '{reboot_id[:64]}'.")
+    return found
+
+
+def withdraw(tx: Tx, person: Person, reboot_id: str, now: datetime) -> tuple[Operation, bool]:
+    """Take an order back that was not acknowledged; return it, and whether this ended it. Idempotent.
+
+    Raises NotFound, Forbidden, and Conflict for one that was acknowledged or has ended: no reboot can be undone.
+    """
+    operation = visible(tx, person, reboot_id)
+    person.require(operation.team_id, "operator", "patch")
+    if operation.status == Status.RUNNING:
+        raise Conflict("The agent has acknowledged this reboot; it cannot be taken back.", status=operation.status)
+    cancelled = operations.cancel(tx, operation, f"Cancelled by {person.email}.", now)
+    return cancelled, cancelled is not operation
+
+
+def acknowledge(tx: Tx, agent: HostAgent, reboot_id: str, now: datetime) -> lease.Reply:
+    """Let the agent begin, once. Raises NotFound, Forbidden, and Conflict when it was begun or has ended."""
+    operation = _owned(tx, agent, reboot_id)
+    if operation.status == Status.RUNNING:
+        raise Conflict("This reboot was acknowledged before; it is not begun twice.", status=operation.status)
+    return lease.acknowledge(tx, agent, operation.id, Ack(state="running"), now)
+
+
+def fail(tx: Tx, agent: HostAgent, reboot_id: str, said: str, now: datetime) -> Operation:
+    """End a reboot as its agent says, also one whose time is over. Raises NotFound, Forbidden, Conflict."""
+    operation = _owned(tx, agent, reboot_id)
+    late = operation.status == Status.EXPIRED and operation.started_at is not None
+    if Status(operation.status) not in OPEN and not late:
+        raise Conflict(f"The reboot is {operation.status}.", status=operation.status)
+    reason = plain(said)[:REASON_CAP].strip() or "The agent could not reboot the target and did not say why."
+    failed = operations.move(tx, operation, Status.FAILED, now, outcome=Outcome.AGENT_ERROR.value, reason=reason)
+    lease.release(tx, failed, now)
+    return failed
+
+
+def notice(
+    tx: Tx, scope: str, guests: Sequence[GuestUsage | LxcReport], nodes: Sequence[NodeUsage], at: int, now: int
+) -> None:
+    """Note what uptimes, read at ``at``, prove of the reboots of a scope; the next sweep ends those that are proved."""
+    open_ones = store.unproved(tx, now - LATE // timedelta(microseconds=1), scope)
+    if not open_ones:
+        return
+    uptimes = {f"lxc:{one.vmid}": one.uptime for one in guests if one.status == "running"}
+    hosts = {one.node: one.uptime for one in nodes if one.status == "online"}
+    for operation in open_ones:
+        uptime = uptimes.get(operation.target) if operation.vmid is not None else _of_host(tx, operation, hosts)
+        if uptime and proves(operation, at - uptime * 1_000_000):
+            rows.change(tx, operation.id, result={"began_at": at - uptime * 1_000_000})
+
+
+def proves(operation: Operation, began: int) -> bool:
+    """Tell whether a start at this instant is the one that was ordered: after the acknowledgement, within its time."""
+    acknowledged = operation.started_at
+    if acknowledged is None:
+        return False
+    latest: int = acknowledged + operation.request["timeout_seconds"] * 1_000_000
+    return acknowledged + TOLERANCE <= began <= latest
+
+
+def settle(tx: Tx, now: datetime) -> list[Operation]:
+    """Complete the reboots that are proved, and return them."""
+    found = store.unproved(tx, micros(now - LATE))
+    return [_complete(tx, one, one.result["began_at"], now) for one in found if one.result]
+
+
+def rendered(operation: Operation) -> Reboot:
+    """Return a reboot as people see it."""
+    return Reboot(
+        id=operation.id,
+        agent_id=operation.agent_id,
+        target=operation.target,
+        lxc_id=f"lxc-{operation.vmid}" if operation.vmid else "",
+        vmid=str(operation.vmid or ""),
+        status=operation.status,
+        outcome=operation.outcome,
+        reason=operation.request["reason"],
+        explanation=operation.reason,
+        timeout_seconds=operation.request["timeout_seconds"],
+        created_by=operation.created_by,
+        created_at=stamp(from_micros(operation.created_at)),
+        updated_at=stamp(from_micros(operation.updated_at)),
+        expires_at=stamp(from_micros(operation.expires_at)),
+        acknowledged_at=stamp_micros(operation.started_at),
+        finished_at=stamp_micros(operation.finished_at),
+    )
+
+
+def _owned(tx: Tx, agent: HostAgent, reboot_id: str) -> Operation:
+    found = operations.owned(tx, agent, reboot_id)
+    if found.kind != KIND:
+        raise NotFound(f"There is no reboot '{reboot_id[:64]}'.")
+    return found
+
+
+def _alone(tx: Tx, agent: agents.Agent, vmid: int | None, target: str) -> None:
+    scope = targets.scope_of(tx, agent.id, vmid)
+    targets.lock_target(tx, scope, target)
+    other = store.open_on(tx, scope, target)
+    if other is not None:
+        raise Conflict(f"The reboot {other.id} of {target} is {other.status}.", id=other.id, status=other.status)
+
+
+def _complete(tx: Tx, operation: Operation, began: int, now: datetime) -> Operation:
+    reason = f"It runs since {stamp_micros(began)}, after the agent acknowledged the order."
+    done = operations.move(tx, operation, Status.COMPLETED, now, outcome=Outcome.OK.value, reason=reason)
+    lease.release(tx, done, now)
+    return done
+
+
+def _of_host(tx: Tx, operation: Operation, hosts: dict[str, int]) -> int | None:
+    """Return the uptime of an agent's own node; a node is named by the first part of its host name."""
+    agent = agents.find(tx, operation.agent_id) if hosts else None
+    return hosts.get(agent.hostname.partition(".")[0]) if agent is not None else None
+
+
+def _guest(tx: Tx, agent: agents.Agent, request: RebootRequest) -> int | None:
+    texts = {"lxc_id": request.lxc_id, "vmid": str(request.vmid)}
+    if any(text.strip().startswith(("qemu", "vm")) for text in texts.values()):
+        raise ValidationFailed(CONTAINERS, field="vmid")
+    by_lxc, by_vmid = parse_vmid(request.lxc_id), parse_vmid(request.vmid)
+    if by_lxc is not None and by_vmid is not None and by_lxc != by_vmid:
+        raise ValidationFailed(f"vmid: {by_vmid} is another guest than lxc_id {by_lxc}; give one.", field="vmid")
+    vmid = by_vmid if by_lxc is None else by_lxc
+    guest = None if vmid is None else inventory.known_guest(tx, agent.cluster_pk or agent.id, vmid)
+    if guest is not None and guest.gone_at is not None:
+        raise Conflict(f"Guest {vmid} ({guest.name}) is gone.", vmid=vmid)
+    if guest is not None and guest.kind != "lxc":
+        raise ValidationFailed(CONTAINERS, field="vmid")
+    return vmid
