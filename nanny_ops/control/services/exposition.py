@@ -102,7 +102,7 @@ def exposition(fleet: Fleet) -> bytes:
     for one in fleet.storages:
         _storage(page, one, homes.of(one))
     for home, uncovered in homes.uncovered(fleet).items():
-        page.add("pve_not_backed_up_total", uncovered, id=f"cluster/{home}", cluster=home)
+        page.add("pve_not_backed_up_total", uncovered, id=homes.id_of(home), cluster=home)
     return page.text()
 
 
@@ -118,12 +118,17 @@ class Homes:
         for one in fleet.nodes:
             self._names.setdefault(_scope(one), one["cluster_name"] or one["name"])
         self._counts = Counter(self._names.values())
+        self._plain = {self.of(one): str(one["cluster_name"]) for one in fleet.clusters}
 
     def of(self, one: Row) -> str:
         """Return the label of a cluster, node, guest or storage."""
         scope = _scope(one)
         name = self._names.get(scope) or one["cluster_name"] or one.get("node") or scope
         return f"{name} ({scope})" if self._counts[name] > 1 else str(name)
+
+    def id_of(self, home: str) -> str:
+        """Return the label ``id`` that a cluster's other samples have."""
+        return f"cluster/{self._plain.get(home, home)}"
 
     def uncovered(self, fleet: Fleet) -> dict[str, int]:
         """Return how many guests no backup job covers, where that is known of any."""

@@ -28,6 +28,8 @@ MeasuredNoun = Literal["guest", "node", "storage"]
 Thing = store.Cluster | store.Node | store.Guest | storages_.Storage | tasks_.Task
 #: Things of one kind that are told to a monitoring system at once.
 MOST = 100_000
+#: Names in a sentence that says what there is.
+NAMED = 20
 #: The first words of sections that say something of each kind of thing.
 SECTIONS: dict[type, frozenset[str]] = {
     store.Cluster: frozenset({"cluster", "rights", "resources", "guests", "storages"}),
@@ -78,37 +80,47 @@ def clusters(tx: Tx, who: Person, limit: int, offset: int, name: str, now: datet
 
 
 def nodes(tx: Tx, who: Person, limit: int, offset: int, cluster: str, name: str, now: datetime, **more: Any) -> Page:
-    """List nodes; ``more`` are further filters of the store."""
+    """List nodes; ``more`` are further filters of the store. Raises NotFound for a cluster that is not there."""
     found, total = store.node_page(tx, who.teams, limit, offset, cluster=cluster, name=name, **more)
+    if not total:
+        _must_be(tx, who, cluster)
     return Page(_rendered(tx, found, now), total)
 
 
 def guests(tx: Tx, who: Person, limit: int, offset: int, wanted: store.GuestFilter, now: datetime) -> Page:
-    """List guests."""
+    """List guests. Raises NotFound for a cluster or node that is not there."""
     found, total = store.guest_page(tx, who.teams, limit, offset, wanted)
+    if not total:
+        _must_be(tx, who, wanted.cluster, wanted.node)
     return Page(_rendered(tx, found, now), total)
 
 
 def storages(tx: Tx, who: Person, limit: int, offset: int, wanted: storages_.StorageFilter, now: datetime) -> Page:
-    """List storages."""
+    """List storages. Raises NotFound for a cluster or node that is not there."""
     found, total = storages_.page(tx, who.teams, limit, offset, wanted)
+    if not total:
+        _must_be(tx, who, wanted.cluster, wanted.node)
     return Page(_rendered(tx, found, now), total)
 
 
 def tasks(tx: Tx, who: Person, limit: int, offset: int, wanted: tasks_.TaskFilter, now: datetime) -> Page:
-    """List tasks that failed."""
+    """List tasks that failed. Raises NotFound for a cluster or node that is not there."""
     found, total = tasks_.page(tx, who.teams, limit, offset, wanted)
+    if not total:
+        _must_be(tx, who, wanted.cluster, wanted.node)
     return Page(_rendered(tx, found, now), total)
 
 
 def everything(tx: Tx, who: Person, cluster: str, now: datetime) -> Fleet:
-    """Return all that is there in a person's teams, or in one cluster, by its id or name."""
+    """Return all that is there in a person's teams, or in one cluster, by its id or name. Raises NotFound."""
     wanted = store.GuestFilter(cluster=cluster)
     found_clusters, _ = store.cluster_page(tx, who.teams, MOST, 0)
     found_nodes, _ = store.node_page(tx, who.teams, MOST, 0, cluster=cluster, gone=False)
     found_guests, _ = store.guest_page(tx, who.teams, MOST, 0, wanted)
     found_storages, _ = storages_.page(tx, who.teams, MOST, 0, storages_.StorageFilter(cluster=cluster))
     chosen = [one for one in found_clusters if cluster in {"", one.id, one.cluster_name}]
+    if cluster and not chosen:
+        _must_be(tx, who, cluster)
     return Fleet(
         clusters=_rendered(tx, chosen, now),
         nodes=_rendered(tx, found_nodes, now),
@@ -166,6 +178,15 @@ def object_of(thing: Thing) -> str:
         case storages_.Storage():
             return usage.storage_key(thing.node, thing.name)
     return ""
+
+
+def _must_be(tx: Tx, who: Person, cluster: str, node: str = "") -> None:
+    """Tell an empty list from one that was asked of what is not there. Raises NotFound."""
+    for noun, name in (("cluster", cluster), ("node", node)):
+        there = store.names(tx, who.teams, noun) if name else {}
+        if name and name not in there and name not in there.values():
+            listed = ", ".join(sorted(set(there.values()))[:NAMED]) or "none"
+            raise NotFound(f"There is no {noun} '{name}'. There are: {listed}.")
 
 
 def _detail(tx: Tx, thing: Thing | None, noun: str, key: str, now: datetime) -> dict[str, Any]:

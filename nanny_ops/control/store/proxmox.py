@@ -276,6 +276,13 @@ def cluster_names(tx: Tx, ids: Collection[str]) -> dict[str, str]:
     return {row.id: row.cluster_name for row in rows}
 
 
+def names(tx: Tx, teams: Collection[str], noun: str) -> dict[str, str]:
+    """Return what all clusters or nodes of these teams are called, by our id."""
+    table, name = (clusters, clusters.c.cluster_name) if noun == "cluster" else (nodes, nodes.c.name)
+    rows = tx.connection.execute(select(table.c.id, name.label("name")).where(table.c.team_id.in_(teams)))
+    return {row.id: row.name for row in rows}
+
+
 def _chosen(teams: Collection[str], wanted: GuestFilter) -> Condition:
     chosen: Condition = guests.c.team_id.in_(teams)
     for name in ("node", "kind", "vmid", "pool", "lock", "template"):

@@ -129,7 +129,7 @@ def test_prometheus_reads_it(server: Server, agent: Agent, operator: httpx.Clien
     token = operator.post("/api/tokens", json={"name": "prometheus", "scopes": ["read"]}).json()["token"]
     with client_of(server, token) as prometheus:
         text = prometheus.get("/api/proxmox/metrics", params={"cluster": name}).text
-        assert prometheus.get("/api/proxmox/metrics", params={"cluster": "nowhere"}).text == ""
+        assert prometheus.get("/api/proxmox/metrics", params={"cluster": "nowhere"}).status_code == 404
     samples = {
         (sample.name, sample.labels.get("id")): sample.value
         for family in text_string_to_metric_families(text)

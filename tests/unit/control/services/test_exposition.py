@@ -30,8 +30,11 @@ def samples(fleet: Fleet) -> dict[tuple[str, ...], float]:
 
 
 def test_two_clusters_of_one_name_are_told_apart() -> None:
-    fleet = Fleet([cluster("c1", "lab"), cluster("c2", "lab")], [], [guest("c1"), guest("c2")], [], {})
+    bodies = {"g-c1-100": {"backup": {"covered": False}}}
+    fleet = Fleet([cluster("c1", "lab"), cluster("c2", "lab")], [], [guest("c1"), guest("c2")], [], bodies)
     found = samples(fleet)
+    assert found["pve_not_backed_up_total", "cluster=lab (c1)", "id=cluster/lab"] == 1
+    assert ("pve_up", "cluster=lab (c1)", "id=cluster/lab") in found
     assert found["pve_up", "cluster=lab (c1)", "id=lxc/100"] == 1
     assert found["pve_up", "cluster=lab (c2)", "id=lxc/100"] == 1
 

@@ -72,3 +72,16 @@ def test_what_a_token_may_not_see_stands_with_the_cluster_and_what_a_node_keeps_
     assert listed.items[0]["trouble"] == {"forbidden": 2, "failed": 1}
     stale = store.GuestFilter(fact="stale")
     assert database.read_now(lambda tx: fleet.guests(tx, WHO, 50, 0, stale, site.now)).total == 0
+
+
+def test_a_list_of_what_is_not_there_says_what_there_is(told: Database, now: datetime) -> None:
+    def guests(**wanted: str) -> int:
+        return told.read_now(lambda tx: fleet.guests(tx, WHO, 50, 0, store.GuestFilter(**wanted), now)).total
+
+    with pytest.raises(NotFound, match=r"no node 'nope'. There are: pve1\."):
+        guests(node="nope")
+    with pytest.raises(NotFound, match=r"no cluster 'nope'. There are: none\."):
+        guests(cluster="nope")
+    with pytest.raises(NotFound, match="nope"):
+        told.read_now(lambda tx: fleet.everything(tx, WHO, "nope", now))
+    assert guests(node="pve1") == 0
