@@ -46,11 +46,12 @@ def revoke(agent: Name) -> None:
 
 
 def state(agent: Mapping[str, Any]) -> str:
-    """Say in a word or two how an agent is: ``revoked``, its health, or that two machines are this agent."""
+    """Say shortly how an agent is: ``revoked``, or its health, that two machines are it, and what it cannot read."""
     if agent["status"] == "revoked":
         return "revoked"
     health: str = agent["health_status"]
-    return f"{health}, duplicate" if agent.get("duplicate_identity") else health
+    doubled = ", duplicate" if agent.get("duplicate_identity") else ""
+    return health + doubled + (", Proxmox VE unread" if agent.get("proxmox_unread") else "")
 
 
 def find(client: Client, name: str) -> dict[str, Any]:

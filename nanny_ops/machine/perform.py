@@ -1,5 +1,6 @@
 """Carry out verbs in this process: one transport of the catalogue, a privileged helper's socket is another."""
 
+import os
 from pathlib import Path
 
 from nanny_ops.machine import host, metrics, signature
@@ -45,7 +46,8 @@ def perform(verb: Verb, *, jobs_dir: Path) -> Answer:
 def _read_proxmox(order: ReadProxmox) -> ProxmoxReading:
     """Read with the reader of this API, which remembers the cycles before; another API's reader is let go."""
     if order.access not in _READERS:
-        reader = Reader(Client(order.access), order.access.pmxcfs_root)
+        root = order.access.pmxcfs_root
+        reader = Reader(Client(order.access), root, host=os.uname().nodename.partition(".")[0] if root else "")
         _READERS.clear()
         _READERS[order.access] = reader
     return _READERS[order.access].read(order)

@@ -21,6 +21,8 @@ from nanny_ops.protocol.proxmox import ClusterReport, GuestKind, LxcReport, Node
 
 FactState = Literal["ok", "absent", "forbidden", "failed", "stale"]
 Source = Literal["api", "pmxcfs"]
+#: The node of a report whose agent could not learn which node answers; no node can be called so.
+UNNAMED = "?"
 #: Guests of one kind in one report, at most.
 BODIES = 500
 

@@ -28,6 +28,7 @@ class Recorded:
         }
         self.asked: list[str] = []
         self.closed = 0
+        self.peer = ""
         self._lock = threading.Lock()
 
     def get(self, path: str, /, **parameters: Any) -> Any:

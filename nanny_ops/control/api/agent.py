@@ -43,7 +43,8 @@ async def every(
     def look(tx: Tx) -> tuple[list[dict[str, Any]], int]:
         found, total = store.page(tx, who.teams, limit, offset)
         doubled = service.duplicated(tx, found, now)
-        return [service.rendered(agent, now, doubled.get(agent.id)) for agent in found], total
+        unread = service.unread(tx, found)
+        return [service.rendered(one, now, doubled.get(one.id), unread.get(one.id, ())) for one in found], total
 
     items, total = await control.database.read(look)
     response.headers["X-Total-Count"] = str(total)

@@ -10,12 +10,16 @@ from nanny_ops.control.services.principal import HostAgent, Person, Principal
 from nanny_ops.control.store import agent as store
 from nanny_ops.control.store import duplicate as duplicates
 from nanny_ops.control.store import enrollment as enrollments
+from nanny_ops.control.store import fact as facts
 from nanny_ops.control.store.agent import Agent
 from nanny_ops.control.store.database import Tx
 from nanny_ops.control.store.duplicate import Duplicate
 from nanny_ops.errors import Forbidden, NotFound
 from nanny_ops.protocol.clock import from_micros, micros, stamp_micros
 from nanny_ops.protocol.enrollment import OFFLINE_AFTER, STALE_AFTER, AgentStatus
+
+#: What an agent reads of Proxmox VE first of all: without it nothing else of a cluster is known.
+FIRST = ("cluster", "resources", "rights")
 
 Health = Literal["healthy", "stale", "offline", "unknown"]
 
@@ -62,6 +66,13 @@ def duplicated(tx: Tx, found: Sequence[Agent], now: datetime) -> Mapping[str, Du
     return duplicates.some(tx, [agent.id for agent in found], micros(now))
 
 
+def unread(tx: Tx, found: Sequence[Agent]) -> Mapping[str, list[dict[str, str]]]:
+    """Return what these agents cannot read of Proxmox VE and why, by id; an agent that can read has no entry."""
+    lines = facts.whole(tx, [agent.id for agent in found], FIRST)
+    names = ("section", "state", "privilege", "reason")
+    return {agent: [{name: getattr(line, name) for name in names} for line in of] for agent, of in lines.items()}
+
+
 def status(agent: Agent, now: datetime, duplicate: Duplicate | None = None) -> AgentStatus:
     """Return an agent as ``GET /api/agent/{agent_id}`` shows it."""
     return AgentStatus(
@@ -78,7 +89,9 @@ def status(agent: Agent, now: datetime, duplicate: Duplicate | None = None) -> A
     )
 
 
-def rendered(agent: Agent, now: datetime, duplicate: Duplicate | None = None) -> dict[str, Any]:
+def rendered(
+    agent: Agent, now: datetime, duplicate: Duplicate | None = None, unread: Sequence[Mapping[str, str]] = ()
+) -> dict[str, Any]:
     """Return an agent as lists for people show it."""
     return {
         **asdict(status(agent, now, duplicate)),
@@ -88,6 +101,7 @@ def rendered(agent: Agent, now: datetime, duplicate: Duplicate | None = None) ->
         "all_ips": agent.all_ips,
         "tags": agent.tags,
         "cluster": agent.cluster_pk,
+        "proxmox_unread": list(unread),
         "dialect": agent.dialect,
         "enrolled_at": stamp_micros(agent.created_at),
         "revoked_at": stamp_micros(agent.revoked_at),

@@ -78,6 +78,16 @@ def trouble(tx: Tx, agents: Collection[str], objects: Collection[str]) -> dict[t
     return found
 
 
+def whole(tx: Tx, agents: Collection[str], sections: Collection[str]) -> dict[str, list[Fact]]:
+    """Return the lines about whole sections that are forbidden or failed, by agent."""
+    bad = facts.c.state.in_(("forbidden", "failed")) & (facts.c.object == "")
+    asked = facts.c.agent_id.in_(agents) & facts.c.section.in_(sections) & bad
+    found: dict[str, list[Fact]] = {}
+    for row in tx.connection.execute(select(facts).where(asked).order_by(facts.c.section)):
+        found.setdefault(row.agent_id, []).append(Fact(**row._mapping))
+    return found
+
+
 def drop_scope(tx: Tx, scope: str) -> None:
     """Forget all of a scope."""
     tx.connection.execute(delete(facts).where(facts.c.scope == scope))

@@ -46,6 +46,11 @@ class Client:
         """Close the connections."""
         self.close()
 
+    @property
+    def peer(self) -> str:
+        """Return the SHA-256 of the certificate of whoever answers, in hex; empty before the first answer."""
+        return self._transport.peer
+
     def close(self) -> None:
         """Close idle connections; a later call opens new ones."""
         self._transport.rest()

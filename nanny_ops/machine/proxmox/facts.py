@@ -26,6 +26,16 @@ def local_node(status: Sequence[Entry]) -> Entry | None:
     return next((entry for entry in status if entry.get("type") == "node" and entry.get("local") == 1), None)
 
 
+def node_by_certificate(nodes: Sequence[Entry], fingerprint: str) -> str:
+    """Return the node whose certificate has this SHA-256 (hex), from /nodes; empty where none or several have it."""
+    same = [
+        str(entry["node"])
+        for entry in nodes
+        if fingerprint and str(entry.get("ssl_fingerprint") or "").replace(":", "").lower() == fingerprint
+    ]
+    return same[0] if len(same) == 1 else ""
+
+
 def cluster_entry(status: Sequence[Entry]) -> Entry | None:
     """Return the row of the cluster, None outside one."""
     return next((entry for entry in status if entry.get("type") == "cluster"), None)

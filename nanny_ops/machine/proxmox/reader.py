@@ -25,8 +25,10 @@ from nanny_ops.machine.proxmox.scope import Scope, scope
 from nanny_ops.machine.proxmox.sections import Get, Section, Subject
 from nanny_ops.machine.proxmox.task_list import TaskList
 from nanny_ops.machine.verbs import ProxmoxReading, ReadProxmox
+from nanny_ops.protocol.inventory import UNNAMED
 
 Entry = Mapping[str, Any]
+_NAMELESS = "Proxmox VE does not say which node answers."
 #: Part of a cycle's time after which nothing dear is begun any more.
 CHEAP = 0.8
 #: Reads of slower facts of guests in one cycle, at most; the others' turn comes in the next ones.
@@ -38,6 +40,10 @@ class Api(Protocol):
 
     def get(self, path: str, /, **parameters: Any) -> Any:
         """Return the data of ``GET /path``. Raises ProxmoxError."""
+
+    @property
+    def peer(self) -> str:
+        """Return the SHA-256 of the certificate of whoever answers, in hex; empty where that is not known."""
 
     def close(self) -> None:
         """Close idle connections."""
@@ -54,19 +60,23 @@ class Reader:
         tick: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
         slow: int = SLOW,
+        host: str = "",
     ) -> None:
-        """Take the client, both clocks and how many slower facts of guests one cycle may read; nothing is read."""
+        """Take the client, both clocks and how many slower facts of guests one cycle may read; nothing is read.
+
+        ``host`` is this machine's short name where it is the node that answers.
+        """
         self._api, self._tick, self._now, self._slow = api, tick, now, slow
         self._files = Pmxcfs(Path(pmxcfs_root), now=now) if pmxcfs_root else None
         self._breaker, self._configs, self._keeper = Breaker(), Configs(), Keeper()
         self._tasks, self._delta = TaskList(), Delta()
-        self._rights, self._rights_at = Rights(None), float("-inf")
+        self._rights, self._rights_at, self._rights_wall = Rights(None), float("-inf"), 0.0
         self._listed: frozenset[str] = frozenset()
         self._node, self._release, self._identity = "", "", ""
-        self._cycle = 0
+        self._cycle, self._host = 0, host
 
     def read(self, order: ReadProxmox) -> ProxmoxReading:
-        """Return one reading. Raises ProxmoxError only where not even the node's name is known."""
+        """Return one reading; where not even the node's name is known, only why."""
         until, ledger = self._tick() + order.seconds, Ledger()
         self._cycle += 1
         self._delta.begin(order.acknowledged)
@@ -76,13 +86,13 @@ class Reader:
             self._api.close()
         values["facts"] = ledger.facts()
         return ProxmoxReading(
-            serial=self._delta.serial, node_name=self._node, values=values, problems=ledger.problems()
+            serial=self._delta.serial, node_name=self._node or UNNAMED, values=values, problems=ledger.problems()
         )
 
     def _values(self, order: ReadProxmox, ledger: Ledger, until: float) -> dict[str, Any]:
         status, rows = self._overview(ledger, until)
         if status is None and rows is None:
-            return {"node": self._node}
+            return {"node": self._node or UNNAMED}
         place = scope(self._node, status, rows, order.reports_cluster, order.speaks_for)
         report = Report(place, rows, ledger, self._delta, self._now())
         touched = self._nodes(report, until)
@@ -111,16 +121,21 @@ class Reader:
         if not isinstance(status, ProxmoxError):
             local = facts.local_node(status)
             self._node = str(local["name"]) if local else self._node
-        self._node = self._node or (self._files.node() if self._files else "")
+        self._node = self._node or self._own_name(answers, until)
         if not self._node:
-            raise (
-                status
-                if isinstance(status, ProxmoxError)
-                else ProxmoxError("Proxmox VE does not say which node answers.")
-            )
+            status = status if isinstance(status, ProxmoxError) else ProxmoxError(_NAMELESS)
+            rows = rows if isinstance(rows, ProxmoxError) else ProxmoxError(_NAMELESS)
         for section, answer in (("cluster", status), ("resources", rows)):
             ledger.note(section, "", of_error(answer) if isinstance(answer, ProxmoxError) else Line("ok", self._now()))
         return _or_none(status), _or_none(rows)
+
+    def _own_name(self, answers: Mapping[str, Any], until: float) -> str:
+        """Return the name of the node that answers without /cluster/status: its own, or by its certificate."""
+        name = (self._files.node() if self._files else "") or self._host
+        if name or all(isinstance(answer, ProxmoxError) for answer in answers.values()):
+            return name
+        nodes = gather({"nodes": partial(self._api.get, "nodes")}, until, tick=self._tick)["nodes"]
+        return facts.node_by_certificate(_or_none(nodes) or [], self._api.peer)
 
     def _doubt(self, rows: Sequence[Entry], sure: bool, ledger: Ledger, until: float) -> None:
         """Ask for the privileges again where something has left the list: one that was taken away looks the same."""
@@ -137,10 +152,15 @@ class Reader:
         if isinstance(rights, ProxmoxError):
             ledger.note("rights", "", of_error(rights))
         elif rights is not None:
-            self._rights, self._rights_at = Rights(rights), self._tick()
+            self._rights, self._rights_at, self._rights_wall = Rights(rights), self._tick(), self._now()
         if self._rights.none:
-            reason = "The API token may see nothing; give it a role (PVEAuditor on / is enough for most)."
+            reason = (
+                "The API token may see nothing; give its user a role (PVEAuditor on / is enough for most), "
+                "and with separated privileges the token too."
+            )
             ledger.note("rights", "", Line("forbidden", self._now(), privilege="VM.Audit", reason=reason))
+        elif self._rights.known:
+            ledger.note("rights", "", Line("ok", self._rights_wall))
         if isinstance(version, Mapping):
             self._release = str(version.get("version") or "")
 

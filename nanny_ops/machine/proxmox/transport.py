@@ -4,6 +4,7 @@ Of the two requests libraries this is the cheaper one by half, and it can be tol
 connections, a certificate by its fingerprint, no redirects, no environment, an end to every body.
 """
 
+import hashlib
 import ssl
 import threading
 import time
@@ -87,6 +88,8 @@ class Transport:
         """Prepare; nothing is sent. ``timeout`` in seconds, for connecting and for each wait."""
         self.place, self._host, self._port = f"{host}:{port}", host.strip("[]"), port
         self._timeout, self._tick = timeout, tick
+        #: SHA-256 of the certificate that answered first, in hex; empty before.
+        self.peer = ""
         pinned = {"assert_fingerprint": fingerprint, "assert_hostname": False} if fingerprint else {}
         self._settings: dict[str, Any] = {"headers": dict(headers), "ssl_context": context, **pinned}
         self._lock, self._pool = threading.Lock(), self._connect()
@@ -128,6 +131,7 @@ class Transport:
         with self._pool.urlopen(
             method, target, body=body, headers=headers, redirect=False, preload_content=False
         ) as response:
+            self.peer = self.peer or _digest(response)
             if 300 <= response.status < 400:
                 raise ProxmoxUnreachable(
                     f"What answers at {self.place} sends elsewhere; give the address of the API itself."
@@ -156,6 +160,12 @@ class Transport:
         if isinstance(wrong, Late):
             return ProxmoxUnreachable(f"{self.place} did not answer in time; is pveproxy running there?")
         return ProxmoxUnreachable(f"{self.place} cut the connection before its answer was whole.")
+
+
+def _digest(response: urllib3.BaseHTTPResponse) -> str:
+    sock = getattr(response.connection, "sock", None)
+    raw = sock.getpeercert(binary_form=True) if isinstance(sock, ssl.SSLSocket) else None
+    return hashlib.sha256(raw).hexdigest() if raw else ""
 
 
 def _form(values: Mapping[str, Any]) -> str:

@@ -4,9 +4,6 @@ import hashlib
 import sys
 from typing import get_args
 
-import pytest
-
-from nanny_ops.errors import ProxmoxUnreachable
 from nanny_ops.machine.perform import perform
 from nanny_ops.machine.run import run
 from nanny_ops.machine.verbs import (
@@ -25,6 +22,7 @@ from nanny_ops.machine.verbs import (
     Verb,
     VerifySignature,
 )
+from nanny_ops.protocol.inventory import UNNAMED
 
 SCRIPT = b"#!/bin/sh\necho '[]'\n"
 ORDER = ScriptJob(
@@ -58,9 +56,10 @@ def test_a_job_from_beginning_to_end(tmp_path):
     assert perform(ForgetJob(job_id="op-1"), jobs_dir=tmp_path).phase is JobPhase.ABSENT
 
 
-def test_a_dead_proxmox_is_a_named_error(tmp_path):
-    with pytest.raises(ProxmoxUnreachable):
-        perform(ReadProxmox(access=ACCESS), jobs_dir=tmp_path)
+def test_a_dead_proxmox_is_told_with_the_fix(tmp_path):
+    found = perform(ReadProxmox(access=ACCESS), jobs_dir=tmp_path)
+    assert (found.node_name, found.values.keys()) == (UNNAMED, {"node", "facts"})
+    assert any("cannot be reached" in problem for problem in found.problems)
 
 
 def test_no_verb_is_forgotten():

@@ -1,10 +1,12 @@
 """How an agent is, who may see it, and how trust in it ends."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
 from nanny_ops.control.services import agent as service
+from nanny_ops.control.services import inventory
 from nanny_ops.control.services.principal import HostAgent, Person
 from nanny_ops.control.store import agent as agents
 from nanny_ops.control.store import enrollment as enrollments
@@ -12,8 +14,9 @@ from nanny_ops.control.store import team as teams
 from nanny_ops.control.store.agent import Agent
 from nanny_ops.control.store.database import Database
 from nanny_ops.errors import Forbidden, NotFound
-from nanny_ops.protocol.clock import micros
+from nanny_ops.protocol.clock import micros, stamp
 from nanny_ops.protocol.enrollment import OFFLINE_AFTER, STALE_AFTER
+from nanny_ops.protocol.inventory import UNNAMED, Fact, InventoryReport
 
 OPERATOR = Person("user-1", "a@example.com", "a", False, {teams.DEFAULT: "operator"})
 
@@ -74,3 +77,19 @@ def test_an_agent_sees_itself_only(enrolled: Database) -> None:
     assert enrolled.read_now(lambda tx: service.seen_by(tx, mine, "agent-1")).hostname == "pve1"
     with pytest.raises(Forbidden):
         enrolled.read_now(lambda tx: service.seen_by(tx, mine, "agent-2"))
+
+
+def test_what_an_agent_cannot_read_of_proxmox_stands_with_it_until_it_can(enrolled: Database, now: datetime) -> None:
+    who = HostAgent("agent-1", teams.DEFAULT, "pve1")
+
+    def shown(state: str, minute: int) -> Any:
+        at = now + timedelta(minutes=minute)
+        line = Fact(section="cluster", state=state, privilege="Sys.Audit", reason="no.")  # type: ignore[arg-type]
+        report = InventoryReport(at=stamp(at), node=UNNAMED, facts=[line])
+        enrolled.write_now(lambda tx: inventory.take(tx, who, report, {}, at))
+        one = enrolled.read_now(lambda tx: agents.some(tx, ["agent-1"]))["agent-1"]
+        return enrolled.read_now(lambda tx: service.unread(tx, [one]))
+
+    told = {"section": "cluster", "state": "forbidden", "privilege": "Sys.Audit", "reason": "no."}
+    assert shown("forbidden", 0) == {"agent-1": [told]}
+    assert shown("ok", 5) == {}

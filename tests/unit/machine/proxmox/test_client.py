@@ -113,6 +113,13 @@ def ask(access, path="version", **parameters):
         return client.get(path, **parameters)
 
 
+def test_the_certificate_of_whoever_answers_is_known(access, server):
+    with Client(access) as client:
+        assert client.peer == ""
+        client.get("version")
+        assert len(client.peer) == 64
+
+
 def test_a_ca_file_is_enough(access):
     assert ask(access) == {"version": "9.2.11"}
     assert ask(access, "query", type="vm") == ["vm"]

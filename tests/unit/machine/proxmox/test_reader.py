@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from nanny_ops.errors import ProxmoxError, ProxmoxUnauthorized, ProxmoxUnreachable
+from nanny_ops.errors import ProxmoxUnauthorized, ProxmoxUnreachable
 from nanny_ops.machine.proxmox.reader import Reader
 from nanny_ops.machine.proxmox.sections import DAY, HOUR, QUARTER
-from nanny_ops.protocol.inventory import InventoryReport
+from nanny_ops.protocol.inventory import UNNAMED, InventoryReport
 from nanny_ops.protocol.proxmox import LxcReport, NodeReport, QemuReport
 from tests.fakes.proxmox import GOLDEN, Recorded, order, refused
 
@@ -316,16 +316,33 @@ def test_a_token_that_is_refused_ends_the_cycle_at_once() -> None:
 def test_a_dead_api_is_an_error_and_not_an_empty_cluster() -> None:
     api = Recorded()
     api.answers = {path: ProxmoxUnreachable("dead.") for path in api.answers}
-    with pytest.raises(ProxmoxUnreachable, match="dead"):
-        reader_of(api).read(order())
+    found = reader_of(api).read(order())
+    assert (found.values.keys(), found.values["node"]) == ({"node", "facts"}, UNNAMED)
+    TypeAdapter(InventoryReport).validate_python({"at": "now", **found.values})
+    assert (fact(found.values, "cluster")["state"], fact(found.values, "cluster")["reason"]) == ("failed", "dead.")
     assert api.closed == 1
 
 
-def test_an_answer_without_a_local_node_is_an_error() -> None:
+@pytest.mark.parametrize("host", ["pve1", ""])
+def test_a_token_without_rights_tells_what_it_lacks_under_the_nodes_name(host: str) -> None:
+    api, clock = Recorded(), Clock()
+    api.answers |= {"cluster/status": refused(403, "Permission check failed (/, Sys.Audit)"), "cluster/resources": []}
+    api.answers |= {"access/permissions": {}, "nodes": [{"node": "pve1", "ssl_fingerprint": "AB:CD"}]}
+    api.peer = "abcd"
+    found = Reader(api, host=host, tick=clock.tick, now=clock.now).read(order())
+    assert found.values["node"] == "pve1"
+    told = fact(found.values, "cluster")
+    assert (told["state"], told["privilege"]) == ("forbidden", "Sys.Audit")
+    assert fact(found.values, "rights")["state"] == "forbidden"
+    assert ("nodes" in api.asked) == (not host)
+
+
+def test_an_answer_without_a_local_node_tells_only_that() -> None:
     api = Recorded()
     api.answers["cluster/status"] = []
-    with pytest.raises(ProxmoxError, match="which node"):
-        reader_of(api).read(order())
+    found = reader_of(api).read(order())
+    assert (found.values.keys(), found.values["node"]) == ({"node", "facts"}, UNNAMED)
+    assert "which node" in fact(found.values, "cluster")["reason"]
 
 
 @pytest.mark.rows("PVE-35", "F13")
