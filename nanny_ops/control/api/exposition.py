@@ -13,7 +13,9 @@ router = APIRouter(prefix="/api/proxmox", tags=["proxmox"])
 TEXT = {"content": {"text/plain": {}}, "description": "The text format of Prometheus"}
 
 
-@router.get("/metrics", response_class=Response, responses={200: TEXT})
+@router.get(
+    "/metrics", response_class=Response, responses={200: TEXT, 404: {"description": "No such cluster in your teams"}}
+)
 async def metrics(
     who: AsPerson,
     control: Control,

@@ -15,6 +15,7 @@ from nanny_ops.control.store.task import TaskFilter
 
 router = APIRouter(prefix="/api/proxmox", tags=["proxmox"])
 UNKNOWN: dict[int | str, dict[str, Any]] = {404: {"description": "No such thing in your teams"}}
+ELSEWHERE: dict[int | str, dict[str, Any]] = {404: {"description": "No cluster or node of that name in your teams"}}
 Word = Annotated[str, Query(max_length=255)]
 Gone = Annotated[bool, Query(description="Those that are gone, instead of those that are there")]
 FactState = Annotated[
@@ -31,7 +32,7 @@ async def clusters(who: AsPerson, control: Control, page: Paging, name: Word = "
     return await _list(control, page, lambda tx: fleet.clusters(tx, who, page.limit, page.offset, name, now))
 
 
-@router.get("/nodes")
+@router.get("/nodes", responses=ELSEWHERE)
 async def nodes(
     who: AsPerson,
     control: Control,
@@ -50,7 +51,7 @@ async def nodes(
     )
 
 
-@router.get("/guests")
+@router.get("/guests", responses=ELSEWHERE)
 async def guests(
     who: AsPerson,
     control: Control,
@@ -90,7 +91,7 @@ async def guests(
     return await _list(control, page, lambda tx: fleet.guests(tx, who, page.limit, page.offset, wanted, now))
 
 
-@router.get("/storages")
+@router.get("/storages", responses=ELSEWHERE)
 async def storages(
     who: AsPerson,
     control: Control,
@@ -108,7 +109,7 @@ async def storages(
     return await _list(control, page, lambda tx: fleet.storages(tx, who, page.limit, page.offset, wanted, now))
 
 
-@router.get("/tasks")
+@router.get("/tasks", responses=ELSEWHERE)
 async def tasks(
     who: AsPerson,
     control: Control,
