@@ -90,6 +90,22 @@ def parse_vmid(text: str | int | None) -> int | None:
     return int(found.group(1))
 
 
+def parse_container(lxc_id: str, vmid: str | int, machine: str) -> int | None:
+    """Read the container that an order names by one field or both; None means the host.
+
+    ``machine`` says why a virtual machine will not do. Raises ValidationFailed.
+    """
+    for field, text in (("lxc_id", lxc_id), ("vmid", str(vmid))):
+        if text.strip().startswith(("qemu", "vm")):
+            raise ValidationFailed(f"{field}: {machine}", field=field)
+    by_lxc, by_vmid = parse_vmid(lxc_id), parse_vmid(vmid)
+    if by_lxc is not None and by_vmid is not None and by_lxc != by_vmid:
+        raise ValidationFailed(
+            f"vmid: {by_vmid} is another guest than lxc_id {by_lxc}; give one of both.", field="vmid"
+        )
+    return by_vmid if by_lxc is None else by_lxc
+
+
 @dataclass(frozen=True, kw_only=True)
 class Ack:
     """An agent has written an order to its spool, or is about to begin it.

@@ -22,7 +22,7 @@ from nanny_ops.control.store.operation import Operation
 from nanny_ops.errors import Conflict, NotFound, ValidationFailed
 from nanny_ops.protocol.clock import from_micros, micros, parse_stamp, stamp, stamp_micros
 from nanny_ops.protocol.legacy import NANNYAGENT
-from nanny_ops.protocol.operation import ENDED, Status, parse_vmid
+from nanny_ops.protocol.operation import ENDED, Status, parse_container
 from nanny_ops.protocol.patch import DEFAULT_EXPIRY, PackageChange, PastEnd, PatchOperation, PatchRequest
 
 PACKAGE_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9+._:-]*")
@@ -160,7 +160,7 @@ def _operation(tx: Tx, person: Person, agent: Agent, request: PatchRequest, now:
     _check_words(request)
     if agent.dialect == NANNYAGENT:
         legacy.check(request)
-    vmid = _target(request)
+    vmid = parse_container(request.lxc_id, request.vmid, VM_LATER)
     families = _families(tx, agent, vmid)
     if request.script_id:
         script = scripts.named(tx, request.script_id, [agent.team_id])
@@ -198,18 +198,6 @@ def _check_words(request: PatchRequest) -> None:
         shlex.split(request.script_args)
     except ValueError as wrong:
         raise ValidationFailed(f"script_args: cannot be split into words: {wrong}.", field="script_args") from None
-
-
-def _target(request: PatchRequest) -> int | None:
-    for field, text in (("lxc_id", request.lxc_id), ("vmid", str(request.vmid))):
-        if text.strip().startswith(("qemu", "vm")):
-            raise ValidationFailed(f"{field}: {VM_LATER}", field=field)
-    by_lxc, by_vmid = parse_vmid(request.lxc_id), parse_vmid(request.vmid)
-    if by_lxc is not None and by_vmid is not None and by_lxc != by_vmid:
-        raise ValidationFailed(
-            f"vmid: {by_vmid} is another guest than lxc_id {by_lxc}; give one of both.", field="vmid"
-        )
-    return by_vmid if by_lxc is None else by_lxc
 
 
 def _families(tx: Tx, agent: Agent, vmid: int | None) -> list[str]:

@@ -26,7 +26,7 @@ from nanny_ops.errors import Conflict, NotFound, ValidationFailed
 from nanny_ops.protocol.clock import from_micros, micros, stamp, stamp_micros
 from nanny_ops.protocol.inventory import GuestUsage, NodeUsage
 from nanny_ops.protocol.legacy import NANNYAGENT
-from nanny_ops.protocol.operation import OPEN, Ack, Outcome, Status, parse_vmid
+from nanny_ops.protocol.operation import OPEN, Ack, Outcome, Status, parse_container
 from nanny_ops.protocol.package_list import plain
 from nanny_ops.protocol.proxmox import LxcReport
 from nanny_ops.protocol.reboot import REASON_CAP, Reboot, RebootRequest
@@ -40,7 +40,7 @@ TOLERANCE = 3_000_000
 #: How long after its time a reboot may still be proved.
 LATE = timedelta(hours=1)
 NOT_CARRIED_OUT = "This agent does not carry out reboots; only agents of the older dialect do."
-CONTAINERS = "vmid: this is a virtual machine; only containers and hosts can be rebooted."
+CONTAINERS = "this is a virtual machine; only containers and hosts can be rebooted."
 
 
 def place(tx: Tx, person: Person, request: RebootRequest, now: datetime) -> Operation:
@@ -195,16 +195,10 @@ def _of_host(tx: Tx, operation: Operation, hosts: dict[str, int]) -> int | None:
 
 
 def _guest(tx: Tx, agent: agents.Agent, request: RebootRequest) -> int | None:
-    texts = {"lxc_id": request.lxc_id, "vmid": str(request.vmid)}
-    if any(text.strip().startswith(("qemu", "vm")) for text in texts.values()):
-        raise ValidationFailed(CONTAINERS, field="vmid")
-    by_lxc, by_vmid = parse_vmid(request.lxc_id), parse_vmid(request.vmid)
-    if by_lxc is not None and by_vmid is not None and by_lxc != by_vmid:
-        raise ValidationFailed(f"vmid: {by_vmid} is another guest than lxc_id {by_lxc}; give one.", field="vmid")
-    vmid = by_vmid if by_lxc is None else by_lxc
+    vmid = parse_container(request.lxc_id, request.vmid, CONTAINERS)
     guest = None if vmid is None else inventory.known_guest(tx, agent.cluster_pk or agent.id, vmid)
     if guest is not None and guest.gone_at is not None:
         raise Conflict(f"Guest {vmid} ({guest.name}) is gone.", vmid=vmid)
     if guest is not None and guest.kind != "lxc":
-        raise ValidationFailed(CONTAINERS, field="vmid")
+        raise ValidationFailed(f"vmid: {CONTAINERS}", field="vmid")
     return vmid
