@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from nanny_ops.protocol.operation import GOOD, Kind, Outcome
 from nanny_ops.protocol.patch import PackageChange
+from nanny_ops.protocol.patch_report import PatchReport
 
 
 class State(StrEnum):
@@ -46,6 +47,7 @@ class Finding:
     stderr_path: str = ""
     stdout_truncated: bool = False
     stderr_truncated: bool = False
+    report: PatchReport | None = None
 
     @property
     def success(self) -> bool:

@@ -15,12 +15,14 @@ from nanny_ops.errors import MachineError, SettingsError, ValidationFailed, Verb
 from nanny_ops.helper import owned
 from nanny_ops.machine import signature
 from nanny_ops.machine.frame import SCRIPT_CAP
+from nanny_ops.machine.plan import HookScript, Plan
 from nanny_ops.machine.policy import HOST, MOST_SIGNERS, Policy
 from nanny_ops.machine.policy import load as load_policy
 from nanny_ops.machine.trusted_keys import TrustedKey, read_local, usable
 from nanny_ops.machine.verbs import KeySignature, ScriptJob, SignatureCheck, VerifySignature
 from nanny_ops.protocol.operation import Outcome
 from nanny_ops.protocol.patch import LONGEST_TIMEOUT, OUTPUT_CAP
+from nanny_ops.protocol.probe import MOST_PROBES
 from nanny_ops.protocol.signature import KEY_SIZE, SIGNATURE_SIZE, decode, script_message
 
 #: Numbers that Proxmox VE gives to guests.
@@ -29,6 +31,8 @@ LEAST_VMID, LARGEST_VMID = 100, 999_999_999
 MOST_WORDS, LONGEST_WORD, WORDS_CAP = 2200, 128 * 1024 - 1, 384 * 1024
 #: What is begun where the owner has written no policy.
 WITHOUT_POLICY = Policy(modes=frozenset({"dry-run"}))
+#: Scripts around the script of one job.
+MOST_HOOKS = 16
 _ID, _CLAIM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"), re.compile(r"[A-Za-z0-9._-]{0,64}")
 
 Verify = Callable[[VerifySignature], SignatureCheck]
@@ -53,17 +57,37 @@ def check_shape(job: ScriptJob) -> None:
         raise _refusal(f"A script of {len(job.script)} bytes is too large.")
     if hashlib.sha256(job.script).hexdigest() != job.sha256:
         raise _refusal("The script is not the one that its SHA-256 names.", Outcome.CHECKSUM_MISMATCH)
-    _check_words(job)
-
-
-def _check_words(job: ScriptJob) -> None:
-    sizes = [len(word.encode()) for word in job.argv]
-    if len(sizes) > MOST_WORDS or max(sizes, default=0) > LONGEST_WORD or sum(sizes) > WORDS_CAP:
-        raise _refusal("The script's arguments are too long.")
-    if any("\0" in word for word in job.argv):
-        raise _refusal("The script's arguments hold a NUL character.")
+    _check_words(job.argv)
     if job.dry_run and job.argv[:1] != ["--dry-run"]:
         raise _refusal("A dry run whose first argument is not --dry-run would be none.")
+    if job.plan is not None:
+        _check_plan(job.plan, job.dry_run)
+
+
+def _check_plan(plan: Plan, dry_run: bool) -> None:
+    """Refuse hooks and probes out of bounds; a dry run changes nothing, so it has none."""
+    if len(plan.hooks) > MOST_HOOKS or len(plan.probes) > MOST_PROBES or (dry_run and plan.hooks):
+        raise _refusal("The hooks or the probes are too many, or a dry run has hooks.")
+    if not 0 <= plan.bake_seconds <= LONGEST_TIMEOUT or plan.backup_max_age_hours < 0:
+        raise _refusal("The plan's times are out of bounds.")
+    if not re.fullmatch(r"[A-Za-z0-9._-]{0,128}", plan.backup_storage):
+        raise _refusal("The backup's storage is malformed.")
+    for hook in plan.hooks:
+        if len(hook.script) > SCRIPT_CAP or not 1 <= hook.timeout_seconds <= LONGEST_TIMEOUT:
+            raise _refusal("A hook is too large, or its time limit is out of bounds.")
+        if hashlib.sha256(hook.script).hexdigest() != hook.sha256:
+            raise _refusal("A hook is not the one that its SHA-256 names.", Outcome.CHECKSUM_MISMATCH)
+        _check_words(hook.argv)
+    if any(probe.kind == "command" for probe in plan.probes):
+        raise _refusal("Nobody has signed the commands of a probe; what they do belongs into a hook.")
+
+
+def _check_words(argv: list[str]) -> None:
+    sizes = [len(word.encode()) for word in argv]
+    if len(sizes) > MOST_WORDS or max(sizes, default=0) > LONGEST_WORD or sum(sizes) > WORDS_CAP:
+        raise _refusal("The script's arguments are too long.")
+    if any("\0" in word for word in argv):
+        raise _refusal("The script's arguments hold a NUL character.")
 
 
 @dataclass(frozen=True)
@@ -83,13 +107,17 @@ class Judge:
             keys = usable(self._keys(), policy)
         except SettingsError as wrong:
             raise _refusal(wrong.message) from wrong
-        target = HOST if job.vmid is None else str(job.vmid)
-        forbidden = policy.refuses(mode="dry-run" if job.dry_run else "apply", target=target, sha256=job.sha256)
-        forbidden = forbidden or policy.mistimed(self.now(), dry_run=job.dry_run)
-        if forbidden:
-            raise _refusal(forbidden)
-        good = self._signed(job, {key.public_key for key in keys.values()}, policy.threshold)
-        return replace(job, signatures=good, threshold=policy.threshold)
+        target, mode = HOST if job.vmid is None else str(job.vmid), "dry-run" if job.dry_run else "apply"
+        hooks = job.plan.hooks if job.plan else []
+        for sha256 in (job.sha256, *(hook.sha256 for hook in hooks)):
+            if forbidden := policy.refuses(mode=mode, target=target, sha256=sha256):
+                raise _refusal(forbidden)
+        if late := policy.mistimed(self.now(), dry_run=job.dry_run):
+            raise _refusal(late)
+        trusted, most = {key.public_key for key in keys.values()}, policy.threshold
+        signed = [replace(one, signatures=self._signed(one, trusted, most), threshold=most) for one in hooks]
+        plan = replace(job.plan, hooks=signed) if job.plan else None
+        return replace(job, signatures=self._signed(job, trusted, most), threshold=most, plan=plan)
 
     def _policy(self) -> Policy:
         if not self.policy_file.exists():
@@ -106,7 +134,7 @@ class Judge:
         owned.demand(self.trusted_keys_file)
         return read_local(str(self.trusted_keys_file)) or []
 
-    def _signed(self, job: ScriptJob, trusted: Collection[str], threshold: int) -> list[KeySignature]:
+    def _signed(self, job: ScriptJob | HookScript, trusted: Collection[str], threshold: int) -> list[KeySignature]:
         good, bad = dict[str, KeySignature](), False
         offered = [one for one in job.signatures[: 2 * MOST_SIGNERS] if one.public_key in trusted]
         try:

@@ -24,13 +24,14 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 import nanny_ops
 from nanny_ops.errors import DiskFull, MachineError, ValidationFailed
 from nanny_ops.machine.run import run, signal_session
 from nanny_ops.machine.session import living
 from nanny_ops.machine.target import choose
-from nanny_ops.machine.verbs import JobPhase, JobResult, JobState, KeySignature, ScriptJob
-from nanny_ops.protocol.patch import PackageChange
+from nanny_ops.machine.verbs import JobPhase, JobResult, JobState, ScriptJob
 
 _JOB_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,127}")
 #: Bytes kept aside so that a result can be written when the disk is full.
@@ -140,19 +141,22 @@ def supervised(directory: Path) -> Iterator[bool]:
 def read_order(directory: Path) -> ScriptJob:
     """Read a job's order and script back, each once; whether they are what was written is for :func:`seal` to say."""
     values: dict[str, Any] = json.loads((directory / "order.json").read_bytes())
-    signatures = [KeySignature(**one) for one in values.pop("signatures", [])]
-    return ScriptJob(**values, signatures=signatures, script=(directory / "script").read_bytes())
+    hooks = ((values.get("plan") or {}).get("hooks")) or []
+    for number, hook in enumerate(hooks):
+        hook["script"] = (directory / f"hook-{number}").read_bytes()
+    return msgspec.convert({**values, "script": (directory / "script").read_bytes()}, ScriptJob)
 
 
 def write_result(directory: Path, result: JobResult) -> None:
-    """Write a job's result for good; on a full disk without its packages, which no longer fit."""
+    """Write a job's result for good; on a full disk without its packages and its report, which no longer fit."""
     (directory / "reserve").unlink(missing_ok=True)
     try:
         _place(directory, result)
     except OSError as wrong:
         if not _is_full(wrong):
             raise
-        _place(directory, replace(result, outcome="disk_full", reason="No space is left for the result.", packages=[]))
+        reason = "No space is left for the result."
+        _place(directory, replace(result, outcome="disk_full", reason=reason, packages=[], report=None))
 
 
 def sync(path: Path) -> None:
@@ -203,7 +207,9 @@ def _write_order(jobs_dir: Path, directory: Path, job: ScriptJob) -> None:
             sync(jobs_dir.parent)
         _sweep(jobs_dir)
         draft.mkdir(mode=0o700)
-        _fill(draft, {"script": job.script, "order.json": _written(job), "reserve": bytes(RESERVE)})
+        hooks = job.plan.hooks if job.plan else []
+        scripts = {"script": job.script} | {f"hook-{number}": hook.script for number, hook in enumerate(hooks)}
+        _fill(draft, {**scripts, "order.json": _written(job), "reserve": bytes(RESERVE)})
         draft.rename(directory)
         sync(jobs_dir)
     except OSError as wrong:
@@ -216,7 +222,10 @@ def _write_order(jobs_dir: Path, directory: Path, job: ScriptJob) -> None:
 
 
 def _written(job: ScriptJob) -> bytes:
+    """Return the order without its scripts, which lie beside it and are named by their SHA-256."""
     order = {key: value for key, value in asdict(job).items() if key != "script"}
+    for hook in (order["plan"] or {}).get("hooks", []):
+        del hook["script"]
     return json.dumps(order, sort_keys=True).encode()
 
 
@@ -283,11 +292,9 @@ def _is_held(directory: Path) -> bool:
 
 def _read_result(directory: Path) -> JobResult | None:
     try:
-        values: dict[str, Any] = json.loads((directory / "result.json").read_text())
+        return msgspec.json.decode((directory / "result.json").read_bytes(), type=JobResult)
     except FileNotFoundError:
         return None
-    packages = [PackageChange(**package) for package in values.pop("packages")]
-    return JobResult(**values, packages=packages)
 
 
 def _place(directory: Path, result: JobResult) -> None:

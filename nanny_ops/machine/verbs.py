@@ -9,7 +9,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from nanny_ops.machine.plan import KeySignature as KeySignature
+from nanny_ops.machine.plan import Plan
 from nanny_ops.protocol.patch import PackageChange
+from nanny_ops.protocol.patch_report import PatchReport
 
 
 class JobPhase(StrEnum):
@@ -120,14 +123,6 @@ class SignatureCheck:
 
 
 @dataclass(frozen=True, kw_only=True)
-class KeySignature:
-    """A trusted key and its signature of a script, both in base64."""
-
-    public_key: str
-    signature: str
-
-
-@dataclass(frozen=True, kw_only=True)
 class ScriptJob:
     """One run of one verified script on one target.
 
@@ -149,6 +144,8 @@ class ScriptJob:
     threshold: int = 0
     #: Under which claim the order was begun: kept with the job, so that an agent that lost its spool still holds it.
     claim: str = ""
+    #: What is done around the script; None is nothing, as for a dry run.
+    plan: Plan | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,6 +189,7 @@ class JobResult:
     packages: list[PackageChange] = field(default_factory=list)
     stdout_truncated: bool = False
     stderr_truncated: bool = False
+    report: PatchReport | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

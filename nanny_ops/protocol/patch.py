@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from annotated_types import Ge, Le, MaxLen, MinLen
 
 from nanny_ops.protocol.operation import Claim
+from nanny_ops.protocol.patch_report import PatchReport
 
 Mode = Literal["dry-run", "apply"]
 Identifier = Annotated[str, MinLen(1), MaxLen(128)]
@@ -102,6 +103,8 @@ class ResultMetadata:
     #: Who may tell the end of a begun order: the fencing token of its lease, or the claim that the lease was given for.
     lease: Annotated[int, Ge(0), Le(2**31 - 1)] = 0
     claim: Claim = ""
+    #: What else is told of the run, by agents that tell it.
+    report: PatchReport | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

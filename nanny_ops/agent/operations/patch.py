@@ -190,6 +190,7 @@ class Patch:
             stderr_truncated=finding.stderr_truncated or cut,
             lease=order.lease,
             claim=order.claim,
+            report=finding.report,
         )
 
     async def tidy(self, order_id: str) -> None:
@@ -211,7 +212,7 @@ def _timeout(record: PatchRecord) -> int:
 def _bare(finding: Finding, wrong: Rejected) -> Finding:
     lost = f" [{len(finding.packages)} packages and the outputs were refused: {wrong.message[:300]}]"
     reason = finding.reason[: REASON_CAP - len(lost)] + lost
-    return replace(finding, reason=reason, packages=[], stdout_path="", stderr_path="")
+    return replace(finding, reason=reason, packages=[], report=None, stdout_path="", stderr_path="")
 
 
 def _vmid(record: PatchRecord) -> int | None:
@@ -262,6 +263,6 @@ def _finding(state: JobState) -> Finding:
         )
     values = asdict(result)
     values["duration"] = values.pop("duration_ms")
-    values["packages"] = result.packages
+    values["packages"], values["report"] = result.packages, result.report
     values["outcome"] = Outcome(result.outcome) if result.outcome in set(Outcome) else Outcome.AGENT_ERROR
     return Finding(**values, stdout_path=state.stdout_path, stderr_path=state.stderr_path)

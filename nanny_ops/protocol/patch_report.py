@@ -1,0 +1,123 @@
+"""What a patch job tells beside its list of changes: what was left, how it was protected, watched and restored."""
+
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Le, MaxLen
+
+Word = Annotated[str, MaxLen(64)]
+Name = Annotated[str, MaxLen(255)]
+Path = Annotated[str, MaxLen(4096)]
+Sentence = Annotated[str, MaxLen(4096)]
+Milliseconds = Annotated[int, Ge(0), Le(2**53)]
+
+#: Most entries of each list of a report.
+MOST_LEFT, MOST_PATHS, MOST_STEPS = 10_000, 1_000, 256
+
+#: Where a target was when the job let it go; ``unknown`` where nobody could look.
+LeftIn = Literal["", "running", "stopped", "frozen", "gone", "unknown"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Left:
+    """One package that could be upgraded and was not."""
+
+    name: Name
+    old_version: Name = ""
+    version: Name = ""
+    #: held, kept_back, phased, excluded, conffile or not_upgradable.
+    why: Word = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LockHolder:
+    """The program that held the package manager's lock until the end; it was left alone."""
+
+    pid: Annotated[int, Ge(0), Le(2**31 - 1)] = 0
+    name: Name = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interrupted:
+    """A transaction of the package manager that something had cut short before; ``repaired`` by this job."""
+
+    what: Sentence = ""
+    repaired: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One step of a job; ``outcome`` is ok, skipped, failed, cancelled or unknown (cut short), times are UTC."""
+
+    name: Word
+    outcome: Word = "ok"
+    reason: Sentence = ""
+    started_at: Word = ""
+    duration_ms: Milliseconds = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProbeResult:
+    """One look at a target; ``healthy`` is None where it could not be told."""
+
+    name: Name
+    #: before, after or after_rollback.
+    stage: Word = "after"
+    healthy: bool | None = None
+    reason: Sentence = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HookResult:
+    """What one hook came to; ``outcome`` as of a step."""
+
+    stage: Literal["pre", "post"]
+    script_id: Annotated[str, MaxLen(128)] = ""
+    outcome: Word = "ok"
+    exit_code: Annotated[int, Ge(-(2**31)), Le(2**31)] | None = None
+    reason: Sentence = ""
+    #: The end of what it said.
+    tail: Annotated[str, MaxLen(8192)] = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Protection:
+    """What a target could be set back to: a snapshot by name, a backup by volume, or nothing and why."""
+
+    kind: Literal["none", "snapshot", "backup"] = "none"
+    name: Path = ""
+    #: When it was made, in UTC.
+    made_at: Word = ""
+    why_not: Sentence = ""
+    #: Whether it is still there after the job.
+    kept: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class PatchReport:
+    """All that is told; a field is empty or None where nothing is known of it."""
+
+    left: Annotated[list[Left], MaxLen(MOST_LEFT)] = field(default_factory=list)
+    #: Files that a package brought beside an admin's own: ``*.dpkg-dist``, ``*.rpmnew``, ``*.apk-new``, ``*.pacnew``.
+    conffiles: Annotated[list[Path], MaxLen(MOST_PATHS)] = field(default_factory=list)
+    lock: LockHolder | None = None
+    interrupted: Interrupted | None = None
+    not_refreshed: Annotated[list[Path], MaxLen(MOST_PATHS)] = field(default_factory=list)
+    reboot_required: bool | None = None
+    reboot_why: Annotated[list[Name], MaxLen(MOST_PATHS)] = field(default_factory=list)
+    services: Annotated[list[Name], MaxLen(MOST_PATHS)] = field(default_factory=list)
+    kernel_running: Name = ""
+    kernel_newest: Name = ""
+    steps: Annotated[list[Step], MaxLen(MOST_STEPS)] = field(default_factory=list)
+    probes: Annotated[list[ProbeResult], MaxLen(MOST_STEPS)] = field(default_factory=list)
+    hooks: Annotated[list[HookResult], MaxLen(MOST_STEPS)] = field(default_factory=list)
+    protection: Protection | None = None
+    #: None where nothing had to be rolled back, else whether it was.
+    rolled_back: bool | None = None
+    #: How the target was before the job, and how the job left it.
+    found: LeftIn = ""
+    left_in: LeftIn = ""
+    #: Snapshots named as ours of which no record is known; they are left alone.
+    strays: Annotated[list[Name], MaxLen(MOST_PATHS)] = field(default_factory=list)
+    #: Further remarks, such as a script that was silent for long.
+    notes: Annotated[list[Sentence], MaxLen(MOST_STEPS)] = field(default_factory=list)
