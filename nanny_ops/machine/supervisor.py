@@ -16,6 +16,7 @@ from pathlib import Path
 
 from nanny_ops.errors import MachineError, ValidationFailed
 from nanny_ops.machine.job import BUSY, read_order, seal, supervised, sync, write_result
+from nanny_ops.machine.packages import note
 from nanny_ops.machine.run import Done, daemonize, run_to_files
 from nanny_ops.machine.sealed import sealed
 from nanny_ops.machine.session import mark
@@ -33,6 +34,12 @@ from nanny_ops.protocol.signature import KEY_SIZE, SIGNATURE_SIZE, decode, scrip
 HALT_PAUSE, HALT_TRIES = 3.0, 3
 #: Exit codes with which a container's ``timeout`` ends: its own, and those of a program ended by TERM or KILL.
 _ENDED_BY_TIMEOUT = (124, 143, 137)
+#: Exit codes that mean more than a failure, if the script's own notes say so; in a stranger's script 4 may mean anything.
+_MEANT = {
+    4: ("partial", Outcome.PARTIAL),
+    5: ("blocked", Outcome.BLOCKED),
+    6: ("quarantined", Outcome.QUARANTINED),
+}
 #: Outcomes after which nothing in the target can be tidied up.
 _UNREACHABLE = (Outcome.TARGET_UNKNOWN, Outcome.TARGET_STOPPED, Outcome.TARGET_LOST, Outcome.NO_PROXMOX)
 
@@ -208,7 +215,7 @@ def _judge(done: Done, limit: int, cancelled: bool, explain: Callable[[], Proble
         return Outcome.TIMED_OUT, f"The script was ended after {limit} s with all its children."
     if done.exit_code != 0:
         problem = explain()
-        return (problem.outcome, problem.reason) if problem else (Outcome.SCRIPT_FAILED, _failure(done))
+        return (problem.outcome, problem.reason) if problem else (_ended(done), _failure(done))
     if done.disk_full:
         return Outcome.DISK_FULL, "The script ended well, but no space was left for its output."
     try:
@@ -218,6 +225,11 @@ def _judge(done: Done, limit: int, cancelled: bool, explain: Callable[[], Proble
     if not packages:
         return Outcome.NOTHING_TO_DO, "There is nothing to update."
     return Outcome.OK, f"{len(packages)} package{'s' if len(packages) > 1 else ''}."
+
+
+def _ended(done: Done) -> Outcome:
+    word, outcome = _MEANT.get(done.exit_code or 0, ("", Outcome.SCRIPT_FAILED))
+    return outcome if word and note.read(done.stdout).ended == word else Outcome.SCRIPT_FAILED
 
 
 def _failure(done: Done) -> str:

@@ -44,6 +44,9 @@ class Outcome(StrEnum):
 
     OK = "ok"
     NOTHING_TO_DO = "nothing_to_do"
+    PARTIAL = "partial"
+    BLOCKED = "blocked"
+    QUARANTINED = "quarantined"
     SCRIPT_FAILED = "script_failed"
     TIMED_OUT = "timed_out"
     CANCELLED = "cancelled"

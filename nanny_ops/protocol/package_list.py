@@ -83,7 +83,13 @@ def _package(entry: Any) -> PackageChange:
         action=values["action"] or "upgrade",
         security=security if isinstance(security, bool) else None,
         repository=values["repository"],
+        size=_size(entry.get("size")),
     )
+
+
+def _size(value: Any) -> int | None:
+    known = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 2**53
+    return value if known else None
 
 
 def _field(entry: dict[str, Any], key: str) -> str:

@@ -81,6 +81,8 @@ class PackageChange:
     #: None where the distribution does not tell.
     security: bool | None = None
     repository: Annotated[str, MaxLen(255)] = ""
+    #: Bytes to download; None where it is not told.
+    size: Annotated[int, Ge(0), Le(2**53)] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -106,3 +106,8 @@ def test_bytes_give_packages_or_a_sentence(data):
 def test_control_characters_are_no_part_of_a_package(sign):
     with pytest.raises(ValueError, match="control characters"):
         parse(json.dumps([{"name": "a", "version": f"1{sign}"}]).encode())
+
+
+@pytest.mark.parametrize(("told", "size"), [(12, 12), (0, 0), (-1, None), (True, None), ("12", None), (1.5, None)])
+def test_a_size_is_a_number_of_bytes_or_not_known(told, size):
+    assert parse(json.dumps([{"name": "a", "size": told}]).encode())[0].size == size
