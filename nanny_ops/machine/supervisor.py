@@ -34,7 +34,7 @@ from nanny_ops.protocol.signature import KEY_SIZE, SIGNATURE_SIZE, decode, scrip
 HALT_PAUSE, HALT_TRIES = 3.0, 3
 #: Exit codes with which a container's ``timeout`` ends: its own, and those of a program ended by TERM or KILL.
 _ENDED_BY_TIMEOUT = (124, 143, 137)
-#: Exit codes that mean more than a failure, if the script's own notes say so; in a stranger's script 4 may mean anything.
+#: Exit codes that mean more than a failure, if the script's own notes say so; a stranger's 4 may mean anything.
 _MEANT = {
     4: ("partial", Outcome.PARTIAL),
     5: ("blocked", Outcome.BLOCKED),
