@@ -68,6 +68,7 @@ def test_the_package_says_that_it_is_typed() -> None:
 
 def test_the_top_level_is_as_agreed() -> None:
     agreed = {"nanny_ops", "ansible", "playbooks", "tests", "molecule", "docs", "benchmarks", "requirements"}
+    agreed |= {"packaging", "release"}
     found = {path.name for path in ROOT.iterdir() if path.is_dir() and not path.name.startswith(".")}
     assert found - agreed - {"build", "dist", "__pycache__"} == set()
 

@@ -1,0 +1,95 @@
+#!/bin/sh
+# Installs the agent from the wheels beside this file, without a network; the machine's own Python is not changed.
+#
+# PREFIX/versions/VERSION is a virtual environment, PREFIX/current names the one in use, PREFIX/bin is its bin.
+# What was in use before stays beside it, so that one can go back by a link; anything older goes.
+set -eu
+
+usage() { printf 'usage: %s [--prefix DIRECTORY] [--python PROGRAM]\n' "$0"; }
+say() { printf '%s\n' "$*"; }
+die() { printf 'install.sh: %s\n' "$*" >&2; exit 1; }
+
+here=$(cd "$(dirname "$0")" && pwd -P)
+prefix=/opt/nanny-agent
+wanted=
+while [ $# -gt 0 ]; do
+    case $1 in
+        --prefix=*) prefix=${1#*=} ;;
+        --python=*) wanted=${1#*=} ;;
+        --prefix | --python)
+            [ $# -gt 1 ] || { usage >&2; exit 2; }
+            [ "$1" = --prefix ] && prefix=$2 || wanted=$2
+            shift ;;
+        -h | --help) usage; exit 0 ;;
+        *) usage >&2; exit 2 ;;
+    esac
+    shift
+done
+case $prefix in
+    /?*) ;;
+    *) die "--prefix must be a whole path, from / on" ;;
+esac
+
+# A Python fits when there are wheels for it: compiled parts are made for one version.
+fits='
+import json, pathlib, platform, sys
+told = json.loads(pathlib.Path(sys.argv[1], "manifest.json").read_text())
+mine = "%d.%d" % sys.version_info[:2]
+sys.exit(told["format"] != 1 or mine not in told["pythons"] or platform.machine() != told["machine"])
+'
+find_python() {
+    for python in ${wanted:-/usr/bin/python3 python3 python3.13 python3.11}; do
+        if "$python" -I -c "$fits" "$here" 2>/dev/null; then
+            command -v "$python"
+            return 0
+        fi
+    done
+    die "no Python that these wheels are made for was found; see pythons and machine in $here/manifest.json"
+}
+
+# Prints the version when every file is as the manifest says.
+check='
+import hashlib, json, pathlib, sys
+here = pathlib.Path(sys.argv[1])
+told = json.loads((here / "manifest.json").read_text())
+for name, digest in told["files"].items():
+    file = here / name
+    if not file.is_file() or hashlib.sha256(file.read_bytes()).hexdigest() != digest:
+        sys.exit("install.sh: %s is not what the manifest says; unpack the file again" % file)
+print(told["version"])
+'
+
+if [ -e "$prefix/bin/nanny-agent" ] && command -v dpkg-query >/dev/null && owner=$(dpkg-query -S "$prefix/bin/nanny-agent" 2>/dev/null); then
+    die "$prefix belongs to the package ${owner%%:*}; upgrade it with apt-get instead"
+fi
+python=$(find_python)
+version=$("$python" -I -c "$check" "$here")
+home=$prefix/versions/$version
+if [ ! -e "$home/manifest.json" ]; then
+    rm -rf "$home"
+    mkdir -p "$prefix/versions"
+    "$python" -I -m venv --without-pip "$home"
+    "$home/bin/python" -I "$here/pip.whl/pip" install --quiet --no-input --disable-pip-version-check --no-cache-dir \
+        --no-index --find-links "$here/wheels" --require-hashes --requirement "$here/requirements.txt"
+    "$home/bin/nanny-agent" --version >/dev/null || die "the new version does not start; what was there is unchanged"
+    # Written last: a directory without it is half a version.
+    cp "$here/manifest.json" "$home/manifest.json"
+fi
+
+point() {
+    ln -s "$1" "$prefix/.$2.new"
+    mv -T "$prefix/.$2.new" "$prefix/$2"
+}
+before=$(readlink "$prefix/current" 2>/dev/null || true)
+rm -f "$prefix/.current.new" "$prefix/.bin.new"
+point "versions/$version" current
+point current/bin bin
+if [ "$before" != "versions/$version" ]; then
+    for old in "$prefix/versions"/*; do
+        case versions/${old##*/} in
+            "versions/$version" | "$before") ;;
+            *) rm -rf "$old" ;;
+        esac
+    done
+fi
+say "nanny-agent $version is installed in $prefix; its Python is $python"

@@ -1,0 +1,89 @@
+"""Wheels as files: which versions of Python one fits, and how the locked ones are fetched."""
+
+import hashlib
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from nanny_ops.errors import SettingsError
+from nanny_ops.lab.image import must
+from nanny_ops.machine.run import run
+
+#: Versions of Python that a package fits: those of Debian 12 and 13, and so of Proxmox VE 8 and 9.
+PYTHONS = ("3.11", "3.13")
+#: Wheels for these run on every glibc since 2.28; Debian 12 has 2.36.
+LIBRARIES = ("manylinux_2_28", "manylinux_2_17", "manylinux2014")
+#: Architecture of dpkg -> the machine's name in wheels.
+MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
+_FETCH_DEADLINE = 300.0
+_ARCHITECTURE_DEADLINE = 10.0
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """One wheel in its file; the name says what it is (packaging.python.org, binary distribution format)."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """Return the distribution's normalised name."""
+        return self.path.name.split("-")[0].lower().replace("_", "-").replace(".", "-")
+
+    @property
+    def version(self) -> str:
+        """Return the distribution's version."""
+        return self.path.name.split("-")[1]
+
+    @property
+    def digest(self) -> str:
+        """Return the file's SHA-256 in hex."""
+        return hashlib.sha256(self.path.read_bytes()).hexdigest()
+
+    def fits(self, python: str) -> bool:
+        """Tell whether it is for a version of Python such as 3.11, as far as its name says."""
+        tags, abi = self.path.stem.split("-")[-3:-1]
+        exact = "cp" + python.replace(".", "")
+        if abi == "abi3":
+            return any(tag.startswith("cp3") and int(tag[3:]) <= int(python[2:]) for tag in tags.split("."))
+        return (exact in tags.split(".") and abi == exact) or (abi == "none" and "py3" in tags.split("."))
+
+
+def architecture() -> str:
+    """Return what dpkg calls this machine's architecture. Raises ProgramMissing, SettingsError."""
+    told = run(["dpkg", "--print-architecture"], timeout=_ARCHITECTURE_DEADLINE)
+    name = told.stdout.decode().strip()
+    if name not in MACHINES:
+        raise SettingsError(f"Packages are made for {', '.join(MACHINES)}, not for '{name}'.")
+    return name
+
+
+def fetch(locks: Sequence[Path], machine: str, cache: Path, pythons: Sequence[str] = PYTHONS) -> list[Wheel]:
+    """Return the wheels that lock files name, by pip from its index and with their hashes, or from the cache.
+
+    ``machine`` is x86_64 or aarch64. Raises MachineError.
+    """
+    recipe = "\n".join([*(lock.read_text("utf-8") for lock in locks), machine, *pythons, *LIBRARIES])
+    folder = cache / f"wheels-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}"
+    if not folder.is_dir():
+        cache.mkdir(parents=True, exist_ok=True)
+        growing = Path(tempfile.mkdtemp(prefix="wheels-new-", dir=cache))
+        try:
+            for python in pythons:
+                must(_download(locks, machine, python, growing), _FETCH_DEADLINE)
+            if not folder.is_dir():
+                growing.rename(folder)
+        finally:
+            shutil.rmtree(growing, ignore_errors=True)
+    return sorted((Wheel(path) for path in folder.glob("*.whl")), key=lambda wheel: wheel.path.name)
+
+
+def _download(locks: Iterable[Path], machine: str, python: str, into: Path) -> list[str]:
+    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
+    what = [f"--platform={library}_{machine}" for library in LIBRARIES]
+    what += [word for lock in locks for word in ("--requirement", str(lock))]
+    strict = ["--require-hashes", "--no-deps", "--only-binary=:all:", f"--python-version={python}"]
+    return [*pip, *strict, *what, f"--dest={into}"]

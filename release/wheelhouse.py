@@ -1,0 +1,114 @@
+"""One file that installs the agent where there is no internet: ``python -m release.wheelhouse``.
+
+The file is a tar without compression, for wheels are compressed, of: ``wheels/``; ``requirements.txt``, which locks
+each by its SHA-256; ``pip.whl``, which installs them; ``install.sh``; and ``manifest.json``: ``format``, ``name``,
+``version``, ``machine``, ``pythons`` and ``files``, the SHA-256 of every other file by its path.
+"""
+
+import argparse
+import hashlib
+import io
+import json
+import os
+import shutil
+import sys
+import tarfile
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from nanny_ops.errors import NannyError
+from release.source import ROOT, built_at, demand_version, own_wheel, version_of
+from release.wheel import MACHINES, PYTHONS, Wheel, architecture, fetch
+
+NAME = "nanny-agent"
+#: Raised when an older installer could not read the file.
+FORMAT = 1
+MANIFEST = "manifest.json"
+CACHE = ROOT / ".cache/release"
+LOCKS = ("agent", "wheelhouse")
+#: Files of the repository that the tar carries: path in the repository -> name and mode in the tar.
+CARRIED = {"packaging/wheelhouse/install.sh": ("install.sh", 0o755)}
+
+
+def build(version: str, epoch: int, target: Path, machine: str, cache: Path = CACHE) -> Path:
+    """Write the wheelhouse of a version into the directory ``target`` and return its file. Raises MachineError."""
+    target.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="nanny-wheelhouse-") as scratch:
+        tree = Path(scratch)
+        lay_out(agent_wheels(version, epoch, tree / "own", machine, cache), tree / "tree")
+        (tree / "tree" / MANIFEST).write_text(manifest(version, machine, tree / "tree"))
+        return pack(tree / "tree", epoch, target / f"{NAME}-{version}.tar")
+
+
+def agent_wheels(version: str, epoch: int, scratch: Path, machine: str, cache: Path = CACHE) -> list[Wheel]:
+    """Return the project's own wheel and all that its agent needs, with pip as the last. Raises MachineError."""
+    locks = [ROOT / "requirements" / f"{lock}.txt" for lock in LOCKS]
+    found = fetch(locks, machine, cache)
+    scratch.mkdir()
+    own = Wheel(own_wheel(version, epoch, scratch))
+    return sorted([own, *found], key=lambda wheel: (wheel.name == "pip", wheel.path.name))
+
+
+def lay_out(wheels: Sequence[Wheel], tree: Path) -> None:
+    """Copy wheels, installer and lock to their places below ``tree``."""
+    (tree / "wheels").mkdir(parents=True)
+    for wheel in wheels:
+        shutil.copyfile(wheel.path, tree / ("pip.whl" if wheel.name == "pip" else f"wheels/{wheel.path.name}"))
+    (tree / "requirements.txt").write_text(requirements(wheels))
+    for source, (name, mode) in CARRIED.items():
+        shutil.copyfile(ROOT / source, tree / name)
+        (tree / name).chmod(mode)
+
+
+def requirements(wheels: Sequence[Wheel]) -> str:
+    """Return what pip installs: each distribution once, with the hashes of the wheels that are carried."""
+    hashes: dict[str, list[str]] = {}
+    for wheel in wheels:
+        if wheel.name != "pip":
+            extra = "[agent]" if wheel.name == "nanny-ops" else ""
+            hashes.setdefault(f"{wheel.name}{extra}=={wheel.version}", []).append(f"--hash=sha256:{wheel.digest}")
+    return "".join(f"{pin} {' '.join(sorted(found))}\n" for pin, found in sorted(hashes.items()))
+
+
+def manifest(version: str, machine: str, tree: Path) -> str:
+    """Return the manifest of a directory as JSON with sorted keys."""
+    files = {str(path.relative_to(tree)): _digest(path) for path in sorted(tree.rglob("*")) if path.is_file()}
+    told = {"format": FORMAT, "name": NAME, "version": version, "machine": machine, "pythons": PYTHONS, "files": files}
+    return json.dumps(told, indent=1, sort_keys=True) + "\n"
+
+
+def pack(tree: Path, epoch: int, target: Path) -> Path:
+    """Write a directory's files as a tar that depends on nothing but them and ``epoch``, by one rename."""
+    growing = target.with_name(f".{target.name}.new")
+    with tarfile.open(growing, "w", format=tarfile.GNU_FORMAT) as tar:
+        for path in sorted(path for path in tree.rglob("*") if path.is_file()):
+            member = tarfile.TarInfo(str(path.relative_to(tree)))
+            content = path.read_bytes()
+            member.size, member.mtime = len(content), epoch
+            member.mode = 0o755 if os.access(path, os.X_OK) and path.suffix == ".sh" else 0o644
+            tar.addfile(member, io.BytesIO(content))
+    return growing.rename(target)
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Write a wheelhouse, print its path and return the exit code."""
+    parser = argparse.ArgumentParser(prog="./run wheelhouse", description=__doc__.splitlines()[0])
+    parser.add_argument("--version", help="Version to give it, instead of the one in the source.")
+    parser.add_argument("--target", type=Path, default=ROOT / "dist", help="Directory to write to.")
+    options = parser.parse_args(argv)
+    try:
+        version = demand_version(options.version or version_of())
+        print(build(version, built_at(os.environ), options.target, MACHINES[architecture()]))
+    except NannyError as wrong:
+        print(f"./run wheelhouse: {wrong.message}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
