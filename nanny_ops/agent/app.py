@@ -6,7 +6,7 @@ import random
 import signal
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -22,6 +22,7 @@ from nanny_ops.agent.enrollment import Tokens, TokenStore
 from nanny_ops.agent.equipment import Equipment
 from nanny_ops.agent.hands import Hands
 from nanny_ops.agent.link import Link
+from nanny_ops.agent.pulse import Pulse, feed
 from nanny_ops.agent.scheduler import Scheduler, Tick, Ticking
 from nanny_ops.agent.settings import Settings, static_token
 from nanny_ops.agent.spool import Spool
@@ -31,7 +32,7 @@ from nanny_ops.agent.trust import Trust
 from nanny_ops.agent.trusted_keys import PinnedKeys
 from nanny_ops.agent.worker import Worker
 from nanny_ops.errors import IdentityRefused, NannyError, SettingsError, SpoolError
-from nanny_ops.machine import policy
+from nanny_ops.machine import policy, readiness
 from nanny_ops.machine.trusted_keys import read_local
 from nanny_ops.machine.verbs import DescribeHost, HostFacts, ProxmoxAccess
 from nanny_ops.protocol.clock import now as utc_now
@@ -40,6 +41,10 @@ log = logging.getLogger(__name__)
 #: Seconds between two looks at the token file while a person is waited for.
 WATCH = 5.0
 DAY = 86_400
+#: Seconds after which a silent loop counts as stuck: longer than its longest wait, with every retry.
+STUCK = 900.0
+#: How often within its time the watchdog is fed.
+FEEDS = 4
 #: The API of the node the agent runs on, and the authority that every cluster makes for itself.
 LOCAL_PVE, LOCAL_CA = "https://127.0.0.1:8006", "pve-root-ca.pem"
 #: Spreads waits over a fleet; nothing secret depends on it.
@@ -57,6 +62,10 @@ class World:
     transport: Any = None
     schedule: Callable[[list[Tick]], Ticking] = Scheduler
     open_spool: Callable[..., Spool] = Spool
+    #: Says a word of :mod:`nanny_ops.machine.readiness` to systemd, which wants to hear one every so many seconds.
+    tell: Callable[[str], object] = lambda _word: False
+    watchdog: float = 0.0
+    pulse: Pulse = field(default_factory=Pulse)
 
 
 def make_client(settings: Settings, world: World) -> ApiClient:
@@ -125,6 +134,7 @@ async def serve(settings: Settings, world: World, stop: asyncio.Event) -> None:
         try:
             await _serve(settings, world, stop)
         except SpoolError as wrong:
+            world.tell(readiness.READY)
             wait = delay(attempt, world.random, first=STREAM_FIRST, cap=STREAM_CAP)
             log.error("event=state_unusable wait=%.1f reason=%r", wait, wrong.message)
             attempt += 1
@@ -138,6 +148,7 @@ async def _serve(settings: Settings, world: World, stop: asyncio.Event) -> None:
         kept = world.open_spool(settings.state_dir / spool.NAME, cap=settings.spool_metrics_cap)
         try:
             facts = await world.hands.do(DescribeHost())
+            world.tell(readiness.READY)
             while not stop.is_set():
                 await _one_identity(settings, world, kept, facts, stop)
         finally:
@@ -241,7 +252,9 @@ class _Session:
             sleep=world.sleep,
             random=world.random,
             caught_up=self._worker.resume,
+            alive=world.pulse.expect("link", STUCK),
         )
+        self._pulse, self._ticked = world.pulse, world.pulse.expect("scheduler", STUCK)
         self._scheduler = world.schedule(self._ticks(settings, equipment))
         log.info("event=started agent_id=%s url=%s version=%s", tokens.agent_id, settings.url, nanny_ops.__version__)
 
@@ -252,7 +265,7 @@ class _Session:
         ]
         return [
             *ticks,
-            Tick(name="drain", seconds=PACE, run=self._courier.drain, at_once=False),
+            Tick(name="drain", seconds=PACE, run=self._drain, at_once=False),
             Tick(name="pull", seconds=settings.pull_interval, run=self._link.pull, at_once=False),
             Tick(name="resume", seconds=settings.pull_interval, run=self._resume, at_once=False),
             Tick(name="prune", seconds=DAY, run=self._prune),
@@ -269,6 +282,10 @@ class _Session:
                 self._courier.put(readings)
 
         return tick
+
+    async def _drain(self) -> None:
+        await self._courier.drain()
+        self._ticked()
 
     async def _refresh(self) -> None:
         await self.tokens.renew(await self.tokens.access())
@@ -293,6 +310,7 @@ class _Session:
             self._worker.resume()
             await _first(stop.wait(), self._client.refused.wait(), *loops)
         finally:
+            self._pulse.rest()
             self._scheduler.stop()
             await _cancel(loops)
             self._courier.close()
@@ -320,10 +338,20 @@ async def _cancel(tasks: Sequence[asyncio.Future[Any]]) -> None:
 
 
 async def run_until_signal(settings: Settings, world: World) -> None:
-    """Serve until SIGTERM or SIGINT."""
+    """Serve until SIGTERM or SIGINT, and tell systemd how it goes."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    await serve(settings, world, stop)
+    feeding = asyncio.create_task(_feed(world), name="watchdog")
+    try:
+        await serve(settings, world, stop)
+    finally:
+        world.tell(readiness.STOPPING)
+        await _cancel([feeding])
     log.info("event=stopped")
+
+
+async def _feed(world: World) -> None:
+    if world.watchdog:
+        await feed(world.pulse, lambda: world.tell(readiness.ALIVE), world.watchdog / FEEDS)

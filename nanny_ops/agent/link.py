@@ -36,16 +36,21 @@ class Link:
         sleep: Callable[[float], Awaitable[None]],
         random: backoff.Random,
         caught_up: Callable[[], None] = lambda: None,
+        alive: Callable[[], None] = lambda: None,
     ) -> None:
-        """Take where orders go; ``caught_up`` is called after each answered question for open orders."""
+        """Take where orders go; ``caught_up`` is called after each answered question for open orders.
+
+        ``alive`` is called with each piece that comes and each new try.
+        """
         self._client, self._submit, self._agent_id = client, submit, agent_id
-        self._sleep, self._random, self._caught_up = sleep, random, caught_up
+        self._sleep, self._random, self._caught_up, self._alive = sleep, random, caught_up, alive
         self._last_id, self._failures = "", 0
         self._first_wait = backoff.STREAM_FIRST
 
     async def run(self) -> None:
         """Keep the stream open until cancelled, or until the agent's identity is refused."""
         while not self._client.refused.is_set():
+            self._alive()
             try:
                 await self._listen()
                 reason = "the stream ended"
@@ -94,6 +99,7 @@ class Link:
 
     async def _events(self, reader: Reader, chunks: AsyncIterator[bytes]) -> AsyncGenerator[Event, None]:
         async for chunk in chunks:
+            self._alive()
             for event in reader.feed(chunk):
                 yield event
             if reader.retry_ms is not None:

@@ -13,6 +13,8 @@ import os
 import secrets
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -36,7 +38,7 @@ from nanny_ops.errors import (
     NotRegistered,
     SettingsError,
 )
-from nanny_ops.machine import allocator
+from nanny_ops.machine import allocator, readiness
 from nanny_ops.machine.perform import perform
 from nanny_ops.machine.policy import Policy
 from nanny_ops.machine.verbs import DescribeHost, HostFacts
@@ -198,7 +200,10 @@ def _facts(facts: HostFacts) -> dict[str, Any]:
 def _serve(settings: Settings, world: World, options: argparse.Namespace) -> int:
     del options
     allocator.keep_small()
-    asyncio.run(run_until_signal(settings, world))
+    told = replace(
+        world, tell=partial(readiness.tell, environ=os.environ), watchdog=readiness.watchdog(os.environ, os.getpid())
+    )
+    asyncio.run(run_until_signal(settings, told))
     return 0
 
 

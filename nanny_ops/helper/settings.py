@@ -22,7 +22,7 @@ class Setting:
 
 
 SETTINGS: tuple[Setting, ...] = (
-    Setting(key="user", kind="text", default="nanny-agent", help="Name or number of the user that the daemon runs as."),
+    Setting(key="user", kind="text", default="nannyagent", help="Name or number of the user that the daemon runs as."),
     Setting(
         key="state_dir",
         kind="path",

@@ -17,7 +17,6 @@ import re
 import secrets
 import shutil
 import signal
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
@@ -26,9 +25,10 @@ from typing import Any
 
 import msgspec
 
-import nanny_ops
 from nanny_ops.errors import DiskFull, MachineError, ValidationFailed
-from nanny_ops.machine.run import run, signal_session
+from nanny_ops.machine import carrier as carriers
+from nanny_ops.machine.carrier import Carrier
+from nanny_ops.machine.run import signal_session
 from nanny_ops.machine.session import living
 from nanny_ops.machine.target import choose
 from nanny_ops.machine.verbs import JobPhase, JobResult, JobState, ScriptJob
@@ -38,8 +38,8 @@ _JOB_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,127}")
 RESERVE = 65536
 #: Exit code of a supervisor that found another one at work.
 BUSY = 75
-#: Seconds a supervisor may take until it has its lock.
-LAUNCH = 30.0
+#: Seconds to wait for another supervisor of the same job that is just being started.
+RIVAL = 5.0
 #: Tries and seconds between them for the lock: someone who only looks holds it for microseconds.
 LOCK_TRIES, LOCK_PAUSE = 50, 0.02
 #: Seconds after which a half-written directory belongs to nobody.
@@ -54,17 +54,14 @@ def seal(job: ScriptJob) -> str:
     return hashlib.sha256(_written(job)).hexdigest()
 
 
-def launch(directory: Path, seal: str) -> None:
+def launch(directory: Path, seal: str, *, carrier: Carrier | None = None) -> None:
     """Start a supervisor for a job and return when it holds the job's lock. Raises MachineError.
 
     It runs nothing but the order with this seal, whatever lies in the directory by then; with none it can only note
-    that the job was cancelled. It gets none of the agent's own settings: some of them are secrets.
+    that the job was cancelled.
     """
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("NANNY")}
-    environment["PYTHONPATH"] = str(Path(nanny_ops.__file__).parents[1])
-    argv = [sys.executable, "-P", "-m", "nanny_ops.machine.supervisor", str(directory), seal]
-    done = run(argv, timeout=LAUNCH, env=environment, cwd="/", cap=RESERVE)
-    if done.exit_code not in (0, BUSY):
+    done = (carrier or carriers.choose())(directory, seal)
+    if done.exit_code not in (0, BUSY) and not _is_cared_for(directory):
         said = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:]
         raise MachineError(f"The supervisor of a job did not start (exit code {done.exit_code}): {' '.join(said)}")
 
@@ -197,6 +194,16 @@ def _begin(jobs_dir: Path, job_id: str, launch: Launch, seal: str) -> JobState:
         return state
     launch(jobs_dir / job_id, seal)
     return look(jobs_dir, job_id)
+
+
+def _is_cared_for(directory: Path) -> bool:
+    """Tell whether another supervisor has the job; two that begin at once cannot both have the unit's name."""
+    ends = time.monotonic() + RIVAL
+    while not _is_held(directory) and _read_result(directory) is None:
+        if time.monotonic() > ends:
+            return False
+        time.sleep(LOCK_PAUSE)
+    return True
 
 
 def _write_order(jobs_dir: Path, directory: Path, job: ScriptJob) -> None:

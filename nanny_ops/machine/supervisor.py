@@ -1,20 +1,23 @@
 """The process that runs one job's script and outlives the agent.
 
-Its call: ``python -m nanny_ops.machine.supervisor FOLDER SEAL``.
+Its call: ``python -m nanny_ops.machine.supervisor FOLDER SEAL``; with ``--in-unit`` systemd has started it for this
+job alone, waits for a word that it is ready, and keeps what it logs.
 """
 
 import contextlib
 import hashlib
+import logging
 import os
 import sys
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
 from nanny_ops.errors import MachineError, ValidationFailed
+from nanny_ops.machine import readiness
 from nanny_ops.machine.job import BUSY, read_order, seal, supervised, sync, write_result
 from nanny_ops.machine.packages import note
 from nanny_ops.machine.run import Done, daemonize, run_to_files
@@ -30,6 +33,7 @@ from nanny_ops.protocol.package_list import parse, plain
 from nanny_ops.protocol.patch import PackageChange
 from nanny_ops.protocol.signature import KEY_SIZE, SIGNATURE_SIZE, decode, script_message
 
+log = logging.getLogger(__name__)
 #: Seconds between two requests to a container to end a script, and how often before ``pct`` itself is ended.
 HALT_PAUSE, HALT_TRIES = 3.0, 3
 #: Exit codes with which a container's ``timeout`` ends: its own, and those of a program ended by TERM or KILL.
@@ -89,6 +93,7 @@ class Supervisor:
         if (self.directory / "started").exists() or (self.directory / "result.json").exists():
             return
         began, ticks = self.now(), time.monotonic()
+        log.info("event=job_supervised job=%s", self.directory.name)
         outcome, reason, done = self._attempt()
         result = JobResult(
             outcome=outcome.value,
@@ -102,6 +107,7 @@ class Supervisor:
             stderr_truncated=done is not None and done.stderr_truncated,
         )
         write_result(self.directory, result)
+        log.info("event=job_over job=%s outcome=%s reason=%r", self.directory.name, result.outcome, reason[:300])
 
     def _attempt(self) -> tuple[Outcome, str, Done | None]:
         if (self.directory / "cancel").exists():
@@ -165,6 +171,7 @@ class Supervisor:
             self._log(wrong)
 
     def _log(self, wrong: BaseException) -> None:
+        log.error("event=supervisor_trouble job=%s reason=%r", self.directory.name, str(wrong)[:500])
         with contextlib.suppress(OSError), (self.directory / "supervisor.log").open("a") as file:
             file.writelines(traceback.format_exception(wrong))
 
@@ -250,19 +257,29 @@ def _packages_or_none(stdout: bytes) -> list[PackageChange] | None:
         return None
 
 
-def main(argv: list[str]) -> int:
+def main(argv: list[str], environ: MutableMapping[str, str] = os.environ) -> int:
     """Take the job's lock, leave the caller, and see the job through; the exit code is for the launcher only."""
     directory = Path(argv[1])
+    logging.basicConfig(stream=sys.stderr, level="INFO", format="%(levelname)s %(name)s %(message)s")
     with supervised(directory) as alone:
         if not alone:
             return BUSY
-        daemonize()
-        supervisor = Supervisor(directory, dict(os.environ), argv[2])
+        _settle(argv[3:], environ)
+        supervisor = Supervisor(directory, dict(environ), argv[2])
         try:
             supervisor.supervise()
-        except Exception as wrong:  # noqa: BLE001  the one broad handler of this process: nobody reads its stderr
+        except Exception as wrong:  # noqa: BLE001  the one broad handler of this process
             supervisor.confess(wrong)
     return 0
+
+
+def _settle(options: list[str], environ: MutableMapping[str, str]) -> None:
+    """Go on apart from the launcher, who may go now; what systemd said to this process is not for its script."""
+    if "--in-unit" not in options:
+        daemonize()
+        return
+    readiness.tell(readiness.READY, environ)
+    environ.pop("NOTIFY_SOCKET", None)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,126 @@
+"""What carries a job's supervisor, so that it outlives whoever began it: a transient unit, or a group of its own.
+
+A transient unit is started by PID 1: it has nothing of its caller's sandbox, control group or environment, so apt can
+write below /usr, and a restart of agent or helper does not reach it. Its name is known, and so is its journal.
+"""
+
+import json
+import os
+import re
+import shutil
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import nanny_ops
+from nanny_ops.machine.run import Done, run
+
+#: Seconds a supervisor may take until it has its lock.
+LAUNCH = 30.0
+#: Bytes of each stream of a carrier's own program that are read.
+CAP = 65536
+#: Seconds beyond a job's own time limit after which PID 1 ends what is left of it: the supervisor has failed by then.
+MARGIN = 3600
+#: Seconds between asking a unit to end and killing it.
+STOP = 30
+#: Share of the machine's memory, and processes and threads, that a job may have. What builds a kernel's modules takes
+#: gigabytes on many cores; beyond it the kernel ends one process of the job and none of the guests.
+MEMORY, TASKS = "50%", 4096
+#: The first systemd that waits for all processes of a unit (ExitType=), by which a script outlives its supervisor.
+OLDEST = 250
+#: There where PID 1 is systemd (sd_booted(3)), and listening to root there.
+BOOTED, PRIVATE = Path("run/systemd/system"), Path("run/systemd/private")
+#: Words of systemd in an environment that speak of one unit and of no other.
+_ABOUT_A_UNIT = re.compile(
+    r"NANNY.*|NOTIFY_SOCKET|WATCHDOG_.*|LISTEN_.*|INVOCATION_ID|JOURNAL_STREAM|SYSTEMD_EXEC_PID|MEMORY_PRESSURE_.*"
+    r"|(CREDENTIALS|RUNTIME|STATE|CACHE|LOGS|CONFIGURATION)_DIRECTORY"
+)
+
+#: Starts a supervisor for a job's directory, with the seal of its order, and returns when it has the job's lock.
+Carrier = Callable[[Path, str], Done]
+
+
+def unit(job_id: str) -> str:
+    """Return the name of the unit that runs a job."""
+    return f"nanny-job-{job_id}.service"
+
+
+def detached(directory: Path, seal: str) -> Done:
+    """Start a supervisor that leaves its caller's session by itself; it stays in the caller's sandbox. ProgramMissing.
+
+    It gets none of the agent's own settings: some of them are secrets.
+    """
+    environment = {name: value for name, value in os.environ.items() if not _ABOUT_A_UNIT.fullmatch(name)}
+    environment["PYTHONPATH"] = _library()
+    return run([*_supervisor(directory, seal)], timeout=LAUNCH, env=environment, cwd="/", cap=CAP)
+
+
+def transient(directory: Path, seal: str) -> Done:
+    """Start a supervisor as a unit of its own. Raises ProgramMissing."""
+    return run(unit_argv(directory, seal, os.environ.get("PATH", os.defpath)), timeout=LAUNCH, cwd="/", cap=CAP)
+
+
+def unit_argv(directory: Path, seal: str, path: str) -> list[str]:
+    """Return the call that makes a job's unit; it names no secret, as anybody may read a unit."""
+    job_id = directory.name
+    properties = {
+        "Type": "notify",
+        "ExitType": "cgroup",
+        "KillMode": "control-group",
+        "TimeoutStartSec": int(LAUNCH) - 5,
+        "TimeoutStopSec": STOP,
+        "RuntimeMaxSec": _seconds(directory) + MARGIN,
+        "MemoryMax": MEMORY,
+        "TasksMax": TASKS,
+        "OOMPolicy": "continue",
+        "ProtectSystem": "no",
+        "ProtectHome": "no",
+        "UMask": "0022",
+    }
+    return [
+        *("systemd-run", "--quiet", "--collect", "--no-ask-password"),
+        *(f"--unit={unit(job_id)}", f"--description=Job {job_id} of nanny-ops"),
+        *(f"--property={name}={value}" for name, value in properties.items()),
+        *(f"--setenv=PATH={path}", f"--setenv=PYTHONPATH={_library()}"),
+        *("--", *_supervisor(directory, seal), "--in-unit"),
+    ]
+
+
+def choose(
+    root: Path = Path("/"),
+    uid: Callable[[], int] = os.geteuid,
+    find: Callable[[str], str | None] = shutil.which,
+    version: Callable[[], int] | None = None,
+) -> Carrier:
+    """Return the carrier for this machine: a unit where systemd can make one for us, else a group of its own."""
+    booted = (root / BOOTED).is_dir() and (root / PRIVATE).exists()
+    if not booted or uid() != 0 or find("systemd-run") is None:
+        return detached
+    return transient if (version or _version)() >= OLDEST else detached
+
+
+def read_version(said: bytes) -> int:
+    """Return the number that ``systemd-run --version`` begins with, 0 where it tells none."""
+    found = re.match(rb"systemd (\d+)", said)
+    return int(found[1]) if found else 0
+
+
+def _version() -> int:
+    return read_version(run(["systemd-run", "--version"], timeout=LAUNCH, cap=CAP).stdout)
+
+
+def _supervisor(directory: Path, seal: str) -> list[str]:
+    return [sys.executable, "-P", "-m", "nanny_ops.machine.supervisor", str(directory), seal]
+
+
+def _library() -> str:
+    return str(Path(nanny_ops.__file__).parents[1])
+
+
+def _seconds(directory: Path) -> int:
+    """Return a job's own time limit; that of a torn order does not matter, as it is not run."""
+    try:
+        order: Mapping[str, object] = json.loads((directory / "order.json").read_bytes())
+        return int(str(order["timeout_seconds"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0
