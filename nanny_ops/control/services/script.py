@@ -4,7 +4,6 @@ import hashlib
 import re
 from collections.abc import Collection, Iterator
 from datetime import datetime
-from importlib import resources
 
 from nanny_ops.control.services import audit
 from nanny_ops.control.services.principal import Person, Principal
@@ -12,6 +11,7 @@ from nanny_ops.control.store import script as store
 from nanny_ops.control.store.database import Tx
 from nanny_ops.control.store.script import Script
 from nanny_ops.errors import NoScriptForTarget, NotFound, ValidationFailed
+from nanny_ops.patch_scripts.assembled import assembled
 from nanny_ops.protocol.clock import from_micros, micros, stamp
 from nanny_ops.protocol.patch import ScriptUpload, ScriptVersion
 
@@ -51,7 +51,7 @@ def ship(tx: Tx, now: datetime) -> None:
 def shipping() -> Iterator[tuple[str, str, bytes, str]]:
     """Yield id, name, content and SHA-256 of each script that this release brings."""
     for name in FAMILIES:
-        content = (resources.files("nanny_ops") / "patch_scripts" / f"{name}.sh").read_bytes()
+        content = assembled(f"{name}.sh")
         checksum = hashlib.sha256(content).hexdigest()
         yield identifier(name, checksum), name, content, checksum
 

@@ -1,18 +1,14 @@
 """The tuple of package managers agrees with the folder of scripts."""
 
-from pathlib import Path
-
 import pytest
 
-import nanny_ops
 from nanny_ops.machine.packages import apt
 from nanny_ops.machine.packages.catalogue import LEAVES, for_distribution
-
-SCRIPTS = Path(nanny_ops.__file__).parent / "patch_scripts"
+from nanny_ops.patch_scripts.assembled import scripts
 
 
 def test_every_leaf_has_its_script_and_every_script_its_leaf():
-    assert {leaf.script for leaf in LEAVES} == {path.name for path in SCRIPTS.glob("*.sh")}
+    assert {leaf.script for leaf in LEAVES} == set(scripts())
 
 
 def test_names_are_unique():
