@@ -292,7 +292,7 @@ code=$?
 cat "$work/errors" >&2
 apt-mark showauto | sort >"$work/auto-after"
 lost=$(comm -23 "$work/auto-before" "$work/auto-after" | sed "s/:$native\$//" | grep -F -x -f "$work/names")
-# shellcheck disable=SC2086  names hold no blanks
+# shellcheck disable=SC2086 # names hold no blanks
 [ -z "$lost" ] || apt-mark auto $lost >/dev/null
 
 changed >"$work/changed"
