@@ -18,6 +18,8 @@ DEFAULT_FILE = Path("/etc/nanny-ops/agent.toml")
 PREFIX = "NANNY_AGENT_"
 CONFIG_ENV = PREFIX + "CONFIG"
 LEVELS = ("debug", "info", "warning", "error")
+#: Where systemd puts the secrets that a unit loads (systemd.exec(5)), and what ours are called there.
+CREDENTIALS_ENV, CREDENTIAL = "CREDENTIALS_DIRECTORY", "nanny-agent."
 #: Bytes read from a secret's file, at most.
 SECRET_CAP = 16 * 1024
 
@@ -173,6 +175,7 @@ def load(flags: Mapping[str, str], environ: Mapping[str, str], default_file: Pat
         {name: str(value) for name, value in flags.items() if name != "config"},
         _from_environment(environ),
         _from_file(Path(named) if named else default_file, must_exist=bool(named)),
+        _from_credentials(environ.get(CREDENTIALS_ENV, "")),
     )
     raw = {row.name: next((layer[row.name] for layer in layers if row.name in layer), row.default) for row in SETTINGS}
     values = {row.name: _CHECKS[row.kind](row, raw[row.name]) for row in SETTINGS}
@@ -200,6 +203,14 @@ def _from_file(path: Path, *, must_exist: bool) -> dict[str, Any]:
         if key not in _ROWS:
             raise SettingsError(f"'{key}' in {path} is not a setting{nearest(key, _ROWS)}")
     return table
+
+
+def _from_credentials(directory: str) -> dict[str, Any]:
+    """Return the files of secrets that systemd has handed over; every other source is asked first."""
+    files = {
+        f"{row.name}_file": f"{directory}/{CREDENTIAL}{row.name.replace('_', '-')}" for row in SETTINGS if row.secret
+    }
+    return {name: file for name, file in files.items() if directory and Path(file).exists()}
 
 
 def _assemble(values: dict[str, Any], layers: Iterable[Mapping[str, Any]]) -> Settings:

@@ -50,6 +50,7 @@ from nanny_ops.protocol.enrollment import (
     TokenFile,
 )
 
+log = logging.getLogger(__name__)
 #: Most addresses and letters that a claim may hold.
 MOST_IPS, MOST_LETTERS = 256, 255
 
@@ -137,12 +138,28 @@ def _register(settings: Settings, world: World, options: argparse.Namespace) -> 
         raise SettingsError("This machine has a static token (NANNY_AGENT_TOKEN); take it away to register instead.")
     if not options.force:
         _refuse_second(store)
-    store.rehearse()
-    tokens = asyncio.run(_enrol(settings, world, options.name))
-    store.save(tokens)
+    tokens = _obtain(settings, world, store, options.name)
     print(f"This machine is registered as {tokens.agent_id}.")
     print("Start the agent with: nanny-agent run")
     return 0
+
+
+def _obtain(settings: Settings, world: World, store: TokenStore, name: str) -> TokenFile:
+    store.rehearse()
+    tokens = asyncio.run(_enrol(settings, world, name))
+    store.save(tokens)
+    return tokens
+
+
+def _obtain_unasked(settings: Settings, world: World) -> None:
+    """Register a machine that has no identity yet, but a token that allows one."""
+    store = TokenStore(settings.token_path)
+    try:
+        store.load()
+    except NotRegistered:
+        if static_token(settings) or not enrollment_token(settings):
+            return  # the agent says what is to be done
+        log.info("event=registered agent_id=%s", _obtain(settings, world, store, "").agent_id)
 
 
 def _refuse_second(store: TokenStore) -> None:
@@ -203,6 +220,7 @@ def _serve(settings: Settings, world: World, options: argparse.Namespace) -> int
     told = replace(
         world, tell=partial(readiness.tell, environ=os.environ), watchdog=readiness.watchdog(os.environ, os.getpid())
     )
+    _obtain_unasked(settings, told)
     asyncio.run(run_until_signal(settings, told))
     return 0
 
@@ -260,7 +278,7 @@ def _unregister(settings: Settings, world: World, options: argparse.Namespace) -
 Command = Callable[[Settings, World, argparse.Namespace], int]
 COMMANDS: dict[str, tuple[Command, str]] = {
     "register": (_register, "Register this machine with the control plane: a person or an enrolment token allows it."),
-    "run": (_serve, "Be the agent, until SIGTERM."),
+    "run": (_serve, "Be the agent, until SIGTERM; with an enrolment token it registers first where it has to."),
     "status": (show_status, "Show how this agent stands; changes nothing and takes five seconds at most."),
     "policy": (show_policy, "Show what this machine's owner allows, and whether a change may begin now."),
     "collect": (_collect, "Print one reading as JSON without sending it."),

@@ -7,7 +7,8 @@ import argparse
 import logging
 import os
 import sys
-from collections.abc import MutableMapping, Sequence
+import time
+from collections.abc import Callable, MutableMapping, Sequence
 from pathlib import Path
 
 import nanny_ops
@@ -23,6 +24,8 @@ from nanny_ops.helper.settings import DEFAULT_FILE, load
 from nanny_ops.protocol.clock import now
 
 log = logging.getLogger(__name__)
+#: Seconds before a helper that cannot start ends: its socket starts the next at once for as long as somebody waits.
+DAMPING = 5.0
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -47,12 +50,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def serve(config: Path | None, environ: MutableMapping[str, str]) -> None:
+def serve(config: Path | None, environ: MutableMapping[str, str], pause: Callable[[float], None] = time.sleep) -> None:
     """Put the parts together and serve until idle. Raises SettingsError."""
     with listener(environ, os.getpid()) as socket:
-        settings = load(config)
-        user = allowed(settings.user)
-        _prepare(settings.state_dir)
+        try:
+            settings = load(config)
+            user = allowed(settings.user)
+            _prepare(settings.state_dir)
+        except SettingsError:
+            pause(DAMPING)
+            raise
         judge = Judge(settings.policy_file, settings.trusted_keys_file, now)
         deeds = Deeds(settings.state_dir / "jobs", judge, Ledger(settings.state_dir / "begun"), user.gid)
         Server(socket, deeds.do, user.permits, idle=settings.idle_seconds).serve()

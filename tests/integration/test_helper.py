@@ -256,6 +256,17 @@ def test_it_starts_by_its_socket_only(tmp_path: Path) -> None:
     assert "started by its socket" in done.stderr
 
 
+def test_one_that_cannot_start_is_not_started_again_at_once(folder: Path) -> None:
+    """Whoever waits for it would otherwise have systemd start it as often as it can."""
+    with contextlib.closing(Helper(folder, user="nobody-of-that-name")) as helper:
+        began = time.monotonic()
+        helper.start()
+        assert helper.process is not None
+        assert helper.process.wait(LONG) == 2
+        assert time.monotonic() - began >= 5
+        assert "event=not_started" in helper.log
+
+
 def test_another_user_is_refused(folder: Path) -> None:
     """As root another user asks; otherwise the helper is for root, and we are the other user."""
     am_root = os.geteuid() == 0

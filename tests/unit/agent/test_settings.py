@@ -136,6 +136,17 @@ def test_a_secret_comes_from_its_file_and_is_not_shown(tmp_path: Path) -> None:
     assert "abc" not in repr(found)
 
 
+def test_secrets_that_systemd_hands_over_are_taken_where_nothing_else_is_said(tmp_path: Path) -> None:
+    for name in ("pve-token", "enrollment-token", "token"):
+        (tmp_path / f"nanny-agent.{name}").write_text(f"nsk_{name}\n")
+    environ = {**URL, "CREDENTIALS_DIRECTORY": str(tmp_path)}
+    found = load({}, environ, NOWHERE)
+    assert found.pve_token == "nsk_pve-token"
+    assert (enrollment_token(found), static_token(found)) == ("nsk_enrollment-token", "nsk_token")
+    assert load({}, {**environ, "NANNY_AGENT_PVE_TOKEN": "mine"}, NOWHERE).pve_token == "mine"
+    assert load({}, {**URL, "CREDENTIALS_DIRECTORY": str(tmp_path / "none")}, NOWHERE).pve_token == ""
+
+
 def test_a_secrets_file_that_cannot_be_read_fails_loudly(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="NANNY_AGENT_PVE_TOKEN_FILE"):
         load({"pve_token_file": str(tmp_path / "none")}, URL, NOWHERE)

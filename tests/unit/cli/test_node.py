@@ -196,6 +196,25 @@ def test_register_with_a_token_asks_nobody(machine: Machine, server: Server, tok
     assert "nsk_secret" not in said.out + said.err
 
 
+def test_an_agent_with_an_enrolment_token_registers_by_itself_and_once(
+    machine: Machine, server: Server, token_file: Path, capsys: Any
+) -> None:
+    machine.settings = replace(machine.settings, enrollment_token_file=str(token_file))
+    granted = {"access_token": "a1", "refresh_token": "r1", "token_type": "Bearer", "expires_in": 3600}
+    server.answers["/api/auth"] = lambda _body: (200, {**granted, "agent_id": "agent-1"})
+    world = World(hands=machine.hands)
+    for _ in range(2):
+        node._obtain_unasked(machine.settings, world)
+        assert machine.store.load().agent_id == "agent-1"
+    assert [body["action"] for _, body in server.seen] == ["register-with-token"]
+    assert capsys.readouterr().out == ""
+
+
+def test_without_a_token_nobody_is_asked(machine: Machine, server: Server) -> None:
+    node._obtain_unasked(machine.settings, World(hands=machine.hands))
+    assert server.seen == []
+
+
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_token_that_is_not_accepted_is_said(machine: Machine, server: Server, status: int) -> None:
     machine.settings = replace(machine.settings, enrollment_token="nsk_old")
