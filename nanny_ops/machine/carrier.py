@@ -9,8 +9,10 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import nanny_ops
 from nanny_ops.machine.run import Done, run
@@ -21,6 +23,8 @@ LAUNCH = 30.0
 CAP = 65536
 #: Seconds beyond a job's own time limit after which PID 1 ends what is left of it: the supervisor has failed by then.
 MARGIN = 3600
+#: Seconds more where a job protects its target: a backup of a large guest takes hours, and so does its way back.
+PROTECTION = 12 * 3600
 #: Seconds between asking a unit to end and killing it.
 STOP = 30
 #: Share of the machine's memory, and processes and threads, that a job may have. What builds a kernel's modules takes
@@ -30,6 +34,8 @@ MEMORY, TASKS = "50%", 4096
 OLDEST = 250
 #: There where PID 1 is systemd (sd_booted(3)), and listening to root there.
 BOOTED, PRIVATE = Path("run/systemd/system"), Path("run/systemd/private")
+#: Whatever PID 1 gives to services by default, apt must be able to write.
+_OPEN = {"ProtectSystem": "no", "ProtectHome": "no"}
 #: Words of systemd in an environment that speak of one unit and of no other.
 _ABOUT_A_UNIT = re.compile(
     r"NANNY.*|NOTIFY_SOCKET|WATCHDOG_.*|LISTEN_.*|INVOCATION_ID|JOURNAL_STREAM|SYSTEMD_EXEC_PID|MEMORY_PRESSURE_.*"
@@ -73,16 +79,38 @@ def unit_argv(directory: Path, seal: str, path: str) -> list[str]:
         "MemoryMax": MEMORY,
         "TasksMax": TASKS,
         "OOMPolicy": "continue",
-        "ProtectSystem": "no",
-        "ProtectHome": "no",
+        "SyslogIdentifier": "nanny-job",
         "UMask": "0022",
     }
+    named = [f"--unit={unit(job_id)}", f"--description=Job {job_id} of nanny-ops"]
+    call = _call(named, properties, {"PATH": path, "PYTHONPATH": _library()})
+    return [*call, "--", *_supervisor(directory, seal), "--in-unit"]
+
+
+def errand() -> Callable[..., Done]:
+    """Return what runs a short program as root with all that PID 1 may do, whatever sandbox we are in ourselves.
+
+    Its call is that of :func:`nanny_ops.machine.run.run`.
+    """
+    return _outside if choose() is transient else run
+
+
+def _outside(argv: Sequence[str], *, timeout: float, env: Mapping[str, str], cwd: str = "/", cap: int = CAP) -> Done:
+    done = run(errand_argv(argv, timeout, env), timeout=timeout + LAUNCH, cwd=cwd, cap=cap)
+    return replace(done, argv=tuple(argv))
+
+
+def errand_argv(argv: Sequence[str], timeout: float, env: Mapping[str, str]) -> list[str]:
+    """Return the call that runs a program in a unit without a name, with our own files as its input and output."""
+    properties = {"RuntimeMaxSec": int(timeout) + 1, "TimeoutStopSec": STOP, "TasksMax": TASKS}
+    return [*_call(["--wait", "--pipe"], properties, env), "--", *argv]
+
+
+def _call(options: Sequence[str], properties: Mapping[str, object], env: Mapping[str, str]) -> list[str]:
     return [
-        *("systemd-run", "--quiet", "--collect", "--no-ask-password"),
-        *(f"--unit={unit(job_id)}", f"--description=Job {job_id} of nanny-ops"),
-        *(f"--property={name}={value}" for name, value in properties.items()),
-        *(f"--setenv=PATH={path}", f"--setenv=PYTHONPATH={_library()}"),
-        *("--", *_supervisor(directory, seal), "--in-unit"),
+        *("systemd-run", "--quiet", "--collect", "--no-ask-password", *options),
+        *(f"--property={name}={value}" for name, value in {**properties, **_OPEN}.items()),
+        *(f"--setenv={name}={value}" for name, value in env.items()),
     ]
 
 
@@ -118,9 +146,12 @@ def _library() -> str:
 
 
 def _seconds(directory: Path) -> int:
-    """Return a job's own time limit; that of a torn order does not matter, as it is not run."""
+    """Return how long a job may take by its order; that of a torn one does not matter, as it is not run."""
     try:
-        order: Mapping[str, object] = json.loads((directory / "order.json").read_bytes())
-        return int(str(order["timeout_seconds"]))
-    except (OSError, ValueError, KeyError, TypeError):
+        order: dict[str, Any] = json.loads((directory / "order.json").read_bytes())
+        plan = order.get("plan") or {}
+        hooks = sum(int(hook["timeout_seconds"]) for hook in plan.get("hooks", []))
+        protection = PROTECTION if plan.get("protect", "none") != "none" else 0
+        return int(order["timeout_seconds"]) + int(plan.get("bake_seconds", 0)) + hooks + protection
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return 0

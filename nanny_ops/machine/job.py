@@ -184,7 +184,7 @@ def _end_orphan(directory: Path, job_id: str) -> None:
     session = _orphan(directory)
     if session is None or _is_held(directory):
         return
-    choose(read_order(directory).vmid, os.environ).halt(job_id)
+    choose(read_order(directory).vmid, os.environ, carriers.errand()).halt(job_id)
     signal_session(session, signal.SIGTERM)
 
 

@@ -33,7 +33,7 @@ from nanny_ops.protocol.package_list import parse, plain
 from nanny_ops.protocol.patch import PackageChange
 from nanny_ops.protocol.signature import KEY_SIZE, SIGNATURE_SIZE, decode, script_message
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("nanny_ops.machine.supervisor")  # whose __name__ is __main__
 #: Seconds between two requests to a container to end a script, and how often before ``pct`` itself is ended.
 HALT_PAUSE, HALT_TRIES = 3.0, 3
 #: Exit codes with which a container's ``timeout`` ends: its own, and those of a program ended by TERM or KILL.

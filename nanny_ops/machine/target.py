@@ -256,10 +256,10 @@ def interpreter_missing(name: str, where: str) -> Problem:
     return Problem(Outcome.INTERPRETER_MISSING, f"The script wants {name.rstrip()}, which {where} does not have.{hint}")
 
 
-def choose(vmid: int | None, environ: Mapping[str, str]) -> Target:
-    """Return the target of an order; ``environ`` is the supervisor's own environment.
+def choose(vmid: int | None, environ: Mapping[str, str], run: Run = run) -> Target:
+    """Return the target of an order; ``environ`` is the supervisor's own environment, ``run`` carries out errands.
 
     pct hands its own environment on to the container, whose root may read it: of ours it gets the PATH and no more.
     """
     path = environ.get("PATH", os.defpath)
-    return Here(path) if vmid is None else Lxc(vmid, {"PATH": path, "LC_ALL": "C"})
+    return Here(path) if vmid is None else Lxc(vmid, {"PATH": path, "LC_ALL": "C"}, run)

@@ -8,7 +8,17 @@ from pathlib import Path
 import pytest
 
 from nanny_ops.machine import carrier, supervisor
-from nanny_ops.machine.carrier import BOOTED, MARGIN, PRIVATE, choose, detached, read_version, transient, unit_argv
+from nanny_ops.machine.carrier import (
+    BOOTED,
+    MARGIN,
+    PRIVATE,
+    choose,
+    detached,
+    errand_argv,
+    read_version,
+    transient,
+    unit_argv,
+)
 
 
 @pytest.fixture
@@ -53,6 +63,19 @@ def test_a_unit_has_limits_a_name_and_no_secret(tmp_path: Path, monkeypatch: pyt
     settings = [word.partition("=")[2].partition("=")[0] for word in argv if word.startswith("--setenv=")]
     assert settings == ["PATH", "PYTHONPATH"]
     assert not any("nsk_secret" in word for word in argv)
+
+
+def test_a_procedure_has_the_time_that_it_needs(tmp_path: Path) -> None:
+    plan = {"bake_seconds": 50, "protect": "require-backup", "hooks": [{"timeout_seconds": 7}]}
+    (tmp_path / "order.json").write_text(json.dumps({"timeout_seconds": 600, "plan": plan}))
+    seconds = 600 + 50 + 7 + carrier.PROTECTION + MARGIN
+    assert f"--property=RuntimeMaxSec={seconds}" in unit_argv(tmp_path, "", "/usr/bin")
+
+
+def test_an_errand_has_its_environment_and_a_limit() -> None:
+    argv = errand_argv(["pct", "exec"], 3.5, {"PATH": "/usr/bin", "LC_ALL": "C"})
+    assert argv[-3:] == ["--", "pct", "exec"]
+    assert {"--wait", "--pipe", "--property=RuntimeMaxSec=4", "--setenv=PATH=/usr/bin"} < set(argv)
 
 
 @pytest.mark.parametrize("torn", ["", "[]", "{", '{"timeout_seconds": null}'])
