@@ -32,6 +32,8 @@ from nanny_ops.errors import (
     ValidationFailed,
 )
 from nanny_ops.protocol.patch import PackageChange, PastEnd, PatchOperation, ScriptVersion
+from nanny_ops.protocol.patch_order import Hold, Hook
+from nanny_ops.protocol.probe import Probe
 from nanny_ops.protocol.reboot import Reboot
 from nanny_ops.protocol.signature import SigningKeyEntry
 
@@ -325,6 +327,9 @@ def _patch(values: Mapping[str, Any]) -> PatchOperation:
             **values,
             "package_list": None if packages is None else [record(PackageChange, row) for row in packages],
             "history": [record(PastEnd, row) for row in values["history"]],
+            "hooks": [record(Hook, row) for row in values.get("hooks", ())],
+            "probes": [record(Probe, row) for row in values.get("probes", ())],
+            "holds": [record(Hold, row) for row in values.get("holds", ())],
         },
     )
 

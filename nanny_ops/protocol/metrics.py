@@ -5,6 +5,8 @@ from typing import Annotated
 
 from annotated_types import Ge, Le, MaxLen, MinLen
 
+from nanny_ops.protocol.feature import Features
+
 Text = Annotated[str, MaxLen(255)]
 Bytes = Annotated[int, Ge(0), Le(2**63 - 1)]
 Percent = Annotated[float, Ge(0), Le(100)]
@@ -80,8 +82,9 @@ class SystemMetrics:
     location: Text = "unknown"
     filesystem_info: Annotated[list[Filesystem], MaxLen(1024)] = field(default_factory=list)
     block_devices: Annotated[list[BlockDevice], MaxLen(1024)] = field(default_factory=list)
-    #: Version of the agent; beside the guide's fields.
+    #: Version of the agent, and what it can do; beside the guide's fields.
     version: Text = ""
+    features: Features = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)

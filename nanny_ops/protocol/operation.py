@@ -93,20 +93,38 @@ def parse_vmid(text: str | int | None) -> int | None:
     return int(found.group(1))
 
 
-def parse_container(lxc_id: str, vmid: str | int, machine: str) -> int | None:
-    """Read the container that an order names by one field or both; None means the host.
+def guest_kind(text: str) -> Literal["lxc", "qemu", ""]:
+    """Return which kind of guest a text such as ``lxc-100`` or ``vm/100`` names; empty where it does not say."""
+    word = text.strip()
+    if word.startswith(("lxc", "ct")):
+        return "lxc"
+    return "qemu" if word.startswith(("qemu", "vm")) else ""
 
-    ``machine`` says why a virtual machine will not do. Raises ValidationFailed.
+
+def parse_guest(lxc_id: str, vmid: str | int) -> int | None:
+    """Read the number of the guest that an order names by one field or both; None means the host.
+
+    Raises ValidationFailed, also for a virtual machine as ``lxc_id``.
     """
-    for field, text in (("lxc_id", lxc_id), ("vmid", str(vmid))):
-        if text.strip().startswith(("qemu", "vm")):
-            raise ValidationFailed(f"{field}: {machine}", field=field)
+    if guest_kind(lxc_id) == "qemu":
+        raise ValidationFailed("lxc_id: this is a virtual machine; name it by vmid.", field="lxc_id")
     by_lxc, by_vmid = parse_vmid(lxc_id), parse_vmid(vmid)
     if by_lxc is not None and by_vmid is not None and by_lxc != by_vmid:
         raise ValidationFailed(
             f"vmid: {by_vmid} is another guest than lxc_id {by_lxc}; give one of both.", field="vmid"
         )
     return by_vmid if by_lxc is None else by_lxc
+
+
+def parse_container(lxc_id: str, vmid: str | int, machine: str) -> int | None:
+    """Read the container that an order names by one field or both; None means the host.
+
+    ``machine`` says why a virtual machine will not do. Raises ValidationFailed.
+    """
+    for field, text in (("lxc_id", lxc_id), ("vmid", str(vmid))):
+        if guest_kind(text) == "qemu":
+            raise ValidationFailed(f"{field}: {machine}", field=field)
+    return parse_guest(lxc_id, vmid)
 
 
 @dataclass(frozen=True, kw_only=True)

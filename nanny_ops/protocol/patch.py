@@ -7,6 +7,7 @@ from annotated_types import Ge, Le, MaxLen, MinLen
 
 from nanny_ops.protocol.operation import Claim
 from nanny_ops.protocol.patch_report import PatchReport
+from nanny_ops.protocol.patch_order import Hold, PatchOptions, option_argv
 
 Mode = Literal["dry-run", "apply"]
 Identifier = Annotated[str, MinLen(1), MaxLen(128)]
@@ -25,7 +26,7 @@ TRUNCATION_MARK = "[nanny-ops: output cut here]"
 
 
 @dataclass(frozen=True, kw_only=True)
-class PatchRequest:
+class PatchRequest(PatchOptions):
     """What an operator orders."""
 
     agent_id: Identifier
@@ -43,8 +44,8 @@ class PatchRequest:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PatchRecord:
-    """The order as it travels to the agent: the guide's fields, then ours."""
+class PatchRecord(PatchOptions):
+    """The order as it travels to the agent: the guide's fields, and ours."""
 
     id: str
     agent_id: str
@@ -61,6 +62,10 @@ class PatchRecord:
     expires_at: str = ""
     created_at: str = ""
     status: str = "pending"
+    #: ``host``, ``lxc:<vmid>`` or ``qemu:<vmid>``; older control planes do not tell, and know no virtual machines.
+    target: str = ""
+    #: Why names stand in ``exclude`` that nobody wrote into this order.
+    holds: list[Hold] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,7 +125,7 @@ class PastEnd:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PatchOperation:
+class PatchOperation(PatchOptions):
     """An order as people see it: what was asked, where it stands, what it came to; ``duration`` in milliseconds.
 
     In a list ``package_list`` is None; ``package_count`` tells its length in either, None before there is a result.
@@ -132,7 +137,7 @@ class PatchOperation:
     status: str
     outcome: str | None
     reason: str
-    #: ``host`` or ``lxc:<vmid>``.
+    #: ``host``, ``lxc:<vmid>`` or ``qemu:<vmid>``.
     target: str
     lxc_id: str
     vmid: str
@@ -140,6 +145,8 @@ class PatchOperation:
     script_url: str
     script_args: str
     exclude: list[str]
+    #: Exceptions that hold packages back; their names stand in ``exclude`` too.
+    holds: list[Hold] = field(default_factory=list)
     only: list[str]
     security_only: bool
     timeout_seconds: int
@@ -197,7 +204,7 @@ def script_argv(record: PatchRecord, extra: list[str]) -> list[str]:
         argv.append("--only=" + ",".join(record.only))
     if record.security_only:
         argv.append("--security-only")
-    return argv + extra
+    return argv + option_argv(record) + extra
 
 
 Record = dict[str, Any]

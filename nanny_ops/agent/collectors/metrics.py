@@ -6,6 +6,7 @@ import msgspec
 
 import nanny_ops
 from nanny_ops.agent.equipment import Equipment
+from nanny_ops.agent.feature import ANNOUNCED
 from nanny_ops.agent.spool import Reading
 from nanny_ops.errors import MachineError
 from nanny_ops.machine.verbs import ReadMetrics
@@ -28,7 +29,12 @@ class Metrics:
     async def collect(self) -> list[Reading]:
         """Return one reading. Raises MachineError."""
         values = (await self._hands.do(ReadMetrics())).values
-        ours = {"agent_id": self._agent_id, "timestamp": stamp(self._now()), "version": nanny_ops.__version__}
+        ours = {
+            "agent_id": self._agent_id,
+            "timestamp": stamp(self._now()),
+            "version": nanny_ops.__version__,
+            "features": list(ANNOUNCED),
+        }
         try:
             reading = msgspec.convert({**values, **ours}, SystemMetrics)
         except msgspec.ValidationError as wrong:

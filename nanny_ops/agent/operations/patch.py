@@ -216,6 +216,8 @@ def _bare(finding: Finding, wrong: Rejected) -> Finding:
 
 
 def _vmid(record: PatchRecord) -> int | None:
+    if record.target.startswith("qemu:"):
+        raise Refused(Outcome.UNSUPPORTED, "This agent reaches no virtual machines.")
     try:
         by_lxc, by_vmid = parse_vmid(record.lxc_id), parse_vmid(record.vmid)
     except ValidationFailed as wrong:

@@ -103,6 +103,7 @@ def rendered(
         "cluster": agent.cluster_pk,
         "proxmox_unread": list(unread),
         "dialect": agent.dialect,
+        "features": agent.features,
         "enrolled_at": stamp_micros(agent.created_at),
         "revoked_at": stamp_micros(agent.revoked_at),
     }

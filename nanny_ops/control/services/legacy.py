@@ -24,6 +24,7 @@ from nanny_ops.protocol.legacy import GIGABYTE, NANNYAGENT, REBOOT_OPERATIONS, D
 from nanny_ops.protocol.metrics import SystemMetrics
 from nanny_ops.protocol.operation import ENDED, Ack, Outcome, Status
 from nanny_ops.protocol.patch import PackageChange, PatchRecord, PatchRequest, ResultMetadata, script_argv
+from nanny_ops.protocol.patch_order import OPTIONS
 
 #: Stands in a script's address where no order's id does.
 SCRIPTS = "scripts"
@@ -40,8 +41,8 @@ REBOOT_STATES = {
 EXIT_CODE = re.compile(r"-?[0-9]{1,9}")
 UNLISTED = "The script printed no list of packages."
 ONE_ARGUMENT = (
-    "this agent hands a script a single argument; an order for it may have one of exclude, only, security_only "
-    "and one word of script_args"
+    "this agent hands a script a single argument; an order for it may have one of exclude, only, security_only, "
+    "the script's other options and one word of script_args"
 )
 
 
@@ -89,7 +90,10 @@ def record(told: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def check(request: PatchRequest) -> None:
-    """Raise ValidationFailed for an order that cannot be expressed: left out, an exclusion would upgrade too much."""
+    """Raise ValidationFailed for an order that cannot be expressed: left out, an exclusion would upgrade too much.
+
+    What needs more than arguments of the script is refused with the other features that an agent does not have.
+    """
     if len(_words(vars(request))) > 1:
         raise ValidationFailed(f"script_args: {ONE_ARGUMENT}.", field="script_args")
 
@@ -203,6 +207,7 @@ def _words(asked: dict[str, Any]) -> list[str]:
         exclude=asked.get("exclude", []),
         only=asked.get("only", []),
         security_only=asked.get("security_only", False),
+        **{name: asked[name] for name in OPTIONS if name in asked},
     )
     return script_argv(options, shlex.split(asked.get("script_args", "")))
 

@@ -18,7 +18,7 @@ AHEAD = timedelta(minutes=10)
 #: Agents whose description is remembered between two readings; beyond that it is written once more.
 REMEMBERED = 20_000
 
-Description = tuple[str, str, str, str, str, str, list[str]]
+Description = tuple[str, str, str, str, str, str, list[str], list[str]]
 
 
 class Readings:
@@ -121,10 +121,13 @@ def _description(reading: SystemMetrics) -> Description:
         reading.os,
         reading.ip_address,
         reading.all_ips,
+        reading.features,
     )
 
 
 def _columns(described: Description) -> dict[str, Any]:
     """Return what is worth writing: an agent that does not tell does not erase what it told before."""
-    names = ("platform", "platform_family", "version", "kernel_version", "os_type", "primary_ip", "all_ips")
-    return {name: value for name, value in zip(names, described, strict=True) if value and "\0" not in value}
+    names = ("platform", "platform_family", "version", "kernel_version", "os_type", "primary_ip", "all_ips", "features")
+    told = {name: value for name, value in zip(names, described, strict=True) if value and "\0" not in value}
+    # What it does not say it can do, it cannot: an agent that was put back to an older version says nothing.
+    return {**told, "features": described[-1]}

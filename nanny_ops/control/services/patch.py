@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from nanny_ops.control.services import audit, lease, legacy
 from nanny_ops.control.services import operation as operations
+from nanny_ops.control.services import patch_option as options
 from nanny_ops.control.services import script as scripts
 from nanny_ops.control.services.principal import Person
 from nanny_ops.control.store import agent as agents
@@ -19,14 +20,17 @@ from nanny_ops.control.store import proxmox as inventory
 from nanny_ops.control.store.agent import Agent
 from nanny_ops.control.store.database import Tx
 from nanny_ops.control.store.operation import Operation
+from nanny_ops.control.store.proxmox import Guest
 from nanny_ops.errors import Conflict, NotFound, ValidationFailed
 from nanny_ops.protocol.clock import from_micros, micros, parse_stamp, stamp, stamp_micros
 from nanny_ops.protocol.legacy import NANNYAGENT
-from nanny_ops.protocol.operation import ENDED, Status, parse_container
+from nanny_ops.protocol.operation import ENDED, Status, guest_kind, parse_guest
 from nanny_ops.protocol.patch import DEFAULT_EXPIRY, PackageChange, PastEnd, PatchOperation, PatchRequest
 
 PACKAGE_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9+._:-]*")
-VM_LATER = "this is a virtual machine, and only containers and hosts can be patched in this release."
+KINDS = {"lxc": "a container", "qemu": "a virtual machine"}
+#: What is kept of every order; its options are kept beside them.
+KEPT = ("mode", "script_args", "exclude", "only", "security_only", "timeout_seconds")
 LONGEST_EXPIRY = timedelta(days=30)
 #: How long a repeated request with the same Idempotency-Key gets the first one's operation.
 KEY_LIFETIME = timedelta(days=1)
@@ -113,12 +117,14 @@ def rendered(operation: Operation, packages: list[PackageChange] | None = None) 
         outcome=operation.outcome,
         reason=operation.reason,
         target=operation.target,
-        lxc_id=f"lxc-{operation.vmid}" if operation.vmid else "",
+        lxc_id=operation.target.replace(":", "-") if operation.target.startswith("lxc:") else "",
         vmid=str(operation.vmid or ""),
         script_id=operation.script_id or "",
         script_url=f"/api/patches/{operation.script_id}/script",
         script_args=asked["script_args"],
+        **options.restored(asked),
         exclude=asked["exclude"],
+        holds=options.holds(asked),
         only=asked["only"],
         security_only=asked["security_only"],
         timeout_seconds=asked["timeout_seconds"],
@@ -160,24 +166,23 @@ def _operation(tx: Tx, person: Person, agent: Agent, request: PatchRequest, now:
     _check_words(request)
     if agent.dialect == NANNYAGENT:
         legacy.check(request)
-    vmid = parse_container(request.lxc_id, request.vmid, VM_LATER)
-    families = _families(tx, agent, vmid)
+    vmid, target, families = _aim(tx, agent, request)
+    options.check(tx, request, target, agent.team_id)
+    options.demand(agent, request, target)
     if request.script_id:
         script = scripts.named(tx, request.script_id, [agent.team_id])
     else:
         script = scripts.for_families(tx, families)
-    asked = asdict(request)
-    kept = ("mode", "script_args", "exclude", "only", "security_only", "timeout_seconds")
     return Operation(
         id=f"patch-{uuid.uuid4()}",
         team_id=agent.team_id,
         agent_id=agent.id,
         kind="patch",
         status="pending",
-        target="host" if vmid is None else f"lxc:{vmid}",
+        target=target,
         vmid=vmid,
         script_id=script.id,
-        request={name: asked[name] for name in kept},
+        request={**{name: getattr(request, name) for name in KEPT}, **options.kept(request)},
         created_by=person.id,
         created_at=micros(now),
         updated_at=micros(now),
@@ -200,19 +205,34 @@ def _check_words(request: PatchRequest) -> None:
         raise ValidationFailed(f"script_args: cannot be split into words: {wrong}.", field="script_args") from None
 
 
-def _families(tx: Tx, agent: Agent, vmid: int | None) -> list[str]:
-    """Return what the target runs. A guest that nobody has reported yet is taken to run what its host runs."""
+def _aim(tx: Tx, agent: Agent, request: PatchRequest) -> tuple[int | None, str, list[str]]:
+    """Return the guest an order is for, its target, and what it runs.
+
+    A guest that nobody has reported yet is taken to be a container that runs what its host runs, unless the order says
+    that it is a virtual machine. Raises Conflict for one that is gone, ValidationFailed for one of another kind.
+    """
     host = [agent.platform, agent.platform_family]
+    vmid = parse_guest(request.lxc_id, request.vmid)
+    said = guest_kind(str(request.vmid)) or ("lxc" if request.lxc_id else "")
     if vmid is None:
-        return host
+        return None, "host", host
     guest = inventory.known_guest(tx, agent.cluster_pk or agent.id, vmid)
     if guest is None:  # the inventory may be late; the agent says so when there is no such guest
-        return host
+        return vmid, f"{said or 'lxc'}:{vmid}", host
     if guest.gone_at is not None:
         raise Conflict(f"Guest {vmid} ({guest.name}) is gone.", vmid=vmid)
-    if guest.kind != "lxc":
-        raise ValidationFailed(f"vmid: {VM_LATER}", field="vmid")
-    return [guest.ostype] if guest.ostype else host
+    if said and guest.kind != said:
+        raise ValidationFailed(f"vmid: guest {vmid} ({guest.name}) is {KINDS[guest.kind]}.", field="vmid")
+    if guest.template:
+        raise Conflict(f"Guest {vmid} ({guest.name}) is a template; nothing runs in it.", vmid=vmid)
+    return vmid, f"{guest.kind}:{vmid}", _runs(guest) or host
+
+
+def _runs(guest: Guest) -> list[str]:
+    """Return the words for what a guest runs; of a virtual machine only its guest agent knows the distribution."""
+    told = guest.body.get("guest_agent") or {}
+    words = [guest.ostype] if guest.kind == "lxc" else [told.get("os_id", ""), guest.ostype]
+    return [word for word in words if word]
 
 
 def _key(person: Person, key: str) -> str:

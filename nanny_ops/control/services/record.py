@@ -3,6 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
+from nanny_ops.control.services import patch_option as options
 from nanny_ops.control.store.operation import Operation
 from nanny_ops.protocol.clock import from_micros, stamp, stamp_micros
 from nanny_ops.protocol.investigation import InvestigationRecord
@@ -31,8 +32,11 @@ def _patch(operation: Operation) -> PatchRecord:
         script_id=operation.script_id or "",
         script_url=f"/api/patches/{operation.script_id}/script",
         script_args=asked.get("script_args", ""),
-        lxc_id=f"lxc-{operation.vmid}" if operation.vmid else "",
+        lxc_id=f"lxc-{operation.vmid}" if operation.vmid and not is_machine(operation) else "",
         vmid=str(operation.vmid) if operation.vmid else "",
+        target=operation.target,
+        holds=options.holds(asked),
+        **options.restored(asked),
         exclude=asked.get("exclude", []),
         only=asked.get("only", []),
         security_only=asked.get("security_only", False),
@@ -41,6 +45,11 @@ def _patch(operation: Operation) -> PatchRecord:
         created_at=stamp(from_micros(operation.created_at)),
         status=operation.status,
     )
+
+
+def is_machine(operation: Operation) -> bool:
+    """Tell whether an operation is aimed at a virtual machine."""
+    return operation.target.startswith("qemu:")
 
 
 def _investigation(operation: Operation) -> InvestigationRecord:

@@ -40,6 +40,7 @@ class Agent:
     tags: list[str] = field(default_factory=list)
     attempt: str | None = None
     dialect: Dialect = GUIDE
+    features: list[str] = field(default_factory=list)
 
 
 def add(tx: Tx, agent: Agent) -> None:

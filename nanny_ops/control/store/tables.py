@@ -96,6 +96,7 @@ agents = Table(
     # Of an enrolment by token: the attempt it came from, so that a repeated one finds its agent again.
     Column("attempt", String(64)),
     Column("dialect", String(16), nullable=False, server_default="guide"),
+    Column("features", JSON, nullable=False, server_default="[]"),
     Index("ix_agents_attempt", "attempt", unique=True),
     Index("ix_agents_team_id_hostname", "team_id", "hostname"),
 )

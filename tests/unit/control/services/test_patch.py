@@ -94,7 +94,9 @@ def _guest(vmid: int, ostype: str, **extra: Any) -> dict[str, Any]:
     [
         ({"agent_id": "agent-2"}, NotFound),
         ({"script_id": "none"}, NotFound),
-        ({"vmid": "vm-100"}, ValidationFailed),
+        ({"vmid": "vm-100"}, Conflict),
+        ({"lxc_id": "qemu-100"}, ValidationFailed),
+        ({"conffiles": "hold-back", "protect": "prefer-snapshot"}, Conflict),
         ({"exclude": ["ok", "../x"]}, ValidationFailed),
         ({"expires_at": "2026-01-31T01:59:59Z"}, ValidationFailed),
         ({"expires_at": "soon"}, ValidationFailed),

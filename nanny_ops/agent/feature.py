@@ -1,0 +1,6 @@
+"""What this agent can do, told with every reading of its host; an order that needs more is not given to it."""
+
+from nanny_ops.protocol.feature import SCRIPT_OPTIONS
+
+#: Whoever makes the agent able to do more adds its word from protocol/feature.py here.
+ANNOUNCED: tuple[str, ...] = (SCRIPT_OPTIONS,)
