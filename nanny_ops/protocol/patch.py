@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 from annotated_types import Ge, Le, MaxLen, MinLen
 
 from nanny_ops.protocol.operation import Claim
-from nanny_ops.protocol.patch_report import PatchReport
 from nanny_ops.protocol.patch_order import Hold, PatchOptions, option_argv
+from nanny_ops.protocol.patch_report import PatchReport
 
 Mode = Literal["dry-run", "apply"]
 Identifier = Annotated[str, MinLen(1), MaxLen(128)]
@@ -168,6 +168,8 @@ class PatchOperation(PatchOptions):
     package_count: int | None
     package_list: list[PackageChange] | None
     history: list[PastEnd]
+    #: What the job told beside its packages; None in lists, and where it told nothing.
+    report: PatchReport | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,8 @@ import uuid
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 
+from pydantic import TypeAdapter
+
 from nanny_ops.control.services import audit, lease, legacy
 from nanny_ops.control.services import operation as operations
 from nanny_ops.control.services import patch_option as options
@@ -26,9 +28,11 @@ from nanny_ops.protocol.clock import from_micros, micros, parse_stamp, stamp, st
 from nanny_ops.protocol.legacy import NANNYAGENT
 from nanny_ops.protocol.operation import ENDED, Status, guest_kind, parse_guest
 from nanny_ops.protocol.patch import DEFAULT_EXPIRY, PackageChange, PastEnd, PatchOperation, PatchRequest
+from nanny_ops.protocol.patch_report import PatchReport
 
 PACKAGE_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9+._:-]*")
 KINDS = {"lxc": "a container", "qemu": "a virtual machine"}
+REPORT = TypeAdapter(PatchReport)
 #: What is kept of every order; its options are kept beside them.
 KEPT = ("mode", "script_args", "exclude", "only", "security_only", "timeout_seconds")
 LONGEST_EXPIRY = timedelta(days=30)
@@ -102,8 +106,12 @@ def readable(tx: Tx, person: Person, operation_id: str) -> Operation:
 
 
 def detail(tx: Tx, operation: Operation) -> PatchOperation:
-    """Return an operation as people see it, with its package list."""
-    return rendered(operation, patches.changes_of(tx, operation.id) if operation.result is not None else None)
+    """Return an operation as people see it, with its package list and its report."""
+    if operation.result is None:
+        return rendered(operation)
+    told = patches.report_of(tx, operation.id)
+    report = None if told is None else REPORT.validate_python(told)
+    return replace(rendered(operation, patches.changes_of(tx, operation.id)), report=report)
 
 
 def rendered(operation: Operation, packages: list[PackageChange] | None = None) -> PatchOperation:

@@ -17,11 +17,16 @@ from nanny_ops.control.store.operation import Operation
 from nanny_ops.errors import NotFound, OperationMismatch, ValidationFailed
 from nanny_ops.protocol.clock import micros, parse_stamp, stamp_micros
 from nanny_ops.protocol.operation import GOOD, MOVES, Outcome, Status
+from nanny_ops.protocol.package_list import plain
 from nanny_ops.protocol.patch import PackageChange, ResultMetadata
+from nanny_ops.protocol.patch_report import PatchReport
 
 log = structlog.get_logger()
 #: Words that an agent may say and that go with the status of their name, where the operation still can go there.
 NAMED = {Outcome.CANCELLED: Status.CANCELLED}
+
+#: Why a package was left: as a script says it, and where an exception had put it into the order's exclusions.
+EXCLUDED, EXCEPTION = "excluded", "exception"
 
 
 @dataclass(frozen=True)
@@ -86,6 +91,8 @@ def take(
     lease.release(tx, ended, now)
     changes = [_plain(change) for change in metadata.package_list]
     patches.add_changes(tx, ended, changes)
+    if metadata.report is not None:
+        patches.add_report(tx, ended, _told(metadata.report, operation))
     if to is Status.COMPLETED and listed:  # the list of a run that failed says neither what is nor what is not there
         package.remember(tx, ended, changes, now)
     return Taken(ended, "Patch results uploaded successfully", counts=True, new=True)
@@ -160,7 +167,24 @@ def _plain(change: PackageChange) -> PackageChange:
         action=_clean(change.action),
         security=change.security,
         repository=_clean(change.repository),
+        size=change.size,
     )
+
+
+def _told(report: PatchReport, operation: Operation) -> dict[str, Any]:
+    """Return a report fit to be kept; the script knows exclusions only, the order knows which of them are exceptions."""
+    held = {one["name"] for one in operation.request.get("holds", ())}
+    left = [replace(one, why=EXCEPTION) if one.why == EXCLUDED and one.name in held else one for one in report.left]
+    cleaned: dict[str, Any] = _cleaned(asdict(replace(report, left=left)))
+    return cleaned
+
+
+def _cleaned(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _cleaned(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_cleaned(part) for part in value]
+    return plain(value) if isinstance(value, str) else value
 
 
 def _clean(text: str) -> str:

@@ -253,6 +253,16 @@ package_changes = Table(
     Column("action", String(64), nullable=False),
     Column("security", Boolean),
     Column("repository", String(255), nullable=False),
+    Column("size", BigInteger),
+)
+
+#: What a patch job told beside its packages.
+patch_reports = Table(
+    "patch_reports",
+    metadata,
+    Column("operation_id", Id, ForeignKey("operations.id"), primary_key=True),
+    _team(),
+    Column("body", JSON, nullable=False),
 )
 
 #: Identities that two machines use; without ``until`` it counts for good.
