@@ -31,6 +31,7 @@ from nanny_ops.errors import (
     Unreachable,
     ValidationFailed,
 )
+from nanny_ops.protocol import patch_report
 from nanny_ops.protocol.patch import PackageChange, PastEnd, PatchOperation, ScriptVersion
 from nanny_ops.protocol.patch_order import Hold, Hook
 from nanny_ops.protocol.probe import Probe
@@ -329,6 +330,7 @@ def _patch(values: Mapping[str, Any]) -> PatchOperation:
             "history": [record(PastEnd, row) for row in values["history"]],
             "hooks": [record(Hook, row) for row in values.get("hooks", ())],
             "probes": [record(Probe, row) for row in values.get("probes", ())],
+            "report": None if values.get("report") is None else patch_report.restored(values["report"]),
             "holds": [record(Hold, row) for row in values.get("holds", ())],
         },
     )

@@ -1,7 +1,8 @@
 """What a patch job tells beside its list of changes: what was left, how it was protected, watched and restored."""
 
-from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Le, MaxLen
 
@@ -121,3 +122,23 @@ class PatchReport:
     strays: Annotated[list[Name], MaxLen(MOST_PATHS)] = field(default_factory=list)
     #: Further remarks, such as a script that was silent for long.
     notes: Annotated[list[Sentence], MaxLen(MOST_STEPS)] = field(default_factory=list)
+
+
+#: What the entries of a report's lists are, and what stands in its other fields.
+LISTED = {"left": Left, "steps": Step, "probes": ProbeResult, "hooks": HookResult}
+SINGLE = {"lock": LockHolder, "interrupted": Interrupted, "protection": Protection}
+
+
+def restored(values: Mapping[str, Any]) -> PatchReport:
+    """Make a report of its JSON again, from a store or an answer; keys that this release does not know are left out."""
+    told = _known(PatchReport, values)
+    for name, kind in LISTED.items():
+        told[name] = [kind(**_known(kind, one)) for one in told.get(name, ())]
+    for name, single in SINGLE.items():
+        told[name] = None if told.get(name) is None else single(**_known(single, told[name]))
+    return PatchReport(**told)
+
+
+def _known(kind: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    names = {one.name for one in fields(kind)}
+    return {name: value for name, value in values.items() if name in names}

@@ -8,8 +8,6 @@ import uuid
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 
-from pydantic import TypeAdapter
-
 from nanny_ops.control.services import audit, lease, legacy
 from nanny_ops.control.services import operation as operations
 from nanny_ops.control.services import patch_option as options
@@ -24,15 +22,14 @@ from nanny_ops.control.store.database import Tx
 from nanny_ops.control.store.operation import Operation
 from nanny_ops.control.store.proxmox import Guest
 from nanny_ops.errors import Conflict, NotFound, ValidationFailed
+from nanny_ops.protocol import patch_report
 from nanny_ops.protocol.clock import from_micros, micros, parse_stamp, stamp, stamp_micros
 from nanny_ops.protocol.legacy import NANNYAGENT
 from nanny_ops.protocol.operation import ENDED, Status, guest_kind, parse_guest
 from nanny_ops.protocol.patch import DEFAULT_EXPIRY, PackageChange, PastEnd, PatchOperation, PatchRequest
-from nanny_ops.protocol.patch_report import PatchReport
 
 PACKAGE_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9+._:-]*")
 KINDS = {"lxc": "a container", "qemu": "a virtual machine"}
-REPORT = TypeAdapter(PatchReport)
 #: What is kept of every order; its options are kept beside them.
 KEPT = ("mode", "script_args", "exclude", "only", "security_only", "timeout_seconds")
 LONGEST_EXPIRY = timedelta(days=30)
@@ -110,7 +107,7 @@ def detail(tx: Tx, operation: Operation) -> PatchOperation:
     if operation.result is None:
         return rendered(operation)
     told = patches.report_of(tx, operation.id)
-    report = None if told is None else REPORT.validate_python(told)
+    report = None if told is None else patch_report.restored(told)
     return replace(rendered(operation, patches.changes_of(tx, operation.id)), report=report)
 
 

@@ -172,7 +172,7 @@ def _plain(change: PackageChange) -> PackageChange:
 
 
 def _told(report: PatchReport, operation: Operation) -> dict[str, Any]:
-    """Return a report fit to be kept; the script knows exclusions only, the order knows which of them are exceptions."""
+    """Return a report fit to be kept; scripts know exclusions only, the order knows which of them are exceptions."""
     held = {one["name"] for one in operation.request.get("holds", ())}
     left = [replace(one, why=EXCEPTION) if one.why == EXCLUDED and one.name in held else one for one in report.left]
     cleaned: dict[str, Any] = _cleaned(asdict(replace(report, left=left)))

@@ -1,10 +1,12 @@
 """Reports as they travel: everything has a default, every list and text a bound."""
 
+from dataclasses import asdict
+
 import msgspec
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from nanny_ops.protocol.patch_report import Left, LockHolder, PatchReport, Protection, Step
+from nanny_ops.protocol.patch_report import Left, LockHolder, PatchReport, Protection, Step, restored
 
 EDGE = TypeAdapter(PatchReport)
 
@@ -22,6 +24,7 @@ def test_what_the_agent_writes_the_control_plane_reads() -> None:
         steps=[Step(name="script", outcome="failed", duration_ms=5)],
     )
     assert EDGE.validate_json(msgspec.json.encode(report)) == report
+    assert restored({**asdict(report), "from_a_later_release": 1}) == report
 
 
 @pytest.mark.parametrize("wrong", [{"left": [{"name": "x" * 256}]}, {"found": "asleep"}, {"lock": {"pid": -1}}])

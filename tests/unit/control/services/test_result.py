@@ -17,9 +17,11 @@ from nanny_ops.control.store import team as teams
 from nanny_ops.control.store.database import Database
 from nanny_ops.control.store.operation import Operation
 from nanny_ops.errors import OperationMismatch
+from nanny_ops.protocol import patch_report
 from nanny_ops.protocol.clock import micros
 from nanny_ops.protocol.operation import GOOD, MOVES, Outcome, Status
 from nanny_ops.protocol.patch import PackageChange, ResultMetadata
+from nanny_ops.protocol.patch_report import Left, PatchReport, Step
 
 AGENT = HostAgent("agent-1", teams.DEFAULT, "pve1")
 TOLD = ResultMetadata(operation_id="patch-1", success=True, package_list=[PackageChange(name="nginx", version="2")])
@@ -103,3 +105,20 @@ def test_the_moment_of_sending_is_not_essential(now: datetime, changes: dict[str
     assert service.essence(held, replace(TOLD, duration=1)) != service.essence(held, TOLD)
     with pytest.raises(OperationMismatch):
         service.essence(held, replace(TOLD, operation_id="other"))
+
+
+def test_a_report_is_kept_and_tells_exceptions_from_exclusions(
+    database: Database, placed: Operation, now: datetime
+) -> None:
+    held = {**placed.request, "holds": [{"name": "nginx", "reason": "r", "expires_at": "", "scope": "guest"}]}
+    database.write_now(lambda tx: operations.store.change(tx, placed.id, request=held))
+    left = [Left(name="nginx", why="excluded"), Left(name="bash", why="excluded"), Left(name="vim", why="held")]
+    report = PatchReport(left=left, steps=[Step(name="script", reason="a\0b\x1b")])
+    size = [PackageChange(name="a", version="2", size=7)]
+    take(database, now, replace(TOLD, report=report, package_list=size))
+    told = database.read_now(lambda tx: patches.report_of(tx, placed.id))
+    assert told is not None
+    back = patch_report.restored(told)
+    assert [one.why for one in back.left] == ["exception", "excluded", "held"]
+    assert back.steps[0].reason == "a\N{REPLACEMENT CHARACTER}b\N{REPLACEMENT CHARACTER}"
+    assert database.read_now(lambda tx: patches.changes_of(tx, placed.id)) == size
