@@ -30,7 +30,10 @@ PLACED: dict[int | str, dict[str, Any]] = {
     400: {"description": "No shipped script fits the target"},
     403: {"description": "The role does not allow it"},
     404: {"description": "No such agent or script"},
-    409: {"description": "The agent is revoked, the guest is gone, or the key was used for another request"},
+    409: {
+        "description": "The agent is revoked or cannot do what is asked (details.features), the guest is gone or a "
+        "template, or the key was used for another request"
+    },
 }
 MISSING: dict[int | str, dict[str, Any]] = {
     403: {"description": "The role does not allow it"},

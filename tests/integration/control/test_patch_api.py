@@ -61,7 +61,7 @@ def test_every_spelling_of_a_guest_means_the_same(operator: httpx.Client, agent:
     ("fields", "named"),
     [
         ({"lxc_id": "lxc-100", "vmid": "101"}, "vmid"),
-        ({"vmid": "qemu/100"}, "vmid"),
+        ({"lxc_id": "qemu/100"}, "lxc_id"),
         ({"vmid": "web"}, "vmid"),
         ({"vmid": "0"}, "vmid"),
         ({"mode": "maybe"}, "mode"),
@@ -87,11 +87,12 @@ def test_a_wrong_field_is_named(operator: httpx.Client, agent: Agent, fields: di
     assert error["details"]["field"] == named
 
 
-def test_a_virtual_machine_is_refused_in_words(server: Server, operator: httpx.Client, agent: Agent) -> None:
+def test_a_virtual_machine_is_refused_while_its_agent_cannot_reach_it(server: Server, operator: httpx.Client, agent: Agent) -> None:
     add_guest(server, agent, 200, kind="qemu")
     answer = place(operator, agent, vmid="200")
-    assert answer.status_code == 422
-    assert "virtual machine" in answer.json()["error"]["message"]
+    error = answer.json()["error"]
+    assert (answer.status_code, error["details"]["features"]) == (409, ["qemu"])
+    assert "virtual machine" in error["message"]
 
 
 def test_a_guest_that_is_gone_is_refused(server: Server, operator: httpx.Client, agent: Agent) -> None:
