@@ -87,7 +87,9 @@ def test_a_wrong_field_is_named(operator: httpx.Client, agent: Agent, fields: di
     assert error["details"]["field"] == named
 
 
-def test_a_virtual_machine_is_refused_while_its_agent_cannot_reach_it(server: Server, operator: httpx.Client, agent: Agent) -> None:
+def test_a_virtual_machine_is_refused_while_its_agent_cannot_reach_it(
+    server: Server, operator: httpx.Client, agent: Agent
+) -> None:
     add_guest(server, agent, 200, kind="qemu")
     answer = place(operator, agent, vmid="200")
     error = answer.json()["error"]
