@@ -12,8 +12,8 @@ from nanny_ops.errors import SettingsError
 from nanny_ops.lab.image import must
 from nanny_ops.machine.run import run
 
-#: Versions of Python that a package fits: those of Debian 12 and 13, and so of Proxmox VE 8 and 9.
-PYTHONS = ("3.11", "3.13")
+#: Versions of Python that a package fits: Debian 12 (Proxmox VE 8) has the first, 13 (Proxmox VE 9) the last.
+PYTHONS = ("3.11", "3.12", "3.13")
 #: Wheels for these run on every glibc since 2.28; Debian 12 has 2.36.
 LIBRARIES = ("manylinux_2_28", "manylinux_2_17", "manylinux2014")
 #: Architecture of dpkg -> the machine's name in wheels.

@@ -32,6 +32,7 @@ from nanny_ops.agent.trust import pin
 from nanny_ops.agent.trusted_keys import PinnedKeys
 from nanny_ops.cli.node_policy import show_policy
 from nanny_ops.cli.node_status import agent_id_of, exit_code, show_status
+from nanny_ops.cli.state_owner import as_owner
 from nanny_ops.errors import (
     AlreadyRegistered,
     NannyError,
@@ -53,6 +54,9 @@ from nanny_ops.protocol.enrollment import (
 log = logging.getLogger(__name__)
 #: Most addresses and letters that a claim may hold.
 MOST_IPS, MOST_LETTERS = 256, 255
+
+#: Where a package or a person puts units.
+UNITS = (Path("/etc/systemd/system"), Path("/usr/lib/systemd/system"))
 
 
 class _Parser(argparse.ArgumentParser):
@@ -140,14 +144,16 @@ def _register(settings: Settings, world: World, options: argparse.Namespace) -> 
         _refuse_second(store)
     tokens = _obtain(settings, world, store, options.name)
     print(f"This machine is registered as {tokens.agent_id}.")
-    print("Start the agent with: nanny-agent run")
+    print(f"Start the agent with: {_start()}")
     return 0
 
 
 def _obtain(settings: Settings, world: World, store: TokenStore, name: str) -> TokenFile:
-    store.rehearse()
+    with as_owner(settings.token_path.parent):
+        store.rehearse()
     tokens = asyncio.run(_enrol(settings, world, name))
-    store.save(tokens)
+    with as_owner(settings.token_path.parent):
+        store.save(tokens)
     return tokens
 
 
@@ -160,6 +166,11 @@ def _obtain_unasked(settings: Settings, world: World) -> None:
         if static_token(settings) or not enrollment_token(settings):
             return  # the agent says what is to be done
         log.info("event=registered agent_id=%s", _obtain(settings, world, store, "").agent_id)
+
+
+def _start() -> str:
+    installed = any((folder / "nanny-agent.service").exists() for folder in UNITS)
+    return "systemctl enable --now nanny-agent" if installed else "nanny-agent run"
 
 
 def _refuse_second(store: TokenStore) -> None:
@@ -177,7 +188,8 @@ async def _enrol(settings: Settings, world: World, name: str) -> TokenFile:
     pinned = PinnedKeys(settings.state_dir / trusted_keys.NAME)
 
     async def learn(answer: TokenAnswer) -> None:
-        pin(pinned, answer, world.now())
+        with as_owner(settings.state_dir):
+            pin(pinned, answer, world.now())
 
     flow = DeviceFlow(
         anonymous(client),
@@ -264,7 +276,9 @@ def _unregister(settings: Settings, world: World, options: argparse.Namespace) -
     if static_token(settings):
         print("This machine has a static token (NANNY_AGENT_TOKEN or its _FILE); take the setting away, and")
         print("revoke it on the control plane with: nanny-ops token revoke")
-    if not store.remove():
+    with as_owner(settings.token_path.parent):
+        removed = store.remove()
+    if not removed:
         print("This machine is not registered; there is nothing to remove.")
         return 0
     print(f"Removed the identity of {agent_id} from this machine.")

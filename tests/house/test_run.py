@@ -15,7 +15,18 @@ def _run(*words: str, cwd: Path = ROOT) -> "subprocess.CompletedProcess[str]":
 def test_alone_it_lists_its_commands(tmp_path: Path) -> None:
     done = _run(cwd=tmp_path)
     assert done.returncode == 0
-    for command in ("setup", "demo", "test", "lint", "bench", "molecule", "coverage-of-spec", "lock"):
+    for command in (
+        "setup",
+        "demo",
+        "test",
+        "lint",
+        "bench",
+        "package",
+        "wheelhouse",
+        "molecule",
+        "coverage-of-spec",
+        "lock",
+    ):
         assert f"  {command}" in done.stdout
 
 

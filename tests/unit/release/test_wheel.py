@@ -20,7 +20,7 @@ from release.wheel import LIBRARIES, PYTHONS, Wheel, fetch
     ],
 )
 def test_a_wheel_says_which_pythons_it_is_for(name: str, fits: list[str]) -> None:
-    assert [python for python in PYTHONS if Wheel(Path(name)).fits(python)] == fits
+    assert [python for python in ("3.11", "3.13") if Wheel(Path(name)).fits(python)] == fits
 
 
 def test_a_wheel_says_what_it_is() -> None:
