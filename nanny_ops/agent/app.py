@@ -8,10 +8,11 @@ import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import nanny_ops
-from nanny_ops.agent import lock, spool, trusted_keys
+from nanny_ops.agent import lock, spool
 from nanny_ops.agent import static_token as static_tokens
 from nanny_ops.agent.backoff import STREAM_CAP, STREAM_FIRST, delay
 from nanny_ops.agent.client import Answer, ApiClient
@@ -21,6 +22,7 @@ from nanny_ops.agent.enrollment import PATH as AUTH_PATH
 from nanny_ops.agent.enrollment import Tokens, TokenStore
 from nanny_ops.agent.equipment import Equipment
 from nanny_ops.agent.hands import Hands
+from nanny_ops.agent.helper_socket import HelperSocket
 from nanny_ops.agent.link import Link
 from nanny_ops.agent.pulse import Pulse, feed
 from nanny_ops.agent.scheduler import Scheduler, Tick, Ticking
@@ -29,13 +31,14 @@ from nanny_ops.agent.spool import Spool
 from nanny_ops.agent.static_token import StaticToken
 from nanny_ops.agent.tls import make_context
 from nanny_ops.agent.trust import Trust
-from nanny_ops.agent.trusted_keys import PinnedKeys
 from nanny_ops.agent.worker import Worker
 from nanny_ops.errors import IdentityRefused, NannyError, SettingsError, SpoolError
-from nanny_ops.machine import policy, readiness
+from nanny_ops.machine import pinned_keys, policy, readiness
+from nanny_ops.machine.pinned_keys import PinnedKeys
 from nanny_ops.machine.trusted_keys import read_local
-from nanny_ops.machine.verbs import DescribeHost, HostFacts, ProxmoxAccess
+from nanny_ops.machine.verbs import DescribeHost, HostFacts, LearnKeys, ProxmoxAccess
 from nanny_ops.protocol.clock import now as utc_now
+from nanny_ops.protocol.signature import SigningKey
 
 log = logging.getLogger(__name__)
 #: Seconds between two looks at the token file while a person is waited for.
@@ -99,10 +102,18 @@ def make_trust(settings: Settings, world: World, client: ApiClient, rules: polic
         client=client,
         hands=world.hands,
         policy=rules,
-        pinned=PinnedKeys(settings.state_dir / trusted_keys.NAME),
+        pinned=PinnedKeys(settings.state_dir / pinned_keys.NAME),
         local=read_local(settings.trusted_keys_file),
         now=world.now,
+        teach=_teacher(settings.helper_socket),
     )
+
+
+def _teacher(helper_socket: str) -> Callable[[list[SigningKey]], Awaitable[object]] | None:
+    if not helper_socket:
+        return None
+    helper = HelperSocket(Path(helper_socket))
+    return lambda told: helper.do(LearnKeys(keys=told))
 
 
 def proxmox_access(settings: Settings, facts: HostFacts) -> ProxmoxAccess | None:
@@ -223,7 +234,7 @@ class _Session:
         self, settings: Settings, world: World, kept: Spool, facts: HostFacts, static: StaticToken | None
     ) -> None:
         self._client = make_client(settings, world)
-        rules = policy.load(settings.policy_file)
+        rules = policy.load(policy.find(settings.policy_file))
         trust = make_trust(settings, world, self._client, rules)
         tokens: Tokens | StaticToken
         if static is None:

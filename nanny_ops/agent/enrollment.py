@@ -14,7 +14,6 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
-from nanny_ops.agent import kept_file
 from nanny_ops.errors import (
     AccessDenied,
     AuthorizationPending,
@@ -31,6 +30,7 @@ from nanny_ops.errors import (
     Unreachable,
     ValidationFailed,
 )
+from nanny_ops.machine import kept_file
 from nanny_ops.protocol.clock import parse_stamp, stamp
 from nanny_ops.protocol.enrollment import (
     DeviceAuthStart,

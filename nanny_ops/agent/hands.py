@@ -10,19 +10,29 @@ from typing import Any, Protocol, overload
 
 from nanny_ops.errors import MachineError
 from nanny_ops.machine.verbs import (
+    CommandOutput,
     DescribeHost,
+    DescribeTracing,
+    HelperVerb,
     HostFacts,
+    JobPhase,
     JobState,
     JobVerb,
+    LookJob,
     MetricsReading,
     ProxmoxReading,
     ReadMetrics,
     ReadProxmox,
+    RunCommand,
     SignatureCheck,
+    StartScript,
+    TracingFacts,
     Verb,
     VerifySignature,
 )
 
+#: Where a job stands that was begun, and has not been forgotten.
+_BEGUN = frozenset({JobPhase.RUNNING, JobPhase.DONE, JobPhase.LOST})
 #: Seconds one verb may take; reading a large cluster is the longest.
 DEADLINE = 240.0
 #: Verbs about jobs carried out at once; of each kind of reading there is one.
@@ -46,6 +56,12 @@ class Hands(Protocol):
 
     @overload
     async def do(self, verb: JobVerb) -> JobState: ...
+
+    @overload
+    async def do(self, verb: RunCommand) -> CommandOutput: ...
+
+    @overload
+    async def do(self, verb: DescribeTracing) -> TracingFacts: ...
 
     async def do(self, verb: Verb) -> Any:
         """Carry out one verb. Raises MachineError."""
@@ -111,15 +127,35 @@ def _settle(future: asyncio.Future[Any], answer: Any, wrong: Exception | None) -
 
 
 class Split:
-    """Hands of a daemon that is not root: jobs are for the helper, all else is done in this process."""
+    """Hands of a daemon that is not root: what needs root is for the helper, all else is done in this process.
 
-    def __init__(self, here: InProcess, jobs: Callable[[JobVerb], Awaitable[JobState]]) -> None:
+    A job that was begun in this process before there was a helper is seen to its end here: the helper does not know it.
+    """
+
+    def __init__(self, here: InProcess, helper: Callable[[Any], Awaitable[Any]]) -> None:
         """Take the two ways."""
-        self._here, self._jobs = here, jobs
+        self._here, self._helper = here, helper
 
     async def do(self, verb: Any) -> Any:
         """Carry out one verb where it belongs. Raises MachineError."""
-        return await self._jobs(verb) if isinstance(verb, JobVerb) else await self._here.do(verb)
+        if not isinstance(verb, HelperVerb):
+            return await self._here.do(verb)
+        earlier = await self._earlier(verb) if isinstance(verb, JobVerb) else None
+        return await self._helper(verb) if earlier is None else earlier
+
+    async def _earlier(self, verb: JobVerb) -> JobState | None:
+        """Do a verb on a job that was begun in this process; None where there is none, or it has not begun."""
+        job_id = verb.job.job_id if isinstance(verb, StartScript) else verb.job_id
+        look = LookJob(job_id=job_id)
+        try:
+            state: JobState = await self._here.do(look)
+            if state.phase not in _BEGUN:
+                return None
+            begun: JobState = await self._here.do(look if isinstance(verb, StartScript) else verb)
+        except OSError as wrong:
+            told = "give its jobs to the agent's user, or end them with an agent that is root"
+            raise MachineError(f"A job that was begun without the helper cannot be read ({wrong}); {told}.") from wrong
+        return begun
 
     def close(self) -> None:
         """Begin no further verb in this process."""

@@ -5,11 +5,21 @@ import logging
 import random
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import overload
 
 from nanny_ops.agent.backoff import delay
 from nanny_ops.errors import HelperAway, MachineError
-from nanny_ops.machine.frame import ANSWER_CAP, HEAD, read_reply, write_verb
-from nanny_ops.machine.verbs import JobState, JobVerb
+from nanny_ops.machine.frame import ANSWER_CAP, ANSWER_TO, HEAD, read_reply, write_verb
+from nanny_ops.machine.verbs import (
+    DescribeHelper,
+    HelperAnswer,
+    HelperFacts,
+    HelperVerb,
+    JobState,
+    JobVerb,
+    KeysLearned,
+    LearnKeys,
+)
 
 log = logging.getLogger(__name__)
 #: Seconds for one verb: a helper may have to be started, and checks signatures and starts a supervisor.
@@ -28,27 +38,41 @@ class HelperSocket:
         path: Path,
         *,
         deadline: float = DEADLINE,
+        tries: int = TRIES,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         random: Callable[[], float] = _spread.random,
     ) -> None:
         """Name the socket; nothing is opened yet."""
         self._path, self._deadline, self._sleep, self._random = path, deadline, sleep, random
+        self._tries = tries
 
-    async def do(self, verb: JobVerb) -> JobState:
+    @overload
+    async def do(self, verb: JobVerb) -> JobState: ...
+
+    @overload
+    async def do(self, verb: DescribeHelper) -> HelperFacts: ...
+
+    @overload
+    async def do(self, verb: LearnKeys) -> KeysLearned: ...
+
+    @overload
+    async def do(self, verb: HelperVerb) -> HelperAnswer: ...
+
+    async def do(self, verb: HelperVerb) -> HelperAnswer:
         """Have one verb carried out. Raises VerbRefused, HelperAway, MachineError."""
-        frame = write_verb(verb)
-        for attempt in range(TRIES):
+        frame, wanted = write_verb(verb), ANSWER_TO[type(verb)]
+        for attempt in range(self._tries):
             if attempt:
                 await self._sleep(delay(attempt - 1, self._random, first=FIRST, cap=CAP))
             try:
                 async with asyncio.timeout(self._deadline):
-                    return await self._ask(frame)
+                    return _fitting(await self._ask(frame), wanted)
             except (OSError, asyncio.IncompleteReadError) as wrong:  # a timeout is an OSError too
                 problem = str(wrong) or type(wrong).__name__
                 log.info("event=helper_away verb=%s attempt=%d reason=%r", type(verb).__name__, attempt + 1, problem)
         raise HelperAway(f"The helper on {self._path} cannot be reached: {problem}.")
 
-    async def _ask(self, frame: bytes) -> JobState:
+    async def _ask(self, frame: bytes) -> HelperAnswer:
         reader, writer = await asyncio.open_unix_connection(self._path)
         try:
             writer.write(frame)
@@ -59,3 +83,9 @@ class HelperSocket:
             return read_reply(await reader.readexactly(size))
         finally:
             writer.close()
+
+
+def _fitting(answer: HelperAnswer, wanted: type) -> HelperAnswer:
+    if not isinstance(answer, wanted):
+        raise MachineError(f"The helper answered with {type(answer).__name__} in the place of {wanted.__name__}.")
+    return answer

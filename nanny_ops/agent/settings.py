@@ -87,7 +87,12 @@ SETTINGS: tuple[Setting, ...] = (
         "",
         "Socket of the privileged helper; empty means that the agent itself begins jobs, and is root.",
     ),
-    _row("policy_file", "path", "", "File of the local policy, which the control plane cannot widen."),
+    _row(
+        "policy_file",
+        "path",
+        "",
+        "File of the local policy, which the control plane cannot widen; empty means /etc/nanny-ops/policy.toml.",
+    ),
     _row(
         "trusted_keys_file",
         "path",
@@ -168,7 +173,9 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def load(flags: Mapping[str, str], environ: Mapping[str, str], default_file: Path = DEFAULT_FILE) -> Settings:
+def load(
+    flags: Mapping[str, str], environ: Mapping[str, str], default_file: Path = DEFAULT_FILE, *, needs_url: bool = True
+) -> Settings:
     """Read every source and return checked settings; ``flags`` may hold ``config``. Raises SettingsError."""
     named = flags.get("config") or environ.get(CONFIG_ENV, "")
     layers = (
@@ -179,6 +186,8 @@ def load(flags: Mapping[str, str], environ: Mapping[str, str], default_file: Pat
     )
     raw = {row.name: next((layer[row.name] for layer in layers if row.name in layer), row.default) for row in SETTINGS}
     values = {row.name: _CHECKS[row.kind](row, raw[row.name]) for row in SETTINGS}
+    if needs_url and not values["url"]:
+        raise SettingsError("NANNYAPI_URL is not set; it is the address of the control plane.")
     return _assemble(values, layers)
 
 
@@ -214,8 +223,6 @@ def _from_credentials(directory: str) -> dict[str, Any]:
 
 
 def _assemble(values: dict[str, Any], layers: Iterable[Mapping[str, Any]]) -> Settings:
-    if not values["url"]:
-        raise SettingsError("NANNYAPI_URL is not set; it is the address of the control plane.")
     token_file = values.pop("pve_token_file")
     if token_file and not _outranks(layers, "pve_token", "pve_token_file"):
         values["pve_token"] = _read_secret("pve_token_file", Path(token_file))

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import msgspec
 
-from nanny_ops.agent import kept_file
 from nanny_ops.agent.client import ApiClient
 from nanny_ops.errors import (
     AgentRevoked,
@@ -25,6 +24,7 @@ from nanny_ops.errors import (
     TokenInvalid,
     Unauthorized,
 )
+from nanny_ops.machine import kept_file
 from nanny_ops.protocol.enrollment import AgentIdentity
 
 log = logging.getLogger(__name__)

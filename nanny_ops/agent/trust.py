@@ -2,42 +2,39 @@
 
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from urllib.parse import quote
 
 from nanny_ops.agent.client import ApiClient
 from nanny_ops.agent.hands import Hands
 from nanny_ops.agent.order import Refused
-from nanny_ops.agent.trusted_keys import PinnedKeys
 from nanny_ops.errors import MachineError, Rejected, SpoolError, TooLarge, TrustedKeysBroken, ValidationFailed
+from nanny_ops.machine import endorsement
+from nanny_ops.machine.pinned_keys import PinnedKeys
 from nanny_ops.machine.policy import OFFLINE, Policy
-from nanny_ops.machine.trusted_keys import How, TrustedKey, usable
+from nanny_ops.machine.trusted_keys import TrustedKey, usable
 from nanny_ops.machine.verbs import KeySignature, VerifySignature
-from nanny_ops.protocol.clock import stamp
 from nanny_ops.protocol.enrollment import AgentIdentity, TokenAnswer
 from nanny_ops.protocol.operation import Outcome
 from nanny_ops.protocol.signature import (
-    KEY_SIZE,
     MOST_KEYS,
     SIGNATURE_SIZE,
     ScriptSignature,
     ScriptSignatures,
     SigningKey,
     decode,
-    key_id,
-    key_message,
     script_message,
 )
 
 log = logging.getLogger(__name__)
-#: Endorsements looked at after one refresh; each costs a child process.
-MOST_CHECKS = 32
 
 
 def pin(pinned: PinnedKeys, answer: TokenAnswer, now: datetime) -> None:
     """Trust the keys that came with a new identity and no others. Raises SpoolError."""
-    keys = [_pinned(key, "enrolment", now) for key in _sound(answer.signing_keys) if not key.retired]
+    keys = [
+        endorsement.pinned(key, "enrolment", now) for key in endorsement.sound(answer.signing_keys) if not key.retired
+    ]
     if keys:
         pinned.save(keys)
     else:
@@ -55,6 +52,9 @@ class Trust:
     #: The owner's file; where it is there, it alone counts.
     local: list[TrustedKey] | None
     now: Callable[[], datetime]
+    #: Hands what was told of keys to the privileged helper, which learns for itself; None where there is none.
+    teach: Callable[[list[SigningKey]], Awaitable[object]] | None = None
+    _taught: list[SigningKey] = field(default_factory=list)
     #: Refreshes the tokens, and with them the keys; asked once where none was ever pinned and scripts are signed.
     refresh: Callable[[], Awaitable[object]] | None = None
 
@@ -78,6 +78,7 @@ class Trust:
 
     async def learn(self, answer: TokenAnswer | AgentIdentity) -> None:
         """Take from a refresh what may be taken: retired keys go, new ones need the word of trusted ones."""
+        await self._tell_helper(answer.signing_keys)
         if self.local is not None:
             return
         try:
@@ -85,43 +86,44 @@ class Trust:
             if known is None:
                 self._begin(answer)
                 return
-            offered = _sound(answer.signing_keys)
-            gone = {key.key_id for key in offered if key.retired}
-            kept = [replace(key, retired=key.retired or key.key_id in gone) for key in known]
-            kept += await self._vouched(kept, offered)
+            kept = await self._learned(known, answer.signing_keys)
             if kept != known:
-                self.pinned.save(kept[:MOST_KEYS])
+                self.pinned.save(kept)
                 log.warning("event=keys_changed trusted=%s", ",".join(usable(kept, self.policy)))
         except (SpoolError, TrustedKeysBroken) as wrong:
             log.error("event=keys_not_learned reason=%r", wrong.message)
 
+    async def _tell_helper(self, told: list[SigningKey]) -> None:
+        """Teach the helper what it was not told yet; where that fails it is told again after the next refresh."""
+        if self.teach is None or told == self._taught:
+            return
+        try:
+            await self.teach(told)
+            self._taught = told
+        except MachineError as wrong:
+            log.warning("event=helper_not_taught reason=%r", wrong.message)
+
     def _begin(self, answer: TokenAnswer | AgentIdentity) -> None:
         """Pin the keys of an identity that is older than signatures; a strict owner does that by hand."""
-        keys = [_pinned(key, "first-refresh", self.now()) for key in _sound(answer.signing_keys) if not key.retired]
+        keys = [
+            endorsement.pinned(key, "first-refresh", self.now())
+            for key in endorsement.sound(answer.signing_keys)
+            if not key.retired
+        ]
         if keys and self.policy.signatures != OFFLINE:
             self.pinned.save(keys)
             log.warning("event=keys_pinned keys=%s", ",".join(key.key_id for key in keys))
 
-    async def _vouched(self, known: Sequence[TrustedKey], offered: Sequence[SigningKey]) -> list[TrustedKey]:
-        """Return the new keys for which enough trusted ones vouch, also where those are new themselves."""
-        added: list[TrustedKey] = []
-        waiting = [key for key in offered if not key.retired and key.key_id not in {one.key_id for one in known}]
-        checks, news = MOST_CHECKS, True
-        while news:
-            news = False
-            for key in list(waiting):
-                judges = usable([*known, *added], self.policy)
-                words = {word.key_id: word.signature for word in key.endorsements if word.key_id in judges}
-                if len(words) < self.policy.threshold or len(words) > checks:
-                    continue
-                waiting.remove(key)
-                checks -= len(words)
-                message = key_message(decode(key.public_key, KEY_SIZE, "public_key"), key.origin)
-                good = [name for name, text in words.items() if await self._holds(judges[name], message, text)]
-                if len(good) >= self.policy.threshold:
-                    added.append(replace(_pinned(key, "endorsement", self.now()), vouched_by=good))
-                    news = True
-        return added
+    async def _learned(self, known: Sequence[TrustedKey], told: Sequence[SigningKey]) -> list[TrustedKey]:
+        """Learn by the rules of :mod:`nanny_ops.machine.endorsement`; a signature is checked by the machine."""
+        rules = endorsement.learn(known, told, self.policy, self.now())
+        try:
+            word = next(rules)
+            while True:
+                word = rules.send(await self._holds(word.key, word.message, word.signature))
+        except StopIteration as end:
+            learned: list[TrustedKey] = end.value
+            return learned
 
     async def _holds(self, key: TrustedKey, message: bytes, signature: str) -> bool:
         try:
@@ -193,19 +195,3 @@ class Trust:
 def _sentence(good: int, needed: int, bad: set[str]) -> str:
     forged = f" What is said to be signed by {', '.join(sorted(bad))} is not." if bad else ""
     return f"{good} of {needed} trusted keys have signed this script; it was not run.{forged}"
-
-
-def _sound(offered: Sequence[SigningKey]) -> list[SigningKey]:
-    """Return the keys that are what their names say, each once."""
-    sound: dict[str, SigningKey] = {}
-    for key in offered[:MOST_KEYS]:
-        try:
-            if key_id(decode(key.public_key, KEY_SIZE, "public_key")) == key.key_id:
-                sound.setdefault(key.key_id, key)
-        except ValidationFailed:
-            log.warning("event=key_skipped key=%r", key.key_id[:64])
-    return list(sound.values())
-
-
-def _pinned(key: SigningKey, how: How, now: datetime) -> TrustedKey:
-    return TrustedKey(key_id=key.key_id, public_key=key.public_key, origin=key.origin, how=how, since=stamp(now))

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import nanny_ops
-from nanny_ops.agent import lock, trusted_keys
+from nanny_ops.agent import lock
 from nanny_ops.agent.app import World, anonymous, make_client, make_trust, proxmox_access, run_until_signal
 from nanny_ops.agent.collectors import COLLECTORS
 from nanny_ops.agent.enrollment import PATH, DeviceFlow, TokenStore, enrol_with_token
@@ -29,8 +29,8 @@ from nanny_ops.agent.helper_socket import HelperSocket
 from nanny_ops.agent.settings import SETTINGS, Settings, enrollment_token, load, nearest, static_token
 from nanny_ops.agent.static_token import Given
 from nanny_ops.agent.trust import pin
-from nanny_ops.agent.trusted_keys import PinnedKeys
-from nanny_ops.cli.node_policy import show_policy
+from nanny_ops.cli.node_helper import tell_helper
+from nanny_ops.cli.node_policy import add_question, show_policy
 from nanny_ops.cli.node_status import agent_id_of, exit_code, show_status
 from nanny_ops.cli.state_owner import as_owner
 from nanny_ops.errors import (
@@ -39,8 +39,9 @@ from nanny_ops.errors import (
     NotRegistered,
     SettingsError,
 )
-from nanny_ops.machine import allocator, readiness
+from nanny_ops.machine import allocator, pinned_keys, readiness
 from nanny_ops.machine.perform import perform
+from nanny_ops.machine.pinned_keys import PinnedKeys
 from nanny_ops.machine.policy import Policy
 from nanny_ops.machine.verbs import DescribeHost, HostFacts
 from nanny_ops.protocol.enrollment import (
@@ -87,6 +88,10 @@ def _add_flags(command: argparse.ArgumentParser, name: str) -> None:
     if name == "register":
         command.add_argument("--force", action="store_true", help="Replace an identity that is there.")
         command.add_argument("--name", default="", help="Name to show to the person who decides.")
+        text = "Settings of the privileged helper, which is told the keys where root registers."
+        command.add_argument("--helper-config", metavar="FILE", help=text)
+    if name == "policy":
+        add_question(command)
     if name in {"status", "policy"}:
         command.add_argument("--json", action="store_true", help="Print one JSON object.")
 
@@ -108,7 +113,7 @@ def _run(arguments: list[str], environ: Mapping[str, str]) -> int:
     options = _parse(arguments)
     names = {"config", *(row.name for row in SETTINGS)}
     flags = {name: value for name, value in vars(options).items() if name in names and value is not None}
-    settings = load(flags, environ)
+    settings = load(flags, environ, needs_url=options.command != "policy")
     _log_to_stderr(settings.log_level if options.command == "run" else "warning")
     hands = _hands(settings)
     try:
@@ -142,16 +147,18 @@ def _register(settings: Settings, world: World, options: argparse.Namespace) -> 
         raise SettingsError("This machine has a static token (NANNY_AGENT_TOKEN); take it away to register instead.")
     if not options.force:
         _refuse_second(store)
-    tokens = _obtain(settings, world, store, options.name)
+    tokens = _obtain(settings, world, store, options.name, options.helper_config)
     print(f"This machine is registered as {tokens.agent_id}.")
     print(f"Start the agent with: {_start()}")
     return 0
 
 
-def _obtain(settings: Settings, world: World, store: TokenStore, name: str) -> TokenFile:
+def _obtain(
+    settings: Settings, world: World, store: TokenStore, name: str = "", helper_config: str | None = None
+) -> TokenFile:
     with as_owner(settings.token_path.parent):
         store.rehearse()
-    tokens = asyncio.run(_enrol(settings, world, name))
+    tokens = asyncio.run(_enrol(settings, world, name, helper_config))
     with as_owner(settings.token_path.parent):
         store.save(tokens)
     return tokens
@@ -165,7 +172,7 @@ def _obtain_unasked(settings: Settings, world: World) -> None:
     except NotRegistered:
         if static_token(settings) or not enrollment_token(settings):
             return  # the agent says what is to be done
-        log.info("event=registered agent_id=%s", _obtain(settings, world, store, "").agent_id)
+        log.info("event=registered agent_id=%s", _obtain(settings, world, store).agent_id)
 
 
 def _start() -> str:
@@ -181,15 +188,16 @@ def _refuse_second(store: TokenStore) -> None:
         )
 
 
-async def _enrol(settings: Settings, world: World, name: str) -> TokenFile:
+async def _enrol(settings: Settings, world: World, name: str, helper_config: str | None) -> TokenFile:
     token = enrollment_token(settings)
     facts = await world.hands.do(DescribeHost())
     client = make_client(settings, world)
-    pinned = PinnedKeys(settings.state_dir / trusted_keys.NAME)
+    pinned = PinnedKeys(settings.state_dir / pinned_keys.NAME)
 
     async def learn(answer: TokenAnswer) -> None:
         with as_owner(settings.state_dir):
             pin(pinned, answer, world.now())
+        print(*tell_helper(settings, helper_config, answer, world.now()), sep="\n", end="")
 
     flow = DeviceFlow(
         anonymous(client),
@@ -294,7 +302,7 @@ COMMANDS: dict[str, tuple[Command, str]] = {
     "register": (_register, "Register this machine with the control plane: a person or an enrolment token allows it."),
     "run": (_serve, "Be the agent, until SIGTERM; with an enrolment token it registers first where it has to."),
     "status": (show_status, "Show how this agent stands; changes nothing and takes five seconds at most."),
-    "policy": (show_policy, "Show what this machine's owner allows, and whether a change may begin now."),
+    "policy": (show_policy, "Show what this machine's owner allows, or check whether it allows one order."),
     "collect": (_collect, "Print one reading as JSON without sending it."),
     "unregister": (_unregister, "Remove this machine's identity."),
 }

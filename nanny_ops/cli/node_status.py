@@ -5,21 +5,23 @@ import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
-from nanny_ops.agent import lock, spool, static_token, trusted_keys
+from nanny_ops.agent import lock, spool, static_token
 from nanny_ops.agent.app import World, make_client
 from nanny_ops.agent.client import ApiClient
 from nanny_ops.agent.enrollment import TokenStore
+from nanny_ops.agent.helper_socket import HelperSocket
 from nanny_ops.agent.settings import Settings
 from nanny_ops.agent.settings import static_token as read_static
 from nanny_ops.agent.static_token import Given
-from nanny_ops.agent.trusted_keys import PinnedKeys
 from nanny_ops.errors import (
     AccessDenied,
     AgentRevoked,
     ExpiredToken,
     IdentityRefused,
+    MachineError,
     NannyError,
     NotRegistered,
     Rejected,
@@ -28,8 +30,13 @@ from nanny_ops.errors import (
     TrustedKeysBroken,
     Unreachable,
 )
+from nanny_ops.machine import pinned_keys
+from nanny_ops.machine.frame import PROTOCOL
+from nanny_ops.machine.pinned_keys import PinnedKeys
+from nanny_ops.machine.policy import find as find_policy
 from nanny_ops.machine.policy import load as load_policy
 from nanny_ops.machine.trusted_keys import read_local, usable
+from nanny_ops.machine.verbs import DescribeHelper
 from nanny_ops.protocol.enrollment import AgentStatus, TokenFile
 
 EXIT_CODES: tuple[tuple[type[NannyError], int], ...] = (
@@ -94,6 +101,7 @@ def show_status(settings: Settings, world: World, options: argparse.Namespace) -
         "daemon_pid": lock.holder(settings.state_dir),
         "spool": asdict(counts) if counts is not None else None,
         "trusted_keys": _trusted(settings),
+        "helper": helper_state(settings),
     } | found
     print(json.dumps(found, indent=2) if options.json else _table(found))
     return code
@@ -142,10 +150,39 @@ def _trusted(settings: Settings) -> list[str] | None:
     """Return the names of the keys whose signatures count; None where none was ever pinned."""
     keys = read_local(settings.trusted_keys_file)
     try:
-        keys = PinnedKeys(settings.state_dir / trusted_keys.NAME).load() if keys is None else keys
+        keys = PinnedKeys(settings.state_dir / pinned_keys.NAME).load() if keys is None else keys
     except TrustedKeysBroken:
         return []
-    return None if keys is None else sorted(usable(keys, load_policy(settings.policy_file)))
+    return None if keys is None else sorted(usable(keys, load_policy(find_policy(settings.policy_file))))
+
+
+def helper_state(settings: Settings) -> dict[str, Any] | None:
+    """Ask the privileged helper how it stands; None where the agent begins jobs itself."""
+    if not settings.helper_socket:
+        return None
+    path = Path(settings.helper_socket)
+    state: dict[str, Any] = {"socket": str(path), "installed": path.exists(), "reachable": False}
+    try:
+        facts = asyncio.run(HelperSocket(path, deadline=STATUS_DEADLINE, tries=1).do(DescribeHelper()))
+    except (MachineError, OSError) as wrong:
+        return {**state, "problem": wrong.message if isinstance(wrong, MachineError) else str(wrong)}
+    same = facts.protocol == PROTOCOL
+    problem = facts.problem or ("" if same else f"It speaks protocol {facts.protocol}, this agent {PROTOCOL}.")
+    return {**state, **asdict(facts), "reachable": True, "problem": problem}
+
+
+def _helper_rows(found: Mapping[str, Any] | None) -> list[tuple[str, str]]:
+    if found is None:
+        return [("helper", "none: this process begins jobs itself")]
+    if not found["reachable"]:
+        there = "does not answer" if found["installed"] else "is not there"
+        return [("helper", f"{found['socket']} {there}"), ("", found["problem"])]
+    rows = [("helper", f"{found['version']}, protocol {found['protocol']}")]
+    rows.append(("its keys", ", ".join(found["keys"]) or "none"))
+    policy = found["policy"]
+    if policy is not None:
+        rows.append(("its policy", policy["file"] or "none: only readings and dry runs"))
+    return [*rows, ("", found["problem"])] if found["problem"] else rows
 
 
 def _table(found: Mapping[str, Any]) -> str:
@@ -157,6 +194,7 @@ def _table(found: Mapping[str, Any]) -> str:
     rows.append(("daemon", f"process {found['daemon_pid']}" if found["daemon_pid"] is not None else "not running"))
     known = found["trusted_keys"]
     rows.append(("trusted keys", "none pinned yet" if known is None else ", ".join(known) or "none"))
+    rows += _helper_rows(found["helper"])
     for name, count in (found["spool"] or {}).items():
         rows.append((name.replace("_", " "), str(count)))
     return "\n".join(f"{left:<22}{right}" for left, right in rows)

@@ -15,12 +15,15 @@ import nanny_ops
 from nanny_ops.errors import NannyError, SettingsError
 from nanny_ops.helper import owned
 from nanny_ops.helper.activation import listener
+from nanny_ops.helper.catalogue import Catalogue
 from nanny_ops.helper.deeds import Deeds
 from nanny_ops.helper.judge import Judge
+from nanny_ops.helper.keyring import Keyring
 from nanny_ops.helper.ledger import Ledger
 from nanny_ops.helper.peer import allowed
 from nanny_ops.helper.server import Server
 from nanny_ops.helper.settings import DEFAULT_FILE, load
+from nanny_ops.machine import pinned_keys
 from nanny_ops.protocol.clock import now
 
 log = logging.getLogger(__name__)
@@ -60,9 +63,10 @@ def serve(config: Path | None, environ: MutableMapping[str, str], pause: Callabl
         except SettingsError:
             pause(DAMPING)
             raise
-        judge = Judge(settings.policy_file, settings.trusted_keys_file, now)
+        keyring = Keyring(settings.trusted_keys_file, settings.state_dir / pinned_keys.NAME, now)
+        judge = Judge(settings.policy_file, keyring, now)
         deeds = Deeds(settings.state_dir / "jobs", judge, Ledger(settings.state_dir / "begun"), user.gid)
-        Server(socket, deeds.do, user.permits, idle=settings.idle_seconds).serve()
+        Server(socket, Catalogue(judge, deeds).do, user.permits, idle=settings.idle_seconds).serve()
 
 
 def _prepare(state_dir: Path) -> None:

@@ -6,36 +6,33 @@ the owner writes holds at once.
 
 import hashlib
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
+import nanny_ops
 from nanny_ops.errors import MachineError, SettingsError, ValidationFailed, VerbRefused
 from nanny_ops.helper import owned
-from nanny_ops.machine import signature
-from nanny_ops.machine.frame import SCRIPT_CAP
+from nanny_ops.helper.keyring import Keyring, Verify
+from nanny_ops.machine import commands, signature
+from nanny_ops.machine.frame import PROTOCOL, SCRIPT_CAP
 from nanny_ops.machine.plan import HookScript, Plan
-from nanny_ops.machine.policy import HOST, MOST_SIGNERS, Policy
+from nanny_ops.machine.policy import HOST, MOST_SIGNERS, READING, Policy, report
 from nanny_ops.machine.policy import load as load_policy
-from nanny_ops.machine.trusted_keys import TrustedKey, read_local, usable
-from nanny_ops.machine.verbs import KeySignature, ScriptJob, SignatureCheck, VerifySignature
+from nanny_ops.machine.verbs import HelperFacts, KeySignature, KeysLearned, RunCommand, ScriptJob, VerifySignature
 from nanny_ops.protocol.operation import Outcome
 from nanny_ops.protocol.patch import LONGEST_TIMEOUT, OUTPUT_CAP
 from nanny_ops.protocol.probe import MOST_PROBES
-from nanny_ops.protocol.signature import KEY_SIZE, SIGNATURE_SIZE, decode, script_message
+from nanny_ops.protocol.signature import KEY_SIZE, SIGNATURE_SIZE, SigningKey, decode, script_message
 
 #: Numbers that Proxmox VE gives to guests.
 LEAST_VMID, LARGEST_VMID = 100, 999_999_999
 #: Words of an argument list, bytes of one (the kernel takes no longer one) and of all.
 MOST_WORDS, LONGEST_WORD, WORDS_CAP = 2200, 128 * 1024 - 1, 384 * 1024
-#: What is begun where the owner has written no policy.
-WITHOUT_POLICY = Policy(modes=frozenset({"dry-run"}))
 #: Scripts around the script of one job.
 MOST_HOOKS = 16
 _ID, _CLAIM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"), re.compile(r"[A-Za-z0-9._-]{0,64}")
-
-Verify = Callable[[VerifySignature], SignatureCheck]
 
 
 def check_id(job_id: str) -> None:
@@ -95,7 +92,7 @@ class Judge:
     """Knows where the owner's files lie, and the time."""
 
     policy_file: Path
-    trusted_keys_file: Path
+    keyring: Keyring
     now: Callable[[], datetime]
     verify: Verify = signature.verify
 
@@ -103,8 +100,8 @@ class Judge:
         """Return the job with the signatures that count here. Raises VerbRefused, with the order's outcome."""
         check_shape(job)
         try:
-            policy = self._policy()
-            keys = usable(self._keys(), policy)
+            policy = self.policy()
+            keys = self.keyring.trusted(policy)
         except SettingsError as wrong:
             raise _refusal(wrong.message) from wrong
         target, mode = HOST if job.vmid is None else str(job.vmid), "dry-run" if job.dry_run else "apply"
@@ -119,20 +116,50 @@ class Judge:
         plan = replace(job.plan, hooks=signed) if job.plan else None
         return replace(job, signatures=self._signed(job, trusted, most), threshold=most, plan=plan)
 
-    def _policy(self) -> Policy:
+    def policy(self) -> Policy:
+        """Return the owner's policy as it is now; without a file only looking is allowed. Raises SettingsError."""
         if not self.policy_file.exists():
-            return WITHOUT_POLICY
+            return READING
         owned.demand(self.policy_file)
         return load_policy(str(self.policy_file))
 
-    def _keys(self) -> list[TrustedKey]:
-        if not self.trusted_keys_file.exists():
-            raise VerbRefused(
-                f"{self.trusted_keys_file} names no keys, and without a signature nothing is begun as root.",
-                outcome=Outcome.SIGNATURE_MISSING.value,
-            )
-        owned.demand(self.trusted_keys_file)
-        return read_local(str(self.trusted_keys_file)) or []
+    def permit_command(self, asked: RunCommand) -> None:
+        """Refuse a command that the catalogue or the owner's policy does not hold. Raises VerbRefused."""
+        commands.argv(asked)
+        target = HOST if asked.vmid is None else str(asked.vmid)
+        try:
+            forbidden = self.policy().refuses_command(asked.name, target)
+        except SettingsError as wrong:
+            raise _refusal(wrong.message) from wrong
+        if forbidden:
+            raise _refusal(forbidden)
+
+    def describe(self) -> HelperFacts:
+        """Say by what is judged now, and why nothing would be begun if that is so."""
+        policy, keys, problem = None, list[str](), ""
+        try:
+            policy = self.policy()
+            keys = sorted(self.keyring.trusted(policy))
+            if len(keys) < policy.threshold:
+                problem = f"{len(keys)} keys count, and the policy asks for {policy.threshold}."
+        except (SettingsError, VerbRefused) as wrong:
+            problem = wrong.message
+        path = str(self.policy_file) if self.policy_file.exists() else ""
+        return HelperFacts(
+            version=nanny_ops.__version__,
+            protocol=PROTOCOL,
+            keys=keys,
+            keys_from=self.keyring.source,
+            policy=None if policy is None else report(policy, path),
+            problem=problem,
+        )
+
+    def learn(self, told: Sequence[SigningKey]) -> KeysLearned:
+        """Take new keys as far as those that count vouch for them. Raises VerbRefused, MachineError."""
+        try:
+            return KeysLearned(keys=sorted(self.keyring.learn(told, self.policy())))
+        except SettingsError as wrong:
+            raise _refusal(wrong.message) from wrong
 
     def _signed(self, job: ScriptJob | HookScript, trusted: Collection[str], threshold: int) -> list[KeySignature]:
         good, bad = dict[str, KeySignature](), False

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from nanny_ops.errors import NannyError, VerbRefused
 from nanny_ops.helper.peer import Peer, peer_of
 from nanny_ops.machine.frame import HEAD, VERB_CAP, read_verb, write_reply
-from nanny_ops.machine.verbs import JobState, JobVerb
+from nanny_ops.machine.verbs import HelperAnswer, HelperVerb
 
 log = logging.getLogger(__name__)
 #: Verbs under way at once; one connection more is turned away.
@@ -24,7 +24,7 @@ class Server:
     def __init__(
         self,
         listener: socket.socket,
-        do: Callable[[JobVerb], JobState],
+        do: Callable[[HelperVerb], HelperAnswer],
         permits: Callable[[Peer], bool],
         *,
         idle: float,
@@ -80,7 +80,7 @@ class Server:
             with self._lock:
                 self._busy -= 1
 
-    def _answer(self, connection: socket.socket, peer: Peer) -> JobState | NannyError:
+    def _answer(self, connection: socket.socket, peer: Peer) -> HelperAnswer | NannyError:
         name = "none"
         try:
             verb = read_verb(self._frame(connection))

@@ -33,13 +33,13 @@ SETTINGS: tuple[Setting, ...] = (
         key="policy_file",
         kind="path",
         default="/etc/nanny-ops/policy.toml",
-        help="File of the local policy; without it only dry runs are begun.",
+        help="File of the local policy; without it only readings and dry runs are allowed.",
     ),
     Setting(
         key="trusted_keys_file",
         kind="path",
         default="/etc/nanny-ops/trusted-keys",
-        help="File of the keys that must sign scripts; without it nothing is begun.",
+        help="File of the keys that must sign scripts; without it those count that root has registered.",
     ),
     Setting(key="idle_seconds", kind="seconds", default=60, help="Seconds without a verb until it ends, 1 to 3600."),
 )

@@ -30,6 +30,8 @@ from nanny_ops.protocol.enrollment import USER_CODE_ALPHABET, USER_CODE_LENGTH
 from nanny_ops.protocol.operation import ENDED
 
 EMAIL = "admin@example.com"
+#: What the owner of the nodes allows: without a word of theirs there would be dry runs only.
+POLICY = 'operations = ["patch", "reboot", "investigation"]\n'
 #: Seconds that each wait may take before the demo gives up and says where it was.
 PATIENCE = 120
 PLAN = LabPlan(nodes=3, guests=12, real=2)
@@ -152,6 +154,8 @@ def _enrol(stage: Stage, lab: Lab, children: Nursery) -> None:
 
 
 def _agent_environ(stage: Stage, lab: Lab, node: LabNode, token_file: Path) -> dict[str, str]:
+    policy = stage.home / "policy.toml"
+    policy.write_text(POLICY)
     return {
         **_clean(),
         "NANNYAPI_URL": stage.url,
@@ -159,6 +163,7 @@ def _agent_environ(stage: Stage, lab: Lab, node: LabNode, token_file: Path) -> d
         "NANNY_AGENT_PVE_URL": node.url,
         "NANNY_AGENT_PVE_TOKEN_FILE": str(token_file),
         "NANNY_AGENT_PVE_CA_FILE": str(lab.ca_file),
+        "NANNY_AGENT_POLICY_FILE": str(policy),
         "PATH": _path(node.bin_dir, stage.programs),
     }
 

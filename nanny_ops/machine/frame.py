@@ -1,4 +1,4 @@
-"""Verbs about jobs and their answers as frames: four bytes of length, big-endian, then msgpack; one each way.
+"""The helper's verbs and its answers as frames: four bytes of length, big-endian, then msgpack; one each way.
 
 The verbs are a closed list, and a verb is read only from the very bytes that it would be written as: a field more, a
 field twice or a number written otherwise is malformed.
@@ -11,39 +11,64 @@ from typing import get_args
 import msgspec
 
 from nanny_ops.errors import DiskFull, MachineError, NannyError, ProgramMissing, ProgramTimeout, VerbRefused
-from nanny_ops.machine.verbs import JobState, JobVerb
+from nanny_ops.machine.verbs import (
+    CommandOutput,
+    DescribeHelper,
+    DescribeTracing,
+    HelperAnswer,
+    HelperFacts,
+    HelperVerb,
+    JobState,
+    JobVerb,
+    KeysLearned,
+    LearnKeys,
+    RunCommand,
+    TracingFacts,
+)
 
+#: Which verbs and answers these are; a helper of another release tells by it that it is one.
+PROTOCOL = 2
 HEAD = struct.Struct(">I")
 #: Bytes of a script, of a verb that may carry one, and of an answer that may tell thousands of packages.
 SCRIPT_CAP, VERB_CAP, ANSWER_CAP = 2 * 1024 * 1024, 3 * 1024 * 1024, 16 * 1024 * 1024
 #: The closed list, by the names that travel.
-VERBS: dict[str, type] = {kind.__name__: kind for kind in get_args(JobVerb)}
+VERBS: dict[str, type] = {kind.__name__: kind for kind in get_args(HelperVerb)}
+ANSWERS: dict[str, type] = {kind.__name__: kind for kind in get_args(HelperAnswer)}
+#: Which answer belongs to which verb.
+ANSWER_TO: dict[type, type] = {
+    **dict.fromkeys(get_args(JobVerb), JobState),
+    DescribeHelper: HelperFacts,
+    LearnKeys: KeysLearned,
+    RunCommand: CommandOutput,
+    DescribeTracing: TracingFacts,
+}
 #: Errors that are the same on the other side.
 _ERRORS = {kind.code: kind for kind in (DiskFull, MachineError, ProgramMissing, ProgramTimeout)}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reply:
-    """Where the job stands, or an error: its code, its sentence, and for a refusal the order's outcome."""
+    """An answer by its name, or an error: its code, its sentence, and for a refusal the order's outcome."""
 
-    state: JobState | None = None
+    kind: str = ""
+    body: bytes = b""
     code: str = ""
     message: str = ""
     outcome: str = ""
 
 
-def write_verb(verb: JobVerb) -> bytes:
+def write_verb(verb: HelperVerb) -> bytes:
     """Return a verb's frame. Raises VerbRefused for one that is too large."""
     return _framed(msgspec.msgpack.encode((type(verb).__name__, verb)), VERB_CAP)
 
 
-def read_verb(content: bytes) -> JobVerb:
+def read_verb(content: bytes) -> HelperVerb:
     """Read a verb from a frame's content. Raises VerbRefused for anything else."""
     try:
         name, body = msgspec.msgpack.decode(content, type=tuple[str, msgspec.Raw])
         if name not in VERBS:
             raise VerbRefused(f"{name[:64]!r} is no verb of this helper.")
-        verb: JobVerb = msgspec.msgpack.decode(body, type=VERBS[name])
+        verb: HelperVerb = msgspec.msgpack.decode(body, type=VERBS[name])
         exact = msgspec.msgpack.encode((name, verb)) == content
     except (msgspec.MsgspecError, RecursionError, ValueError) as wrong:
         raise VerbRefused(f"The verb is malformed: {wrong}") from wrong
@@ -52,25 +77,29 @@ def read_verb(content: bytes) -> JobVerb:
     return verb
 
 
-def write_reply(answer: JobState | NannyError) -> bytes:
+def write_reply(answer: HelperAnswer | NannyError) -> bytes:
     """Return an answer's frame."""
-    if isinstance(answer, JobState):
-        return _framed(msgspec.msgpack.encode(Reply(state=answer)), ANSWER_CAP)
-    reply = Reply(code=answer.code, message=answer.message, outcome=str(answer.details.get("outcome", "")))
+    if isinstance(answer, NannyError):
+        reply = Reply(code=answer.code, message=answer.message, outcome=str(answer.details.get("outcome", "")))
+    else:
+        reply = Reply(kind=type(answer).__name__, body=msgspec.msgpack.encode(answer))
     return _framed(msgspec.msgpack.encode(reply), ANSWER_CAP)
 
 
-def read_reply(content: bytes) -> JobState:
-    """Return the state in an answer, or raise its error: VerbRefused, MachineError and what is below it."""
+def read_reply(content: bytes) -> HelperAnswer:
+    """Return the answer, or raise its error: VerbRefused, MachineError and what is below it."""
     try:
         reply = msgspec.msgpack.decode(content, type=Reply)
+        known = ANSWERS.get(reply.kind)
+        answer: HelperAnswer | None = None if known is None else msgspec.msgpack.decode(reply.body, type=known)
     except (msgspec.MsgspecError, RecursionError) as wrong:
         raise MachineError(f"The helper's answer cannot be read: {wrong}") from wrong
     if reply.code == VerbRefused.code:
         raise VerbRefused(reply.message, outcome=reply.outcome)
-    if reply.state is None:
-        raise _ERRORS.get(reply.code, MachineError)(reply.message)
-    return reply.state
+    if answer is None:
+        said = reply.message or "The helper's answer is of another release; restart nanny-agent and its helper."
+        raise _ERRORS.get(reply.code, MachineError)(said)
+    return answer
 
 
 def _framed(content: bytes, cap: int) -> bytes:

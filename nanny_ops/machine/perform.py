@@ -3,7 +3,8 @@
 import os
 from pathlib import Path
 
-from nanny_ops.machine import host, metrics, signature
+from nanny_ops.machine import host, metrics, signature, tracer
+from nanny_ops.machine.commands import perform_command
 from nanny_ops.machine.perform_job import perform_job
 from nanny_ops.machine.proxmox.client import Client
 from nanny_ops.machine.proxmox.reader import Reader
@@ -11,12 +12,14 @@ from nanny_ops.machine.verbs import (
     Answer,
     CancelJob,
     DescribeHost,
+    DescribeTracing,
     ForgetJob,
     LookJob,
     ProxmoxAccess,
     ProxmoxReading,
     ReadMetrics,
     ReadProxmox,
+    RunCommand,
     StartScript,
     Verb,
     VerifySignature,
@@ -39,6 +42,10 @@ def perform(verb: Verb, *, jobs_dir: Path) -> Answer:
             return _read_proxmox(verb)
         case VerifySignature():
             return signature.verify(verb)
+        case RunCommand():
+            return perform_command(verb)
+        case DescribeTracing():
+            return tracer.describe()
         case StartScript() | LookJob() | CancelJob() | ForgetJob():
             return perform_job(verb, jobs_dir=jobs_dir)
 

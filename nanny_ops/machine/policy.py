@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, fields
 from datetime import datetime
 from pathlib import Path
@@ -11,8 +11,15 @@ from typing import Any
 from nanny_ops.errors import SettingsError
 from nanny_ops.machine.times import Times
 from nanny_ops.machine.times import parse as parse_times
+from nanny_ops.protocol.policy import PolicyReport
 
 HOST = "host"
+#: Where the owner writes it unless a setting names another file.
+DEFAULT_FILE = Path("/etc/nanny-ops/policy.toml")
+#: Kinds of operations.
+PATCH, REBOOT, UPDATE, INVESTIGATION = "patch", "reboot", "update", "investigation"
+#: What a policy allows that does not say: an owner who wrote one before there were others has not allowed those.
+USUAL_OPERATIONS = frozenset({PATCH, INVESTIGATION})
 #: Who must have signed a script: anybody whose key is trusted, or only keys that do not lie on the control plane.
 ANY_KEY, OFFLINE = "control-plane", "offline"
 #: Keys that may be asked to agree, at most.
@@ -21,7 +28,7 @@ MOST_SIGNERS = 16
 
 @dataclass(frozen=True, kw_only=True)
 class Policy:
-    """Allowed modes, targets (``host`` or a guest's number) and scripts (SHA-256); None allows all of a kind.
+    """Allowed modes, targets (``host`` or a guest's number), scripts (SHA-256), commands; None allows all of a kind.
 
     ``signatures`` says whose signatures count, :data:`ANY_KEY` or :data:`OFFLINE`, ``threshold`` how many different
     keys must have signed. Empty means :data:`ANY_KEY` where keys are known, and nothing where none ever were.
@@ -29,9 +36,11 @@ class Policy:
     any time unless ``dry_runs_anytime`` is false.
     """
 
+    operations: frozenset[str] = USUAL_OPERATIONS
     modes: frozenset[str] | None = None
     targets: frozenset[str] | None = None
     scripts: frozenset[str] | None = None
+    commands: frozenset[str] | None = None
     signatures: str = ""
     threshold: int = 1
     times: Times | None = None
@@ -44,13 +53,32 @@ class Policy:
         return bool(self.signatures) or self.threshold > 1
 
     def refuses(self, *, mode: str, target: str, sha256: str) -> str:
-        """Return the sentence that says what is forbidden; empty when nothing is."""
+        """Return the sentence that says what of a patch is forbidden; empty when nothing is."""
+        if PATCH not in self.operations:
+            return _no_operation(PATCH)
         if self.modes is not None and mode not in self.modes:
             return f"The local policy does not allow the mode {mode}."
+        forbidden = self._refuses_target(target)
+        if not forbidden and self.scripts is not None and sha256 not in self.scripts:
+            return f"The local policy does not allow the script with SHA-256 {sha256}."
+        return forbidden
+
+    def refuses_operation(self, operation: str, target: str) -> str:
+        """Return the sentence that says why an operation without modes and scripts is forbidden; empty when it is not.
+
+        Its time is for :meth:`mistimed` to judge.
+        """
+        return self._refuses_target(target) if operation in self.operations else _no_operation(operation)
+
+    def refuses_command(self, name: str, target: str) -> str:
+        """Return the sentence that says why a command of the catalogue may not be read; empty when it may."""
+        if self.commands is not None and name not in self.commands:
+            return f"The local policy does not allow the command {name}."
+        return self._refuses_target(target)
+
+    def _refuses_target(self, target: str) -> str:
         if self.targets is not None and target not in self.targets:
             return f"The local policy does not allow the target {target}."
-        if self.scripts is not None and sha256 not in self.scripts:
-            return f"The local policy does not allow the script with SHA-256 {sha256}."
         return ""
 
     def mistimed(self, now: datetime, *, dry_run: bool) -> str:
@@ -63,10 +91,22 @@ class Policy:
         return f"The local policy does not let {what} begin now: it allows {self.times}, {then}."
 
 
+#: What is allowed where the owner has written nothing: to look.
+READING = Policy(modes=frozenset({"dry-run"}), operations=USUAL_OPERATIONS)
+
+
+def find(named: str, default: Path = DEFAULT_FILE) -> str:
+    """Return which file holds the policy: the one that is named, else the usual one if it is there, else none."""
+    return named or (str(default) if default.exists() else "")
+
+
 def load(path: str) -> Policy:
-    """Read a TOML file whose keys are those of :class:`Policy`. Raises SettingsError."""
+    """Read a TOML file whose keys are those of :class:`Policy`; without one only :data:`READING` is allowed.
+
+    Raises SettingsError.
+    """
     if not path:
-        return Policy()
+        return READING
     try:
         table = tomllib.loads(Path(path).read_text("utf-8"))
     except (OSError, ValueError) as wrong:
@@ -81,6 +121,31 @@ def load(path: str) -> Policy:
     elif "time_zone" in values:
         raise SettingsError(f"'time_zone' in {path} says nothing without 'times'.")
     return Policy(**values)
+
+
+def report(policy: Policy, path: str) -> PolicyReport:
+    """Return a policy as others are told of it."""
+    return PolicyReport(
+        file=path,
+        operations=sorted(policy.operations),
+        modes=_sorted(policy.modes),
+        targets=_sorted(policy.targets),
+        scripts=_sorted(policy.scripts),
+        commands=_sorted(policy.commands),
+        signatures=policy.signatures or ANY_KEY,
+        threshold=policy.threshold,
+        times=list(policy.times.written) if policy.times is not None else None,
+        time_zone=policy.time_zone,
+        dry_runs_anytime=policy.dry_runs_anytime,
+    )
+
+
+def _sorted(words: Collection[str] | None) -> list[str] | None:
+    return None if words is None else sorted(words)
+
+
+def _no_operation(operation: str) -> str:
+    return f"The local policy does not allow operations of the kind {operation}; it is for the owner to write so."
 
 
 def _times(path: str, texts: list[str], zone: str) -> Times:
@@ -138,6 +203,11 @@ def _words(path: str, key: str, value: Any) -> frozenset[str]:
 
 #: What the words of a list look like. One that could never fit would forbid what its owner meant to allow.
 _SHAPES = {
+    "operations": (
+        re.compile("|".join((PATCH, REBOOT, UPDATE, INVESTIGATION))),
+        f'"{PATCH}", "{REBOOT}", "{UPDATE}" or "{INVESTIGATION}"',
+    ),
+    "commands": (re.compile("[a-z][a-z0-9-]{0,63}"), "names that 'nanny-agent policy show --commands' lists"),
     "modes": (re.compile("dry-run|apply"), '"dry-run" or "apply"'),
     "targets": (re.compile(f"{HOST}|[1-9][0-9]{{0,8}}"), f'"{HOST}" or the number of a guest'),
     "scripts": (re.compile("[0-9a-f]{64}"), "the SHA-256 of a script, in hex"),

@@ -13,6 +13,8 @@ from nanny_ops.machine.plan import KeySignature as KeySignature
 from nanny_ops.machine.plan import Plan
 from nanny_ops.protocol.patch import PackageChange
 from nanny_ops.protocol.patch_report import PatchReport
+from nanny_ops.protocol.policy import PolicyReport
+from nanny_ops.protocol.signature import SigningKey
 
 
 class JobPhase(StrEnum):
@@ -204,7 +206,86 @@ class JobState:
     claim: str = ""
 
 
+@dataclass(frozen=True, kw_only=True)
+class DescribeHelper:
+    """Ask the helper who it is, and by what it judges."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HelperFacts:
+    """What the helper says of itself; ``problem`` is why it would begin nothing now, empty where it would.
+
+    ``keys`` are the names of those whose signatures count, ``keys_from`` where they stand: ``file``, ``registration``
+    or ``nowhere``.
+    """
+
+    version: str
+    protocol: int
+    keys: list[str]
+    keys_from: str
+    policy: PolicyReport | None
+    problem: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LearnKeys:
+    """Hand over what the control plane told of its keys; one is taken only by the word of keys that count already."""
+
+    keys: list[SigningKey]
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeysLearned:
+    """The answer to :class:`LearnKeys`: the names of the keys that count now."""
+
+    keys: list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunCommand:
+    """Ask for one look by a command of the catalogue, at this host or, with ``vmid``, into a container."""
+
+    name: str
+    arguments: dict[str, str] = field(default_factory=dict)
+    vmid: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommandOutput:
+    """What a command said; an exit code of None is a program that could not be ended."""
+
+    name: str
+    exit_code: int | None
+    stdout: str
+    stderr: str
+    truncated: bool
+    timed_out: bool
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class DescribeTracing:
+    """Ask by which means the kernel can be traced here; nothing is traced."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TracingFacts:
+    """The tracers that are there, of ``bpftrace``, ``bcc`` and ``tracefs``.
+
+    ``kprobes`` is None where it cannot be seen, and ``problem`` then says why.
+    """
+
+    tracers: list[str]
+    btf: bool
+    kprobes: bool | None
+    problem: str = ""
+
+
 #: What is asked about jobs: all of it may be asked again, and all of it needs root.
 JobVerb = StartScript | LookJob | CancelJob | ForgetJob
-Verb = DescribeHost | ReadMetrics | ReadProxmox | VerifySignature | JobVerb
-Answer = HostFacts | MetricsReading | ProxmoxReading | SignatureCheck | JobState
+#: What a privileged helper does.
+HelperVerb = JobVerb | DescribeHelper | LearnKeys | RunCommand | DescribeTracing
+HelperAnswer = JobState | HelperFacts | KeysLearned | CommandOutput | TracingFacts
+#: What is done in the process that asks, where there is no helper.
+Verb = DescribeHost | ReadMetrics | ReadProxmox | VerifySignature | JobVerb | RunCommand | DescribeTracing
+Answer = HostFacts | MetricsReading | ProxmoxReading | SignatureCheck | JobState | CommandOutput | TracingFacts

@@ -14,6 +14,8 @@ from typing import Any
 
 from nanny_ops.lab.lab import Lab, LabNode
 
+#: What the machine's owner allows unless a test says otherwise.
+POLICY = 'operations = ["patch", "reboot", "investigation"]\n'
 PROGRAM = Path(sys.executable).parent / "nanny-agent"
 #: Seconds: to register (the device flow is polled every five), to be linked, to end.
 REGISTER, LINK, STOP = 60, 60, 30
@@ -58,6 +60,8 @@ class AgentProcess:
         secret = self.directory / "pve-token"
         secret.touch(mode=0o600)
         secret.write_text(f"{self.lab.token_id}={self.lab.token_secret}\n")
+        policy = self.directory / "policy.toml"
+        policy.write_text(POLICY)
         inherited = {key: value for key, value in os.environ.items() if not key.startswith("NANNY")}
         return inherited | {
             "PATH": f"{self.node.bin_dir}:{os.environ['PATH']}",
@@ -66,6 +70,7 @@ class AgentProcess:
             "NANNY_AGENT_PVE_URL": self.node.url,
             "NANNY_AGENT_PVE_TOKEN_FILE": str(secret),
             "NANNY_AGENT_PVE_CA_FILE": str(self.lab.ca_file),
+            "NANNY_AGENT_POLICY_FILE": str(policy),
             "NANNY_AGENT_METRICS_INTERVAL": "5",
             "NANNY_AGENT_PROXMOX_INTERVAL": "30",
             **self.settings,

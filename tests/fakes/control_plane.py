@@ -14,7 +14,7 @@ import httpx
 from nanny_ops.agent.client import ApiClient
 from nanny_ops.agent.equipment import Equipment
 from nanny_ops.agent.trust import Trust
-from nanny_ops.agent.trusted_keys import PinnedKeys
+from nanny_ops.machine.pinned_keys import PinnedKeys
 from nanny_ops.machine.policy import Policy
 
 URL = "http://127.0.0.1:8000"

@@ -12,15 +12,16 @@ from typing import Any
 import httpx
 import msgspec
 
-from nanny_ops.agent import spool, trusted_keys
+from nanny_ops.agent import spool
 from nanny_ops.agent.enrollment import TokenStore, to_file
 from nanny_ops.agent.trust import pin
-from nanny_ops.agent.trusted_keys import PinnedKeys
 from nanny_ops.control.services import user as users
 from nanny_ops.control.store import proxmox as inventory
 from nanny_ops.control.store import team as teams
 from nanny_ops.control.store.database import Tx
 from nanny_ops.control.store.proxmox_tables import clusters
+from nanny_ops.machine import pinned_keys
+from nanny_ops.machine.pinned_keys import PinnedKeys
 from nanny_ops.protocol.enrollment import TokenAnswer
 from tests.fakes.machine import Machine
 from tests.fakes.virtual_time import VirtualClock
@@ -190,7 +191,7 @@ async def _enrol(plane: Plane, person: str, home: Path, name: str) -> str:
         given = await say(action="register", device_code=started["device_code"], **facts)
     answer = msgspec.convert(given, TokenAnswer)
     TokenStore(home / "token.json").save(to_file(answer, plane.clock()))
-    pin(PinnedKeys(home / trusted_keys.NAME), answer, plane.clock())
+    pin(PinnedKeys(home / pinned_keys.NAME), answer, plane.clock())
     return answer.agent_id
 
 

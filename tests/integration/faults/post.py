@@ -55,7 +55,10 @@ class Post:
     def start(self) -> None:
         """Begin to be the agent."""
         self.life = Life(self.kill, self.fate)
-        flags = {"url": URL, "state_dir": str(self.home), **INTERVALS}
+        policy = self.home.parent / "policy.toml"
+        policy.parent.mkdir(parents=True, exist_ok=True)
+        policy.touch()  # an empty one allows every patch
+        flags = {"url": URL, "state_dir": str(self.home), "policy_file": str(policy), **INTERVALS}
         settings = load(flags, {}, self.home / "no-agent.toml")
         world = World(
             hands=ReachingHands(self.machine, self.life),

@@ -12,10 +12,8 @@ import httpx
 import msgspec
 from sqlalchemy import func, select
 
-from nanny_ops.agent import trusted_keys
 from nanny_ops.agent.enrollment import TokenStore, to_file
 from nanny_ops.agent.trust import pin
-from nanny_ops.agent.trusted_keys import PinnedKeys
 from nanny_ops.control.services import user as users
 from nanny_ops.control.store import audit, duplicate
 from nanny_ops.control.store import event as events
@@ -23,6 +21,8 @@ from nanny_ops.control.store import operation as store
 from nanny_ops.control.store.database import Tx
 from nanny_ops.control.store.output import Outputs
 from nanny_ops.control.store.tables import audit as audit_table
+from nanny_ops.machine import pinned_keys
+from nanny_ops.machine.pinned_keys import PinnedKeys
 from nanny_ops.protocol.clock import micros
 from nanny_ops.protocol.enrollment import TokenAnswer
 from nanny_ops.protocol.operation import ENDED, Status
@@ -216,7 +216,7 @@ async def enrol(home: Path) -> Cast:
         given = (await client.post("/api/auth", json=register)).json()
     answer = msgspec.convert(given, TokenAnswer)
     TokenStore(home / "agent" / "token.json").save(to_file(answer, plane.clock()))
-    pin(PinnedKeys(home / "agent" / trusted_keys.NAME), answer, plane.clock())
+    pin(PinnedKeys(home / "agent" / pinned_keys.NAME), answer, plane.clock())
     await plane.bury()
     return Cast(home, person.id, answer.agent_id)
 

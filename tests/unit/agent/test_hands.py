@@ -11,7 +11,7 @@ import pytest
 from nanny_ops.agent.hands import InProcess, Split
 from nanny_ops.errors import DiskFull, MachineError
 from nanny_ops.machine.run import run
-from nanny_ops.machine.verbs import ForgetJob, LookJob, ReadMetrics
+from nanny_ops.machine.verbs import CancelJob, ForgetJob, JobPhase, JobState, LookJob, ReadMetrics, RunCommand
 
 
 def test_a_verb_is_carried_out_in_a_thread_with_the_jobs_directory(tmp_path: Path) -> None:
@@ -87,14 +87,40 @@ def test_a_verb_that_hangs_does_not_keep_the_process_from_ending(tmp_path: Path)
     assert (done.exit_code, done.timed_out, done.stderr) == (0, False, b"")
 
 
-def test_only_jobs_are_for_the_helper(tmp_path: Path) -> None:
+def test_what_needs_root_is_for_the_helper(tmp_path: Path) -> None:
     async def helper(verb: Any) -> str:
         return f"helper: {type(verb).__name__}"
 
-    split = Split(InProcess(lambda verb, *, jobs_dir: type(verb).__name__, jobs_dir=tmp_path), helper)
+    def perform(verb: Any, *, jobs_dir: Path) -> Any:
+        return JobState(job_id="a", phase=JobPhase.ABSENT) if isinstance(verb, LookJob) else type(verb).__name__
+
+    split = Split(InProcess(perform, jobs_dir=tmp_path), helper)
+    asked = (ReadMetrics(), LookJob(job_id="a"), ForgetJob(job_id="a"), RunCommand(name="df"))
 
     async def go() -> list[Any]:
-        return [await split.do(verb) for verb in (ReadMetrics(), LookJob(job_id="a"), ForgetJob(job_id="a"))]
+        return [await split.do(verb) for verb in asked]
 
-    assert asyncio.run(go()) == ["ReadMetrics", "helper: LookJob", "helper: ForgetJob"]
+    assert asyncio.run(go()) == ["ReadMetrics", "helper: LookJob", "helper: ForgetJob", "helper: RunCommand"]
+    split.close()
+
+
+def test_a_job_begun_before_there_was_a_helper_is_seen_to_its_end(tmp_path: Path) -> None:
+    """And one that cannot even be looked at is not taken for one that is not there, which could be begun again."""
+    done: list[Any] = []
+
+    async def helper(verb: Any) -> Any:
+        raise AssertionError(verb)
+
+    def perform(verb: Any, *, jobs_dir: Path) -> JobState:
+        if verb == LookJob(job_id="closed"):
+            raise PermissionError(13, "Permission denied")
+        done.append(type(verb).__name__)
+        return JobState(job_id="a", phase=JobPhase.RUNNING)
+
+    split = Split(InProcess(perform, jobs_dir=tmp_path), helper)
+    assert asyncio.run(split.do(LookJob(job_id="a"))).phase is JobPhase.RUNNING
+    asyncio.run(split.do(CancelJob(job_id="a")))
+    assert done == ["LookJob", "LookJob", "LookJob", "CancelJob"]
+    with pytest.raises(MachineError, match="begun without the helper"):
+        asyncio.run(split.do(LookJob(job_id="closed")))
     split.close()

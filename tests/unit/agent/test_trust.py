@@ -10,9 +10,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from nanny_ops.agent.order import Refused
-from nanny_ops.agent.trust import MOST_CHECKS, Trust, pin
-from nanny_ops.agent.trusted_keys import PinnedKeys
+from nanny_ops.agent.trust import Trust, pin
 from nanny_ops.errors import ProgramMissing, Unreachable
+from nanny_ops.machine.endorsement import MOST_CHECKS
+from nanny_ops.machine.pinned_keys import PinnedKeys
 from nanny_ops.machine.policy import ANY_KEY, OFFLINE, Policy
 from nanny_ops.machine.signature import verify
 from nanny_ops.machine.trusted_keys import TrustedKey, usable

@@ -114,7 +114,7 @@ class Machine:
             return None
 
         world = World(hands=self.hands, sleep=no_sleep, random=lambda: 0.5)
-        given = argparse.Namespace(**{"force": False, "name": "", "json": False, **options})
+        given = argparse.Namespace(**{"force": False, "name": "", "json": False, "helper_config": None, **options})
         return node.COMMANDS[command][0](self.settings, world, given)
 
     def register(self) -> None:

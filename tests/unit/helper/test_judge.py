@@ -10,8 +10,9 @@ import pytest
 
 from nanny_ops.errors import MachineError, VerbRefused
 from nanny_ops.helper.judge import LARGEST_VMID, LONGEST_WORD, MOST_WORDS, Judge, check_id
+from nanny_ops.helper.keyring import Keyring
 from nanny_ops.machine.frame import SCRIPT_CAP
-from nanny_ops.machine.verbs import KeySignature, ScriptJob, SignatureCheck, VerifySignature
+from nanny_ops.machine.verbs import KeySignature, RunCommand, ScriptJob, SignatureCheck, VerifySignature
 from nanny_ops.protocol.signature import encode
 
 SCRIPT = b"#!/bin/sh\n"
@@ -46,7 +47,7 @@ def make(folder: Path, policy: str | None = "", keys: list[str] | None = KEYS[:2
             path.write_text(text)
             path.chmod(0o600)
     given = {"now": lambda: datetime(2026, 3, 4, 12, tzinfo=UTC), "verify": verify, **more}
-    return Judge(*paths, **given)
+    return Judge(paths[0], Keyring(paths[1], folder / "pinned", given["now"]), **given)
 
 
 def refused(judge: Judge, job: ScriptJob) -> tuple[str, str]:
@@ -163,3 +164,30 @@ def test_a_check_that_cannot_be_made_is_no_yes(tmp_path: Path) -> None:
         raise MachineError("No OpenSSL.")
 
     assert refused(make(tmp_path, verify=broken), JOB)[0] == "signature_unchecked"
+
+
+def test_a_command_needs_catalogue_and_policy(tmp_path: Path) -> None:
+    judge = make(tmp_path, "commands = ['df']\ntargets = ['host']\n")
+    judge.permit_command(RunCommand(name="df"))
+    for forbidden in (
+        RunCommand(name="free"),
+        RunCommand(name="df", vmid=101),
+        RunCommand(name="sh"),
+        RunCommand(name="df", arguments={"path": "/"}),
+    ):
+        with pytest.raises(VerbRefused):
+            judge.permit_command(forbidden)
+
+
+def test_it_says_by_what_it_judges_and_what_is_missing(tmp_path: Path) -> None:
+    found = make(tmp_path, "threshold = 3\n").describe()
+    assert found.policy is not None
+    assert (len(found.keys), found.keys_from, found.policy.file) == (2, "file", str(tmp_path / "policy.toml"))
+    assert found.problem == "2 keys count, and the policy asks for 3."
+    (tmp_path / "bare").mkdir()
+    bare = make(tmp_path / "bare", None, None).describe()
+    assert bare.policy is not None
+    assert (bare.keys, bare.keys_from, bare.policy.modes, bare.policy.file) == ([], "nowhere", ["dry-run"], "")
+    assert "names no keys" in bare.problem
+    broken = make(tmp_path, "targets = [").describe()
+    assert (broken.policy, "cannot be read" in broken.problem) == (None, True)

@@ -7,19 +7,40 @@ import msgspec
 import pytest
 
 from nanny_ops.errors import DiskFull, MachineError, ValidationFailed, VerbRefused
-from nanny_ops.machine.frame import HEAD, VERB_CAP, VERBS, read_reply, read_verb, write_reply, write_verb
+from nanny_ops.machine.frame import (
+    ANSWER_TO,
+    ANSWERS,
+    HEAD,
+    PROTOCOL,
+    VERB_CAP,
+    VERBS,
+    read_reply,
+    read_verb,
+    write_reply,
+    write_verb,
+)
 from nanny_ops.machine.verbs import (
     CancelJob,
+    CommandOutput,
+    DescribeHelper,
+    DescribeTracing,
     ForgetJob,
+    HelperFacts,
     JobPhase,
     JobResult,
     JobState,
     KeySignature,
+    KeysLearned,
+    LearnKeys,
     LookJob,
+    RunCommand,
     ScriptJob,
     StartScript,
+    TracingFacts,
 )
 from nanny_ops.protocol.patch import PackageChange
+from nanny_ops.protocol.policy import PolicyReport
+from nanny_ops.protocol.signature import Endorsement, SigningKey
 
 SCRIPT = b"#!/bin/sh\n\xff\0"
 JOB = ScriptJob(
@@ -39,6 +60,16 @@ ASKED = [
     StartScript(job=JOB),
     StartScript(job=replace(JOB, vmid=None)),
     *(kind(job_id="a") for kind in (LookJob, CancelJob, ForgetJob)),
+    DescribeHelper(),
+    DescribeTracing(),
+    LearnKeys(
+        keys=[
+            SigningKey(
+                key_id="k", public_key="p", origin="offline", endorsements=[Endorsement(key_id="k", signature="s")]
+            )
+        ]
+    ),
+    RunCommand(name="journal", arguments={"unit": "ssh"}, vmid=101),
 ]
 RESULT = JobResult(
     outcome="ok",
@@ -63,7 +94,10 @@ def test_a_verb_crosses(verb):
 
 
 def test_the_list_is_closed():
-    assert set(VERBS) == {"StartScript", "LookJob", "CancelJob", "ForgetJob"}
+    jobs = {"StartScript", "LookJob", "CancelJob", "ForgetJob"}
+    assert set(VERBS) == jobs | {"DescribeHelper", "LearnKeys", "RunCommand", "DescribeTracing"}
+    assert set(ANSWER_TO) == set(VERBS.values())
+    assert set(ANSWER_TO.values()) == set(ANSWERS.values())
 
 
 @pytest.mark.parametrize(
@@ -84,6 +118,11 @@ def test_the_list_is_closed():
         b"\x92\xa7LookJob\x81\xa6job_id\xd9\x01a",
         b"\x92\xa7LookJob" + b"\x91" * 100_000,
         pack(["StartScript", {"job": {"job_id": "a"}}]),
+        pack(["DescribeHelper", {"policy": {}}]),
+        pack(["LearnKeys", {"keys": [{"key_id": "k", "public_key": "p", "origin": "root"}]}]),
+        pack(["RunCommand", {"name": "df", "arguments": ["-h"], "vmid": None}]),
+        pack(["RunCommand", {"name": "df", "arguments": {"a": 1}, "vmid": None}]),
+        pack(["RunCommand", {"name": "df", "arguments": {}, "vmid": "101; id"}]),
         pack(["StartScript", {"job": {**msgspec.to_builtins(JOB, builtin_types=(bytes,)), "vmid": True}}]),
         pack(["StartScript", {"job": {**msgspec.to_builtins(JOB, builtin_types=(bytes,)), "argv": "--all"}}]),
         pack(["StartScript", {"job": {**msgspec.to_builtins(JOB, builtin_types=(bytes,)), "environment": {}}}]),
@@ -98,6 +137,20 @@ def test_a_forged_verb_is_refused(forged):
 def test_what_is_too_large_is_not_even_sent():
     with pytest.raises(VerbRefused, match="too many"):
         write_verb(StartScript(job=replace(JOB, script=bytes(VERB_CAP))))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        HelperFacts(version="1", protocol=PROTOCOL, keys=["k"], keys_from="file", policy=PolicyReport(), problem="p"),
+        KeysLearned(keys=["k"]),
+        CommandOutput(name="df", exit_code=0, stdout="a", stderr="", truncated=False, timed_out=False, seconds=0.1),
+        TracingFacts(tracers=["bcc"], btf=True, kprobes=None, problem="p"),
+    ],
+    ids=lambda answer: type(answer).__name__,
+)
+def test_each_kind_of_answer_crosses(answer):
+    assert read_reply(content(write_reply(answer))) == answer
 
 
 def test_an_answer_crosses():
@@ -129,3 +182,5 @@ def test_a_refusal_keeps_its_outcome():
 def test_an_answer_that_is_none_is_an_error():
     with pytest.raises(MachineError, match="cannot be read"):
         read_reply(b"nonsense")
+    with pytest.raises(MachineError, match="another release"):
+        read_reply(pack({"kind": "Novelty", "body": b""}))

@@ -9,6 +9,7 @@ from nanny_ops.machine.run import run
 from nanny_ops.machine.verbs import (
     CancelJob,
     DescribeHost,
+    DescribeTracing,
     ForgetJob,
     HostFacts,
     JobPhase,
@@ -17,6 +18,7 @@ from nanny_ops.machine.verbs import (
     ProxmoxAccess,
     ReadMetrics,
     ReadProxmox,
+    RunCommand,
     ScriptJob,
     StartScript,
     Verb,
@@ -64,7 +66,13 @@ def test_a_dead_proxmox_is_told_with_the_fix(tmp_path):
 
 def test_no_verb_is_forgotten():
     tried = {DescribeHost, ReadMetrics, ReadProxmox, VerifySignature, StartScript, LookJob, CancelJob, ForgetJob}
-    assert set(get_args(Verb)) == tried
+    assert set(get_args(Verb)) == tried | {RunCommand, DescribeTracing}
+
+
+def test_a_command_and_the_tracers(tmp_path):
+    found = perform(RunCommand(name="df"), jobs_dir=tmp_path)
+    assert (found.name, found.timed_out, "/" in found.stdout) == ("df", False, True)
+    assert set(perform(DescribeTracing(), jobs_dir=tmp_path).tracers) <= {"bpftrace", "bcc", "tracefs"}
 
 
 def test_importing_it_stays_light():

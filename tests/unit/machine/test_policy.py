@@ -6,13 +6,47 @@ from pathlib import Path
 import pytest
 
 from nanny_ops.errors import SettingsError
-from nanny_ops.machine.policy import OFFLINE, Policy, load
+from nanny_ops.machine.policy import OFFLINE, Policy, find, load, report
 
 AB = "ab" * 32
 
 
-def test_without_a_file_everything_is_allowed() -> None:
-    assert load("").refuses(mode="apply", target="host", sha256="ab") == ""
+def test_without_a_file_only_looking_is_allowed(tmp_path: Path) -> None:
+    nothing = load(find("", tmp_path / "none.toml"))
+    assert nothing.refuses(mode="dry-run", target="host", sha256="ab") == ""
+    assert "apply" in nothing.refuses(mode="apply", target="host", sha256="ab")
+    assert "reboot" in nothing.refuses_operation("reboot", "host")
+    assert nothing.refuses_command("df", "101") == nothing.refuses_operation("investigation", "host") == ""
+
+
+def test_the_usual_file_is_found_and_a_named_one_comes_first(tmp_path: Path) -> None:
+    usual = tmp_path / "policy.toml"
+    assert find("", usual) == ""
+    usual.touch()
+    assert (find("", usual), find("/other", usual)) == (str(usual), "/other")
+
+
+def test_an_older_policy_allows_no_kind_of_operation_that_came_later(tmp_path: Path) -> None:
+    file = tmp_path / "policy.toml"
+    file.write_text("targets = [101]\n")
+    policy = load(str(file))
+    assert policy.refuses(mode="apply", target="101", sha256="") == ""
+    assert policy.refuses_operation("reboot", "101") != ""
+    assert policy.refuses_operation("update", "host") != ""
+    file.write_text('operations = ["reboot"]\ncommands = ["df"]\ntargets = [101]\n')
+    policy = load(str(file))
+    assert policy.refuses_operation("reboot", "101") == policy.refuses_command("df", "101") == ""
+    assert "host" in policy.refuses_operation("reboot", "host")
+    assert "patch" in policy.refuses(mode="dry-run", target="101", sha256="")
+    assert "free" in policy.refuses_command("free", "101")
+
+
+def test_it_is_told_to_others_as_it_is_judged_by(tmp_path: Path) -> None:
+    file = tmp_path / "policy.toml"
+    file.write_text('targets = ["host", 7]\ntimes = ["sat"]\ntime_zone = "UTC"\n')
+    told = report(load(str(file)), str(file))
+    assert (told.targets, told.scripts, told.times, told.time_zone) == (["7", "host"], None, ["sat"], "UTC")
+    assert (told.operations, told.signatures) == (["investigation", "patch"], "control-plane")
 
 
 def test_each_list_narrows_one_thing(tmp_path: Path) -> None:
@@ -56,7 +90,7 @@ def test_a_slip_about_signatures_is_an_error(tmp_path: Path, text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     ["mode = []", 'modes = "apply"', "modes = [[]]", "modes =", 'modes = ["aply"]', 'targets = ["lxc:100"]',
-     "targets = [0]", "targets = [true]", 'scripts = ["apt.sh"]'],
+     "operations = ['delete']", "commands = ['sh -c']", "targets = [0]", "targets = [true]", 'scripts = ["apt.sh"]'],
 )  # fmt: skip
 def test_a_slip_is_an_error(tmp_path: Path, text: str) -> None:
     file = tmp_path / "policy.toml"

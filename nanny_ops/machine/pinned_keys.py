@@ -1,15 +1,15 @@
-"""The keys that this machine pinned when it registered and has learned since, in the state directory."""
+"""The keys that were pinned at registration and learned since, as daemon and helper each keep them for themselves."""
 
 from pathlib import Path
 
 import msgspec
 
-from nanny_ops.agent import kept_file
 from nanny_ops.errors import SpoolError, TrustedKeysBroken, ValidationFailed
+from nanny_ops.machine import kept_file
 from nanny_ops.machine.trusted_keys import CAP, TrustedKey
 from nanny_ops.protocol.signature import key_id
 
-#: The file of pinned keys in the state directory.
+#: The file of pinned keys in the state directory of either.
 NAME = "trusted_keys.json"
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from nanny_ops.agent import kept_file
+from nanny_ops.machine import kept_file
 
 
 def test_it_is_replaced_as_a_whole_and_is_private(tmp_path: Path) -> None:

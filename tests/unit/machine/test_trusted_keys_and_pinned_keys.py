@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from nanny_ops.agent.trusted_keys import PinnedKeys
 from nanny_ops.errors import SettingsError, SpoolError, TrustedKeysBroken
+from nanny_ops.machine.pinned_keys import PinnedKeys
 from nanny_ops.machine.trusted_keys import TrustedKey, read_local
 from nanny_ops.protocol.signature import encode, key_id
 

@@ -1,4 +1,4 @@
-"""A small file of the agent's own that is there whole or not at all: mode 0600, on the disk before it is used."""
+"""A small file that is there whole or not at all: mode 0600, on the disk before it is used."""
 
 import os
 import tempfile

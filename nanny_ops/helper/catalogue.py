@@ -1,0 +1,46 @@
+"""The closed catalogue: which part of the helper does what a verb asks."""
+
+import logging
+
+from nanny_ops.helper.deeds import Deeds
+from nanny_ops.helper.judge import Judge
+from nanny_ops.machine import tracer
+from nanny_ops.machine.commands import perform_command
+from nanny_ops.machine.verbs import (
+    CancelJob,
+    DescribeHelper,
+    DescribeTracing,
+    ForgetJob,
+    HelperAnswer,
+    HelperVerb,
+    LearnKeys,
+    LookJob,
+    RunCommand,
+    StartScript,
+)
+
+log = logging.getLogger(__name__)
+
+
+class Catalogue:
+    """Carries out verbs; may be called from many threads."""
+
+    def __init__(self, judge: Judge, deeds: Deeds) -> None:
+        """Take the parts."""
+        self._judge, self._deeds = judge, deeds
+
+    def do(self, verb: HelperVerb) -> HelperAnswer:
+        """Carry out one verb; blocks. Raises VerbRefused, MachineError."""
+        match verb:
+            case StartScript() | LookJob() | CancelJob() | ForgetJob():
+                return self._deeds.do(verb)
+            case DescribeHelper():
+                return self._judge.describe()
+            case LearnKeys(keys=told):
+                return self._judge.learn(told)
+            case RunCommand():
+                self._judge.permit_command(verb)
+                log.info("event=command_run name=%s target=%s", verb.name, verb.vmid or "host")
+                return perform_command(verb)
+            case DescribeTracing():
+                return tracer.describe()
