@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -15,7 +15,7 @@ from nanny_ops.agent.client import ApiClient
 from nanny_ops.agent.sse import Event, Reader
 from nanny_ops.errors import NannyError, Rejected, Unreachable
 from nanny_ops.protocol.operation import OpenOperations
-from nanny_ops.protocol.realtime import CHANNELS, SILENCE, Connected, RecordEvent, Subscribe
+from nanny_ops.protocol.realtime import CHANNELS, GUIDE_CHANNELS, SILENCE, Connected, RecordEvent, Subscribe
 
 log = logging.getLogger(__name__)
 PATH = "/api/realtime"
@@ -106,7 +106,15 @@ class Link:
                 self._first_wait = min(max(reader.retry_ms / 1000, 1.0), backoff.STREAM_CAP)
 
     async def _subscribe(self, greeting: Connected) -> None:
-        await self._client.request("POST", PATH, body=Subscribe(clientId=greeting.clientId, subscriptions=[*CHANNELS]))
+        try:
+            await self._bind(greeting, CHANNELS)
+        except Rejected as wrong:
+            if wrong.details.get("status") not in {400, 422}:
+                raise
+            await self._bind(greeting, GUIDE_CHANNELS)  # a control plane that is older than the other channels
+
+    async def _bind(self, greeting: Connected, channels: Sequence[str]) -> None:
+        await self._client.request("POST", PATH, body=Subscribe(clientId=greeting.clientId, subscriptions=[*channels]))
 
     def _take(self, event: Event) -> None:
         if event.name == "gap":

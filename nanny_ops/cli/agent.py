@@ -5,10 +5,10 @@ from typing import Annotated, Any
 
 import typer
 
-from nanny_ops.cli.client import Client
+from nanny_ops.cli import update as updates
 from nanny_ops.cli.credential import connect
+from nanny_ops.cli.enrolled import find as find
 from nanny_ops.cli.table import AsJson, Column, Limit, age, show, show_one
-from nanny_ops.errors import Conflict, NotFound
 
 app = typer.Typer(no_args_is_help=True, help="Enrolled machines.")
 COLUMNS: dict[str, Column] = {
@@ -45,6 +45,18 @@ def revoke(agent: Name) -> None:
     typer.echo(f"{revoked['hostname']} ({revoked['agent_id']}) is revoked.")
 
 
+@app.command("update")
+def update(
+    agents: Annotated[list[str], typer.Argument(metavar="AGENT...", help="Ids or host names.")],
+    release: Annotated[str, typer.Option(help="The release's id; by default the one added last.")] = "",
+    force: Annotated[bool, typer.Option("--force", help="Also a release that has failed there before.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Wait for the end; exit code 1 if one fails.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Have agents install a release and run it; one that does not come up is taken back by itself."""
+    raise typer.Exit(updates.place(agents, release, force=force, watch=watch, as_json=as_json))
+
+
 def state(agent: Mapping[str, Any]) -> str:
     """Say shortly how an agent is: ``revoked``, or its health, that two machines are it, and what it cannot read."""
     if agent["status"] == "revoked":
@@ -52,19 +64,3 @@ def state(agent: Mapping[str, Any]) -> str:
     health: str = agent["health_status"]
     doubled = ", duplicate" if agent.get("duplicate_identity") else ""
     return health + doubled + (", Proxmox VE unread" if agent.get("proxmox_unread") else "")
-
-
-def find(client: Client, name: str) -> dict[str, Any]:
-    """Return the agent with this id, else the one that is not revoked and has this host name.
-
-    Raises NotFound, or Conflict where several have it.
-    """
-    known = client.agents(100_000)
-    if exact := [agent for agent in known if agent["agent_id"] == name]:
-        return exact[0]
-    found = [agent for agent in known if agent["hostname"] == name and agent["status"] != "revoked"]
-    if not found:
-        raise NotFound(f"There is no agent '{name}'; 'nanny-ops agent list' shows all.")
-    if len(found) > 1:
-        raise Conflict(f"{len(found)} agents have the host name '{name}'; give an id from 'nanny-ops agent list'.")
-    return found[0]

@@ -10,11 +10,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
 from types import TracebackType
-from typing import Any, Literal, TypeVar
+from typing import IO, Any, Literal, TypeVar
 from urllib.parse import quote, urlsplit
 
 import httpx
 
+from nanny_ops.cli.client_update import UpdateCalls
 from nanny_ops.errors import (
     BadRequest,
     Conflict,
@@ -53,7 +54,7 @@ NAMED: dict[int, type[NannyError]] = {
 }  # fmt: skip
 
 
-class Client:
+class Client(UpdateCalls):
     """Speaks for one person. Use it in a ``with`` statement, or call :meth:`close`."""
 
     def __init__(
@@ -247,6 +248,9 @@ class Client:
         path, body = f"/api/signing-keys/{_segment(key_id)}/endorsements", {"key_id": by, "signature": signature}
         return record(SigningKeyEntry, self._send("POST", path, body=body, repeatable=True).json())
 
+    def _record(self, kind: type[T], values: Mapping[str, Any]) -> T:
+        return record(kind, values)
+
     def _object(self, method: str, path: str) -> dict[str, Any]:
         answer: dict[str, Any] = self._send(method, path, repeatable=True).json()
         return answer
@@ -267,6 +271,7 @@ class Client:
         path: str,
         *,
         body: object = None,
+        content: IO[bytes] | None = None,
         query: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
         repeatable: bool = False,
@@ -275,7 +280,7 @@ class Client:
         tries = TRIES if repeatable else 1
         for attempt in range(tries):
             try:
-                answer = self._http.request(method, path, json=body, params=query, headers=headers)
+                answer = self._http.request(method, path, json=body, content=content, params=query, headers=headers)
             except httpx.TransportError as wrong:
                 trouble: NannyError = Unreachable(
                     f"{self.url} cannot be reached: {str(wrong) or type(wrong).__name__}."

@@ -24,6 +24,8 @@ NOUNS: dict[str, str] = {
     "enrollment-token": "nanny_ops.cli.token:fleet",
     "patch": "nanny_ops.cli.patch",
     "reboot": "nanny_ops.cli.reboot",
+    "release": "nanny_ops.cli.release",
+    "update": "nanny_ops.cli.update",
     "script": "nanny_ops.cli.script",
     "signing-key": "nanny_ops.cli.signing_key",
     "audit": "nanny_ops.cli.audit",

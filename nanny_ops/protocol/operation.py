@@ -67,14 +67,16 @@ class Outcome(StrEnum):
     NO_PROXMOX = "no_proxmox"
     DISK_FULL = "disk_full"
     AGENT_ERROR = "agent_error"
+    UPDATE_FAILED = "update_failed"
+    ROLLED_BACK = "rolled_back"
 
 
 #: Outcomes that count as success.
 GOOD = frozenset({Outcome.OK, Outcome.NOTHING_TO_DO})
 
-Kind = Literal["patch", "investigation"]
+Kind = Literal["patch", "investigation", "update"]
 #: Kinds whose operations have their target to themselves while they run.
-EXCLUSIVE = frozenset({"patch", "reboot"})
+EXCLUSIVE = frozenset({"patch", "reboot", "update"})
 #: What an agent makes up before it begins an order: the same for each try of one order, and nobody else's.
 Claim = Annotated[str, MaxLen(64)]
 _VMID = re.compile(r"(?:(?:lxc|qemu|vm|ct)[-/])?([1-9][0-9]{0,8})")

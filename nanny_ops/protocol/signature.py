@@ -21,6 +21,7 @@ KEY_SIZE, SIGNATURE_SIZE = 32, 64
 #: Keys that a team may have, retired ones included; an agent remembers as many.
 MOST_KEYS = 64
 _SCRIPT, _KEY = "nanny-ops script v1", "nanny-ops signing key v1"
+_RELEASE = "nanny-ops agent release v1"
 _SCRIPT_ID, _SHA256 = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"), re.compile(r"[0-9a-f]{64}")
 
 #: Whether a key lies on the control plane, or with a person who keeps it elsewhere.
@@ -120,6 +121,13 @@ def script_message(script_id: str, sha256: str) -> bytes:
     if not _SCRIPT_ID.fullmatch(script_id) or not _SHA256.fullmatch(sha256):
         raise ValidationFailed("The script's id or SHA-256 cannot be signed.", field="script_id")
     return f"{_SCRIPT}\n{script_id}\n{sha256}\n".encode()
+
+
+def release_message(release_id: str, sha256: str) -> bytes:
+    """Return what is signed for a release of the agent: its id and its SHA-256. Raises ValidationFailed."""
+    if not _SCRIPT_ID.fullmatch(release_id) or not _SHA256.fullmatch(sha256):
+        raise ValidationFailed("The release's id or SHA-256 cannot be signed.", field="release_id")
+    return f"{_RELEASE}\n{release_id}\n{sha256}\n".encode()
 
 
 def key_message(public_key: bytes, origin: Origin) -> bytes:

@@ -35,6 +35,7 @@ from nanny_ops.protocol.patch import (
 from nanny_ops.protocol.proxmox import ClusterReport, LxcReport, NodeReport, QemuReport
 from nanny_ops.protocol.realtime import Connected, Gap, RecordEvent, Subscribe
 from nanny_ops.protocol.reboot import Reboot, RebootAnswer, RebootFailure, RebootRecord, RebootRequest
+from nanny_ops.protocol.release import Release
 from nanny_ops.protocol.signature import (
     Endorsement,
     ScriptSignature,
@@ -44,6 +45,7 @@ from nanny_ops.protocol.signature import (
     SigningKeyUpload,
 )
 from nanny_ops.protocol.token import EnrollmentTokenRequest, Token, TokenIssued, TokenRequest
+from nanny_ops.protocol.update import Update, UpdateAnswer, UpdateRecord, UpdateRequest, UpdateResult
 
 #: From an agent or a person to the control plane.
 COMMANDS = (DeviceAuthStart, Authorize, Deny, Register, RegisterWithToken, Refresh, Subscribe, Ack, Renew, OutputChunk)
@@ -55,6 +57,7 @@ REQUESTS = (
     Endorsement,
     InvestigationRequest,
     RebootRequest,
+    UpdateRequest,
     EnrollmentTokenRequest,
     TokenRequest,
 )
@@ -69,9 +72,10 @@ REPORTS = (
     ResultMetadata,
     InvestigationReport,
     RebootFailure,
+    UpdateResult,
 )
 #: From the control plane.
-EVENTS = (Connected, Gap, RecordEvent, PatchRecord, InvestigationRecord, RebootRecord)
+EVENTS = (Connected, Gap, RecordEvent, PatchRecord, InvestigationRecord, RebootRecord, UpdateRecord)
 ANSWERS = (
     DeviceAuthStarted,
     TokenAnswer,
@@ -90,6 +94,9 @@ ANSWERS = (
     Investigation,
     Reboot,
     RebootAnswer,
+    Release,
+    Update,
+    UpdateAnswer,
     Token,
     TokenIssued,
     AuditEntry,

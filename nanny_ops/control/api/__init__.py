@@ -22,10 +22,12 @@ from nanny_ops.control.api import (
     proxmox,
     realtime,
     reboot,
+    release,
     result,
     script,
     signature,
     token,
+    update,
     user,
 )
 
@@ -55,6 +57,8 @@ ROUTERS: tuple[APIRouter, ...] = (
     exposition.router,
     proxmox.router,
     package.router,
+    release.router,
+    update.router,
 )
 
 #: Endpoints of hot paths, called before any router; each is documented by one of them.

@@ -26,7 +26,7 @@ OPEN_WHILE_STARTING = ("/health", "/health/ready", "/metrics")
 #: 1 MiB written with escapes fits.
 BODY_CAP = 8 * 1024 * 1024
 #: Ends of addresses that stream to disk, with a cap of their own, once they know the sender.
-STREAMED = ("/results", "/result")
+STREAMED = ("/results", "/result", "/api/releases")
 #: An endpoint that is called here, with nothing in between; it is documented by a router like all others.
 Direct = Callable[[State, Scope, Receive, Send], Awaitable[None]]
 #: Names requests in logs; a system call for each would hand the interpreter to another thread, and wait to get it back.

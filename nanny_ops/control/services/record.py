@@ -9,17 +9,25 @@ from nanny_ops.protocol.clock import from_micros, stamp, stamp_micros
 from nanny_ops.protocol.investigation import InvestigationRecord
 from nanny_ops.protocol.legacy import REBOOT_OPERATIONS
 from nanny_ops.protocol.patch import PatchRecord
-from nanny_ops.protocol.realtime import INVESTIGATIONS, PATCH_OPERATIONS
+from nanny_ops.protocol.realtime import INVESTIGATIONS, PATCH_OPERATIONS, UPDATE_OPERATIONS
 from nanny_ops.protocol.reboot import RebootRecord
+from nanny_ops.protocol.update import UpdateRecord
 
 #: On which channel each kind travels.
-TOPICS = {"patch": PATCH_OPERATIONS, "investigation": INVESTIGATIONS, "reboot": REBOOT_OPERATIONS}
+TOPICS = {
+    "patch": PATCH_OPERATIONS,
+    "investigation": INVESTIGATIONS,
+    "reboot": REBOOT_OPERATIONS,
+    "update": UPDATE_OPERATIONS,
+}
 
 
 def record(operation: Operation) -> dict[str, Any]:
     """Return the wire record of an operation."""
     if operation.kind == "reboot":
         return asdict(_reboot(operation))
+    if operation.kind == "update":
+        return asdict(_update(operation))
     return asdict(_patch(operation) if operation.kind == "patch" else _investigation(operation))
 
 
@@ -76,4 +84,22 @@ def _reboot(operation: Operation) -> RebootRecord:
         acknowledged_at=stamp_micros(operation.started_at) or "",
         completed_at=stamp_micros(operation.finished_at) or "",
         error_message=operation.reason,
+    )
+
+
+def _update(operation: Operation) -> UpdateRecord:
+    asked = operation.request
+    return UpdateRecord(
+        id=operation.id,
+        agent_id=operation.agent_id,
+        release_id=asked["release_id"],
+        version=asked["version"],
+        sha256=asked["sha256"],
+        size=asked["size"],
+        url=f"/api/releases/{asked['release_id']}/archive",
+        status=operation.status,
+        force=asked["force"],
+        timeout_seconds=asked["timeout_seconds"],
+        expires_at=stamp(from_micros(operation.expires_at)),
+        created_at=stamp(from_micros(operation.created_at)),
     )

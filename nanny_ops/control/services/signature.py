@@ -75,12 +75,21 @@ def of_script(tx: Tx, script_id: str, teams: Collection[str], own_key: str) -> S
 def accept(tx: Tx, person: Person, script_id: str, offered: ScriptSignature, now: datetime) -> bool:
     """Keep a signature made elsewhere; False where it is known. Raises NotFound, Forbidden, ValidationFailed."""
     script = named(tx, script_id, person.teams)
-    keys = _usable(tx, person, offered.key_id)
-    _check(keys[0], script_message(script.id, script.sha256), offered.signature)
+    keys = signing(tx, person, offered, script_message(script.id, script.sha256))
     added = [store.add(tx, script.id, key.id, offered.signature, micros(now), person.id) for key in keys]
     if any(added):
         audit.note(tx, "script.sign", script.id, now, script.team_id or "", key=offered.key_id, sha256=script.sha256)
     return any(added)
+
+
+def signing(tx: Tx, person: Person, offered: ScriptSignature, message: bytes) -> list[Key]:
+    """Return the keys of an offered signature once it proves to be theirs.
+
+    Raises NotFound, Forbidden, Conflict for a retired one, ValidationFailed where the signature is another's.
+    """
+    keys = _usable(tx, person, offered.key_id)
+    _check(keys[0], message, offered.signature)
+    return keys
 
 
 def add_key(tx: Tx, person: Person, upload: SigningKeyUpload, now: datetime) -> tuple[Key, bool]:

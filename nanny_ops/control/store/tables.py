@@ -204,6 +204,38 @@ script_signatures = Table(
     Column("added_by", Id),
 )
 
+#: Releases of the agent; an id names one archive for ever. Its bytes lie in numbered pieces, so that every process of a
+#: control plane can hand out any part without reading the whole.
+releases = Table(
+    "releases",
+    metadata,
+    Column("id", String(128), primary_key=True),
+    _team(),
+    Column("version", String(64), nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("created_by", Id, nullable=False),
+    Column("created_at", Instant, nullable=False),
+)
+
+release_pieces = Table(
+    "release_pieces",
+    metadata,
+    Column("release_id", String(128), ForeignKey("releases.id"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("content", LargeBinary, nullable=False),
+)
+
+release_signatures = Table(
+    "release_signatures",
+    metadata,
+    Column("release_id", String(128), ForeignKey("releases.id"), primary_key=True),
+    Column("key_pk", Id, ForeignKey("signing_keys.id"), primary_key=True),
+    Column("signature", String(128), nullable=False),
+    Column("added_at", Instant, nullable=False),
+    Column("added_by", Id),
+)
+
 operations = Table(
     "operations",
     metadata,

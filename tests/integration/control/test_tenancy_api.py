@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.fakes.release import archive
 from tests.integration.control.conftest import (
     STRANGER,
     Agent,
@@ -49,6 +50,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "/api/patches/{operation_id}/result": {"files": {"exit_code": (None, "0")}},
     "/api/investigations/{investigation_id}/report": {"json": REPORT},
     "/api/reboot/{reboot_id}/fail": {"json": {"error": "no"}},
+    "/api/updates/{update_id}/result": {"json": {"outcome": "ok"}},
+    "/api/releases/{release_id}/signatures": {"json": {"key_id": "0" * 32, "signature": "A" * 86 + "=="}},
     "/api/scripts/{script_id}/signatures": {"json": {"key_id": "0" * 32, "signature": "A" * 86 + "=="}},
     "/api/signing-keys/{key_id}/endorsements": {"json": {"key_id": "0" * 32, "signature": "A" * 86 + "=="}},
 }
@@ -134,6 +137,8 @@ def team(
         "token_id": fleet["id"],
         "own_token_id": static["id"],
         "reboot_id": rebooted(server, person, stack),
+        "release_id": released(person, team_id),
+        "update_id": created(person, "/api/updates", {"agent_id": agent.id})["id"],
         "key_id": "0" * 32,
     }
     for noun in ("clusters", "nodes", "guests", "storages", "tasks"):
@@ -147,6 +152,14 @@ def rebooted(server: Server, person: httpx.Client, stack: contextlib.ExitStack) 
     stack.callback(old.client.close)
     made: str = created(person, "/api/reboots", {"agent_id": old.id})["id"]
     return made
+
+
+def released(person: httpx.Client, version: str) -> str:
+    """Add a release that holds nothing but its name."""
+    answer = person.post("/api/releases", content=archive(version))
+    assert answer.status_code == 201, answer.text
+    release_id: str = answer.json()["id"]
+    return release_id
 
 
 def created(client: httpx.Client, path: str, body: dict[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nanny_ops.agent.link import Link
+from nanny_ops.protocol.realtime import CHANNELS, GUIDE_CHANNELS
 from tests.fakes.control_plane import AGENT, FakeControlPlane, make_client, no_sleep, patch_record, refuse
 
 CONNECT = b'event: connect\ndata: {"clientId":"c-1"}\n\n'
@@ -97,9 +98,23 @@ def test_a_stream_cut_at_any_byte_loses_and_doubles_nothing(count: int, lives: l
 def test_it_subscribes_to_its_channels_with_the_client_id_it_was_given() -> None:
     run, stream = follow(2, [])
     bodies = [json.loads(one.content) for one in run.plane.seen if one.method == "POST"]
-    assert bodies == [{"clientId": "c-1", "subscriptions": ["investigations", "patch_operations"]}]
+    assert bodies == [{"clientId": "c-1", "subscriptions": list(CHANNELS)}]
     assert all(one.headers["authorization"].startswith("Bearer ") for one in run.plane.seen)
     assert stream.last_ids == [""]
+
+
+def test_a_control_plane_that_knows_only_the_guides_channels_is_asked_for_those() -> None:
+    async def go() -> Run:
+        plane, stream = FakeControlPlane(), Stream(1, [])
+        plane.stream = stream.open
+        plane.rules.append(lambda asked: refuse(400) if b"update_operations" in asked.content else None)
+        run = Run(plane)
+        await run.until(stream.done)
+        return run
+
+    run = asyncio.run(go())
+    asked = [json.loads(one.content)["subscriptions"] for one in run.plane.seen if one.method == "POST"]
+    assert asked == [list(CHANNELS), list(GUIDE_CHANNELS)]
 
 
 @pytest.mark.rows("G0-RT-05")

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from nanny_ops.protocol.realtime import CHANNELS, HEARTBEAT, SILENCE, Connected, Subscribe
+from nanny_ops.protocol.realtime import CHANNELS, GUIDE_CHANNELS, HEARTBEAT, SILENCE, Connected, Subscribe
 
 
 def test_two_lost_heartbeats_do_not_end_a_stream() -> None:
@@ -11,7 +11,8 @@ def test_two_lost_heartbeats_do_not_end_a_stream() -> None:
 
 
 def test_there_are_the_two_channels_of_the_guide() -> None:
-    assert CHANNELS == ("investigations", "patch_operations")
+    assert GUIDE_CHANNELS == ("investigations", "patch_operations")
+    assert CHANNELS[:2] == GUIDE_CHANNELS
 
 
 def test_the_client_id_has_the_guides_spelling() -> None:

@@ -42,4 +42,4 @@ def test_an_investigation() -> None:
         "id": "op-1", "agent_id": "agent-1", "user_prompt": "PostgreSQL is slow", "status": "pending",
         "priority": "high", "created_at": "2026-01-01T00:00:00.000Z",
     }  # fmt: skip
-    assert set(TOPICS) == {"patch", "investigation", "reboot"}
+    assert set(TOPICS) == {"patch", "investigation", "reboot", "update"}

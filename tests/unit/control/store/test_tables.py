@@ -7,7 +7,12 @@ metadata = clusters.metadata
 
 def test_everything_but_people_and_tokens_belongs_to_a_team() -> None:
     without = {name for name, table in metadata.tables.items() if "team_id" not in table.c}
-    of_keys = {"script_signatures", "signing_key_endorsements"}  # their keys and scripts belong to one
+    of_keys = {
+        "script_signatures",
+        "release_signatures",
+        "release_pieces",
+        "signing_key_endorsements",
+    }  # by what they are of
     assert without == {"teams", "users", "revoked_tokens", "audit_head", *of_keys}
 
 
