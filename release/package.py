@@ -21,10 +21,9 @@ from nanny_ops.lab.image import must
 from release.site_packages import demand_all, lay_out
 from release.source import ROOT, built_at, demand_version, version_of
 from release.wheel import MACHINES, PYTHONS, architecture
-from release.wheelhouse import CACHE, NAME, agent_wheels
+from release.wheelhouse import CACHE, NAME, PACKAGING, agent_wheels
 
 HOME = "opt/nanny-agent"
-PACKAGING = ROOT / "packaging"
 SCRIPTS = ("postinst", "prerm", "postrm")
 #: Commands and the functions that they are.
 COMMANDS = {"nanny-agent": "nanny_ops.cli.node", "nanny-agent-helper": "nanny_ops.helper.app"}

@@ -1,8 +1,9 @@
 """One file that installs the agent where there is no internet: ``python -m release.wheelhouse``.
 
 The file is a tar without compression, for wheels are compressed, of: ``wheels/``; ``requirements.txt``, which locks
-each by its SHA-256; ``pip.whl``, which installs them; ``install.sh``; and ``manifest.json``: ``format``, ``name``,
-``version``, ``machine``, ``pythons`` and ``files``, the SHA-256 of every other file by its path.
+each by its SHA-256; ``pip.whl``, which installs them; ``install.sh``; what a service needs (``systemd/``,
+``sysusers.d/``, ``tmpfiles.d/``, ``agent.toml``); and ``manifest.json``: ``format``, ``name``, ``version``,
+``machine``, ``pythons`` and ``files``, the SHA-256 of every other file by its path.
 """
 
 import argparse
@@ -27,8 +28,10 @@ FORMAT = 1
 MANIFEST = "manifest.json"
 CACHE = ROOT / ".cache/release"
 LOCKS = ("agent", "wheelhouse")
-#: Files of the repository that the tar carries: path in the repository -> name and mode in the tar.
-CARRIED = {"packaging/wheelhouse/install.sh": ("install.sh", 0o755)}
+PACKAGING = ROOT / "packaging"
+#: Folders of the repository that a service is made of, and single files -> their names in the tar.
+FOLDERS = ("systemd", "sysusers.d", "tmpfiles.d")
+FILES = {"wheelhouse/install.sh": "install.sh", "debian/agent.toml": "agent.toml"}
 
 
 def build(version: str, epoch: int, target: Path, machine: str, cache: Path = CACHE) -> Path:
@@ -56,9 +59,10 @@ def lay_out(wheels: Sequence[Wheel], tree: Path) -> None:
     for wheel in wheels:
         shutil.copyfile(wheel.path, tree / ("pip.whl" if wheel.name == "pip" else f"wheels/{wheel.path.name}"))
     (tree / "requirements.txt").write_text(requirements(wheels))
-    for source, (name, mode) in CARRIED.items():
-        shutil.copyfile(ROOT / source, tree / name)
-        (tree / name).chmod(mode)
+    for folder in FOLDERS:
+        shutil.copytree(PACKAGING / folder, tree / folder)
+    for source, name in FILES.items():
+        shutil.copy(PACKAGING / source, tree / name)
 
 
 def requirements(wheels: Sequence[Wheel]) -> str:

@@ -5,13 +5,15 @@
 # What was in use before stays beside it, so that one can go back by a link; anything older goes.
 set -eu
 
-usage() { printf 'usage: %s [--prefix DIRECTORY] [--python PROGRAM]\n' "$0"; }
+usage() { printf 'usage: %s [--prefix DIRECTORY] [--python PROGRAM] [--service]\n' "$0"; }
 say() { printf '%s\n' "$*"; }
 die() { printf 'install.sh: %s\n' "$*" >&2; exit 1; }
 
 here=$(cd "$(dirname "$0")" && pwd -P)
-prefix=/opt/nanny-agent
+home_of_units=/opt/nanny-agent
+prefix=$home_of_units
 wanted=
+service=
 while [ $# -gt 0 ]; do
     case $1 in
         --prefix=*) prefix=${1#*=} ;;
@@ -20,6 +22,7 @@ while [ $# -gt 0 ]; do
             [ $# -gt 1 ] || { usage >&2; exit 2; }
             [ "$1" = --prefix ] && prefix=$2 || wanted=$2
             shift ;;
+        --service) service=yes ;;
         -h | --help) usage; exit 0 ;;
         *) usage >&2; exit 2 ;;
     esac
@@ -29,6 +32,11 @@ case $prefix in
     /?*) ;;
     *) die "--prefix must be a whole path, from / on" ;;
 esac
+if [ -n "$service" ]; then
+    [ "$(id -u)" = 0 ] || die "--service needs root"
+    [ "$prefix" = "$home_of_units" ] || die "the units start $home_of_units; leave --prefix or --service away"
+    command -v systemd-sysusers >/dev/null || die "--service needs systemd"
+fi
 
 # A Python fits when there are wheels for it: compiled parts are made for one version.
 fits='
@@ -38,7 +46,7 @@ mine = "%d.%d" % sys.version_info[:2]
 sys.exit(told["format"] != 1 or mine not in told["pythons"] or platform.machine() != told["machine"])
 '
 find_python() {
-    for python in ${wanted:-/usr/bin/python3 python3 python3.13 python3.11}; do
+    for python in ${wanted:-/usr/bin/python3 python3 python3.13 python3.12 python3.11}; do
         if "$python" -I -c "$fits" "$here" 2>/dev/null; then
             command -v "$python"
             return 0
@@ -64,6 +72,7 @@ if [ -e "$prefix/bin/nanny-agent" ] && command -v dpkg-query >/dev/null && owner
 fi
 python=$(find_python)
 version=$("$python" -I -c "$check" "$here")
+umask 022
 home=$prefix/versions/$version
 if [ ! -e "$home/manifest.json" ]; then
     rm -rf "$home"
@@ -93,3 +102,24 @@ if [ "$before" != "versions/$version" ]; then
     done
 fi
 say "nanny-agent $version is installed in $prefix; its Python is $python"
+[ -n "$service" ] || exit 0
+
+put() { mkdir -p "$2" && cp "$here/$1"/* "$2/"; }
+put systemd /etc/systemd/system
+put sysusers.d /etc/sysusers.d
+put tmpfiles.d /etc/tmpfiles.d
+systemd-sysusers nanny-agent.conf
+systemd-tmpfiles --create nanny-agent.conf
+mkdir -p /etc/nanny-ops
+[ -e /etc/nanny-ops/agent.toml ] || cp "$here/agent.toml" /etc/nanny-ops/agent.toml
+ln -sfn "$prefix/bin/nanny-agent" /usr/local/bin/nanny-agent
+if [ -d /run/systemd/system ]; then
+    systemctl daemon-reload
+    systemctl stop nanny-agent-helper.service
+    systemctl enable --quiet --now nanny-agent-helper.socket
+    systemctl try-restart nanny-agent.service
+fi
+[ -e /var/lib/nannyagent/token.json ] || {
+    say "Write the control plane's url into /etc/nanny-ops/agent.toml, then run:"
+    say "  nanny-agent register && systemctl enable --now nanny-agent"
+}

@@ -174,16 +174,15 @@ def test_it_registers_with_a_token_and_reports(node: Node) -> None:
     answer = node.admin.post("/api/enrollment-tokens", json={"name": node.machine.hostname})
     assert answer.status_code == 201, answer.text
     node.write("/etc/nanny-ops/ca.pem", node.door.ca_pem)
+    shipped = node.machine.must("cat", "/etc/nanny-ops/agent.toml")
     settings = f'url = "{node.door.url}"\nca_file = "/etc/nanny-ops/ca.pem"\nmetrics_interval = 5\n'
-    node.write("/etc/nanny-ops/agent.toml", settings)
+    node.write("/etc/nanny-ops/agent.toml", shipped + settings)
     node.write("/etc/nanny-ops/policy.toml", POLICY)
-    keys = node.operator.get("/api/signing-keys").json()
-    lines = [f"{key['public_key']} {key['origin']}\n" for key in keys]
-    node.write("/etc/nanny-ops/trusted-keys", "".join(lines))
     node.write("/root/token", answer.json()["token"])
     node.machine.must("chmod", "0600", "/root/token")
     said = node.machine.must("nanny-agent", "register", "--token-file", "/root/token")
     assert "systemctl enable --now nanny-agent" in said
+    assert "The helper goes by these keys" in said
     owners = node.machine.must("find", "/var/lib/nannyagent", "-printf", "%u %m %p\\n").splitlines()
     assert {line.split()[0] for line in owners} == {"nannyagent"}, owners
     node.machine.must("systemctl", "enable", "--now", "nanny-agent")
