@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import hashlib
 import os
 import pwd
 import socket
@@ -11,35 +10,32 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from nanny_ops.agent.hands import Hands, InProcess, Split
+from nanny_ops.agent.hands import InProcess, Split
 from nanny_ops.agent.helper_socket import HelperSocket
 from nanny_ops.agent.spool import Spool
 from nanny_ops.agent.worker import Worker
-from nanny_ops.errors import NannyError, VerbRefused
+from nanny_ops.errors import VerbRefused
 from nanny_ops.machine.frame import HEAD, VERB_CAP, read_reply, write_verb
 from nanny_ops.machine.perform import perform
 from nanny_ops.machine.trusted_keys import read_local
 from nanny_ops.machine.verbs import (
-    CancelJob,
     ForgetJob,
     JobPhase,
     JobState,
     JobVerb,
-    KeySignature,
     LookJob,
-    ScriptJob,
     StartScript,
 )
-from nanny_ops.protocol.signature import encode, key_id, script_message
+from nanny_ops.protocol.signature import key_id
 from tests.fakes.control_plane import FakeControlPlane, make_equipment, patch_record
+from tests.job_contract import KEY, LONG, PUBLIC, Bench, JobContract, sign, signed
 
 PROGRAM = Path(sys.executable).parent / "nanny-agent-helper"
 #: Becomes the helper with the listening socket as file 3, as systemd starts it: by then its number is known.
@@ -47,34 +43,6 @@ BECOME = (
     "import os, sys; os.dup2(int(sys.argv[1]), 3); os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS='1');"
     "os.execv(sys.argv[2], sys.argv[2:])"
 )
-KEY = Ed25519PrivateKey.from_private_bytes(b"k" * 32)
-PUBLIC = encode(KEY.public_key().public_bytes_raw())
-#: Seconds that nothing here should take.
-LONG = 60.0
-
-
-def signed(body: str, job_id: str = "op-1", **more: object) -> ScriptJob:
-    script = b"#!/bin/sh\n" + body.encode()
-    sha256 = hashlib.sha256(script).hexdigest()
-    values = {
-        "job_id": job_id,
-        "vmid": None,
-        "script": script,
-        "sha256": sha256,
-        "argv": [],
-        "timeout_seconds": 60,
-        "dry_run": False,
-        "output_cap": 1 << 20,
-        "script_id": "s-1",
-        "threshold": 1,
-        "claim": "c-1",
-    }
-    job = ScriptJob(**{**values, **more})  # type: ignore[arg-type]
-    return replace(job, signatures=[KeySignature(public_key=PUBLIC, signature=sign(job))])
-
-
-def sign(job: ScriptJob) -> str:
-    return encode(KEY.sign(script_message(job.script_id, job.sha256)))
 
 
 @dataclass
@@ -163,73 +131,45 @@ def helper(folder: Path) -> Iterator[Helper]:
         yield made
 
 
-class TestJobs:
-    """What the daemon's loops rely on holds for both transports."""
+class InThisProcess:
+    """Verbs that are carried out here."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = str(folder)
+        self._hands = InProcess(perform, jobs_dir=folder / "jobs")
+
+    def ask(self, verb: JobVerb) -> JobState:
+        return asyncio.run(self._hands.do(verb))
+
+    def sh(self, command: str) -> str:
+        done = subprocess.run(["sh", "-c", command], capture_output=True, timeout=LONG, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def end_caller(self) -> None:
+        """There is none."""
+
+
+class OverTheSocket(InThisProcess):
+    """Verbs that a helper carries out; killed, it is started again as systemd would."""
+
+    def __init__(self, helper: Helper) -> None:
+        self.folder, self._helper = str(helper.folder), helper
+
+    def ask(self, verb: JobVerb) -> JobState:
+        return self._helper.ask(verb)
+
+    def end_caller(self) -> None:
+        self._helper.kill()
+        self._helper.start()
+
+
+class TestJobs(JobContract):
+    """Detached groups, for PID 1 here need not be systemd; tests/machines has the units."""
 
     @pytest.fixture(params=["in process", "socket"])
-    def hands(self, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Hands]:
-        here = InProcess(perform, jobs_dir=tmp_path / "jobs")
-        if request.param == "socket":
-            yield Split(here, HelperSocket(request.getfixturevalue("helper").path).do)
-        else:
-            yield here
-        here.close()
-
-    @staticmethod
-    def ask(hands: Hands, verb: JobVerb) -> JobState:
-        return asyncio.run(hands.do(verb))
-
-    def test_a_job_from_beginning_to_end(self, hands: Hands) -> None:
-        assert self.ask(hands, LookJob(job_id="op-1")).phase is JobPhase.ABSENT
-        job = signed("echo \"said $1\" >&2; echo '[]'\n", argv=["a b"])
-        for _ in range(2):
-            assert self.ask(hands, StartScript(job=job)).phase in (JobPhase.RUNNING, JobPhase.DONE)
-        state = wait(lambda verb: self.ask(hands, verb), "op-1", JobPhase.DONE)
-        assert state.result is not None
-        assert (state.result.outcome, state.claim) == ("nothing_to_do", "c-1")
-        assert Path(state.stdout_path).read_text() == "[]\n"
-        assert Path(state.stderr_path).read_text() == "said a b\n"
-        assert self.ask(hands, ForgetJob(job_id="op-1")).phase is JobPhase.ABSENT
-        assert not Path(state.stdout_path).exists()
-
-    def test_a_job_is_cancelled(self, hands: Hands) -> None:
-        self.ask(hands, StartScript(job=signed("sleep 300\n")))
-        self.ask(hands, CancelJob(job_id="op-1"))
-        state = wait(lambda verb: self.ask(hands, verb), "op-1", JobPhase.DONE)
-        assert state.result is not None
-        assert state.result.outcome == "cancelled"
-
-    def test_nothing_forged_is_begun(self, hands: Hands, tmp_path: Path) -> None:
-        """In process the supervisor refuses, over the socket the helper already does; the script never runs."""
-        mark = tmp_path / "mark"
-        job = signed(f"touch {mark}\n")
-        forged = replace(job, signatures=[replace(job.signatures[0], signature=encode(bytes(64)))])
-        try:
-            self.ask(hands, StartScript(job=forged))
-            state = wait(lambda verb: self.ask(hands, verb), "op-1", JobPhase.DONE)
-            outcome = state.result.outcome if state.result is not None else ""
-        except VerbRefused as wrong:
-            outcome = str(wrong.details["outcome"])
-        assert outcome == "signature_invalid"
-        assert not mark.exists()
-
-    def test_an_id_is_no_path(self, hands: Hands) -> None:
-        with pytest.raises(NannyError):
-            self.ask(hands, LookJob(job_id="../../etc"))
-
-
-def test_a_job_outlives_the_helper_and_is_found_by_the_next(helper: Helper, tmp_path: Path) -> None:
-    gate = tmp_path / "gate"
-    helper.ask(StartScript(job=signed(f"while [ ! -e {gate} ]; do sleep 0.1; done; echo '[]'\n")))
-    helper.kill()
-    helper.start()
-    assert helper.ask(LookJob(job_id="op-1")).phase is JobPhase.RUNNING
-    helper.kill()
-    gate.touch()
-    helper.start()
-    state = helper.wait()
-    assert state.result is not None
-    assert state.result.outcome == "nothing_to_do"
+    def bench(self, request: pytest.FixtureRequest, folder: Path) -> Bench:
+        return OverTheSocket(request.getfixturevalue("helper")) if request.param == "socket" else InThisProcess(folder)
 
 
 def test_a_daemon_that_goes_away_ends_no_job(helper: Helper) -> None:
