@@ -164,7 +164,8 @@ class JobContract:
     def test_a_script_outlives_its_supervisor_and_is_never_begun_again(self, bench: Bench) -> None:
         gated = Gated(bench)
         gated.kill(gated.supervisor)
-        assert bench.ask(StartScript(job=gated.job)).phase is JobPhase.RUNNING
+        state = bench.ask(StartScript(job=gated.job))
+        assert state.phase is JobPhase.RUNNING, state
         gated.open()
         wait(bench, JobPhase.LOST)
         assert bench.ask(StartScript(job=gated.job)).phase is JobPhase.LOST

@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from nanny_ops.machine import address
+from nanny_ops.machine import address, boot
 from nanny_ops.machine.verbs import HostFacts
 
 #: Families in the order in which a distribution's ID and ID_LIKE are asked for them.
@@ -30,7 +30,7 @@ def describe(
         primary_ip=address.primary(addresses, route),
         all_ips=address.every(addresses, route)[:256],
         proxmox=is_proxmox(root),
-        boot_id=_text(root / "proc/sys/kernel/random/boot_id").strip(),
+        boot_id=boot.identity(root),
     )
 
 

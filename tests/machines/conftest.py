@@ -1,0 +1,49 @@
+"""Machines on which the agent is installed: one for each Debian, shared by all tests."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from nanny_ops.lab import systemd_machine
+from nanny_ops.lab.demo_guest import prepared_image
+from nanny_ops.lab.image import cache_dir
+from nanny_ops.lab.machine_image import machine_image
+from nanny_ops.lab.systemd_machine import SystemdMachine
+from release.package import build
+from release.source import version_of
+from release.wheel import architecture
+from tests.machines.agent_node import GUEST_IMAGE, AgentNode
+
+SUITES = ("bookworm", "trixie")
+#: When the package was made, in seconds of the epoch; any time will do.
+EPOCH = 1_760_000_000
+
+
+def need_machines() -> None:
+    """Skip where no machine can boot; with CI=true that is a failure."""
+    if missing := systemd_machine.missing():
+        reason = " ".join(missing)
+        pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The package of what is being tested."""
+    return build(version_of(), EPOCH, tmp_path_factory.mktemp("package"), architecture())
+
+
+@pytest.fixture(scope="session", params=SUITES)
+def node(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, package: Path
+) -> Iterator[AgentNode]:
+    """A machine with the agent, its units, and a helper whose socket listens."""
+    need_machines()
+    cache = cache_dir(dict(os.environ))
+    home = tmp_path_factory.mktemp(request.param)
+    binds = {prepared_image(cache): GUEST_IMAGE}
+    with SystemdMachine(machine_image(cache, request.param), home, binds=binds) as machine:
+        made = AgentNode(machine, package, home)
+        made.install()
+        yield made
