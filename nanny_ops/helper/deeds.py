@@ -9,6 +9,7 @@ from nanny_ops.errors import DiskFull, MachineError, ValidationFailed, VerbRefus
 from nanny_ops.helper.judge import Judge, check_id
 from nanny_ops.helper.ledger import Ledger
 from nanny_ops.helper.share import share
+from nanny_ops.machine.job import look
 from nanny_ops.machine.perform_job import perform_job
 from nanny_ops.machine.verbs import ForgetJob, JobPhase, JobState, JobVerb, LookJob, ScriptJob, StartScript
 
@@ -43,7 +44,7 @@ class Deeds:
             raise MachineError(f"A job's files cannot be used: {wrong.strerror}.") from wrong
 
     def _change(self, verb: JobVerb, job_id: str) -> JobState:
-        state = perform_job(LookJob(job_id=job_id), jobs_dir=self._jobs_dir)
+        state = look(self._jobs_dir, job_id)
         if isinstance(verb, StartScript):
             return self._start(verb.job, state)
         if state.phase is JobPhase.ABSENT:

@@ -1,20 +1,22 @@
 """What runs inside a container, as POSIX sh: works under dash, busybox ash and bash, needs no file but the job's.
 
-The supervisor's own programs are sh, cat, mkfifo, setsid, sha256sum, sleep and timeout, found in coreutils and
-util-linux as well as in busybox.
+The supervisor's own programs are sh and those of :data:`NEEDED`, found in coreutils and util-linux as well as in
+busybox.
 """
+
+NEEDED = "cat head mkfifo mv setsid sha256sum sleep tail tee timeout tr wc"
 
 #: Arguments: folder. A planted link or folder of somebody else makes mkdir fail.
 PREPARE = 'rm -rf -- "$1" && mkdir -m 0700 -- "$1"'
 
 #: Arguments: script, interpreter, the program that ``env`` looks up or nothing. Prints words and values.
-VERIFY = """
-for need in cat mkfifo setsid sha256sum sleep timeout; do
+VERIFY = f"""
+for need in {NEEDED}; do
     command -v "$need" >/dev/null || echo "lacks $need"
 done
 sum=$(sha256sum <"$1")
-echo "sha256 ${sum%% *}"
-if [ -x "$2" ] && { [ -z "$3" ] || command -v "$3" >/dev/null; }; then echo "interpreter yes"; fi
+echo "sha256 ${{sum%% *}}"
+if [ -x "$2" ] && {{ [ -z "$3" ] || command -v "$3" >/dev/null; }}; then echo "interpreter yes"; fi
 """
 
 #: Arguments: SUPERVISE, folder, seconds, command. A background child is never a group leader, so setsid does not fork.
@@ -22,13 +24,20 @@ LAUNCH = 'setsid sh -c "$@" & wait $!'
 
 #: Arguments (from $0 on): folder, seconds, command. The output goes through named pipes, because a service that the
 #: script has started would otherwise hold the stdout of ``pct exec`` for ever: two seconds after the script's end the
-#: readers are ended. The numbers of this session and of the two readers are written down for HALT.
+#: readers are ended. They keep a copy in files, of 64 MiB at most (bash counts double), and go on when nobody listens
+#: any more, so that a script lives on without its ``pct exec``; its exit code lies in ``code``, there once it is whole.
+#: The numbers of this session and of the two readers are written down for HALT.
 SUPERVISE = """
 folder=$0 limit=$1
 shift
 mkfifo "$folder/out" "$folder/err" || exit 125
-cat <"$folder/out" & out=$!
-cat <"$folder/err" >&2 & err=$!
+keep() {
+    trap '' PIPE XFSZ
+    ulimit -f 131072 2>/dev/null
+    exec tee "$1"
+}
+(keep "$folder/stdout" <"$folder/out" 2>/dev/null) & out=$!
+(keep "$folder/stderr" <"$folder/err" >&2 2>/dev/null) & err=$!
 echo "$$ $out $err" >"$folder/pid"
 timeout -k 10 "$limit" "$@" >"$folder/out" 2>"$folder/err" </dev/null
 code=$?
@@ -36,8 +45,45 @@ code=$?
 late=$!
 wait "$out" "$err" 2>/dev/null
 kill "$late" 2>/dev/null
+echo "$code" >"$folder/code.new" && mv "$folder/code.new" "$folder/code"
 exit "$code"
 """
+
+_ALIVE = """
+alive() {
+    { read -r leader rest <"$1/pid"; } 2>/dev/null || return 1
+    case $(tr '\\0' ' ' <"/proc/$leader/cmdline") in *"$1"*) return 0 ;; esac 2>/dev/null
+    return 1
+}
+"""
+
+#: Arguments: folder. Prints whether the script still runs, has ended, or has gone with all that would tell its end.
+STANDING = (
+    _ALIVE
+    + """
+if [ -r "$1/code" ]; then echo ended; elif alive "$1"; then echo running; else echo gone; fi
+"""
+)
+
+#: Arguments: folder, bytes of stdout and of stderr that are known. Prints the rest as it grows, and ends as the script.
+FOLLOW = (
+    _ALIVE
+    + """
+more() {
+    size=$(wc -c <"$1") && [ "$size" -gt "$2" ] || return 1
+    tail -c "+$(($2 + 1))" "$1" | head -c "$((size - $2))"
+}
+out=$2 err=$3
+while :; do
+    code=
+    if [ -r "$1/code" ]; then code=$(cat "$1/code"); elif ! alive "$1"; then code=137; fi
+    more "$1/stdout" "$out" && out=$size
+    more "$1/stderr" "$err" >&2 && err=$size
+    [ -z "$code" ] || exit "$code"
+    sleep 1
+done
+"""
+)
 
 #: The exit code of SUPERVISE where it could not make its named pipes; nothing has run then.
 NO_PIPES = 125

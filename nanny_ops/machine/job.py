@@ -42,6 +42,10 @@ BUSY = 75
 RIVAL = 5.0
 #: Tries and seconds between them for the lock: someone who only looks holds it for microseconds.
 LOCK_TRIES, LOCK_PAUSE = 50, 0.02
+#: Supervisors that are begun for a job that has lost its own, at most.
+TENDED = 3
+#: Written by whoever begins to touch the target; see :mod:`nanny_ops.machine.procedure.journal`.
+JOURNAL = "journal.ndjson"
 #: Seconds after which a half-written directory belongs to nobody.
 LEFTOVER = 3600.0
 
@@ -83,7 +87,7 @@ def look(jobs_dir: Path, job_id: str) -> JobState:
     has ended, and if it ended well its result is there by now.
     """
     directory = _directory(jobs_dir, job_id)
-    begun = (directory / "started").exists()
+    begun = (directory / "started").exists() or (directory / JOURNAL).exists()
     held = _is_held(directory)
     result = _read_result(directory)
     if not (directory / "order.json").exists():
@@ -102,6 +106,21 @@ def look(jobs_dir: Path, job_id: str) -> JobState:
         result=result,
         claim=_claim(directory),
     )
+
+
+def tend(jobs_dir: Path, job_id: str, *, launch: Launch = launch) -> JobState:
+    """Say where a job stands, and where its supervisor was killed begin another that sees to what is left to do.
+
+    It runs no script that was begun; it may find one again, and leaves the target as it was. Tried a few times.
+    """
+    directory = _directory(jobs_dir, job_id)
+    state = look(jobs_dir, job_id)
+    orphaned = state.phase is JobPhase.LOST or (state.phase is JobPhase.RUNNING and not _is_held(directory))
+    if not orphaned or not _one_more_try(directory):
+        return state
+    with contextlib.suppress(MachineError):  # the job stays lost then, and is told so
+        launch(directory, "")
+    return look(jobs_dir, job_id)
 
 
 def cancel(jobs_dir: Path, job_id: str, *, launch: Launch = launch) -> JobState:
@@ -194,6 +213,17 @@ def _begin(jobs_dir: Path, job_id: str, launch: Launch, seal: str) -> JobState:
         return state
     launch(jobs_dir / job_id, seal)
     return look(jobs_dir, job_id)
+
+
+def _one_more_try(directory: Path) -> bool:
+    """Count another supervisor for a job that has lost its own; False where enough have been tried."""
+    path = directory / "tended"
+    tries = path.stat().st_size if path.exists() else 0
+    if tries >= TENDED:
+        return False
+    with contextlib.suppress(OSError), path.open("ab") as file:
+        file.write(b".")
+    return True
 
 
 def _is_cared_for(directory: Path) -> bool:

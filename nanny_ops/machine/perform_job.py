@@ -3,16 +3,17 @@
 from pathlib import Path
 
 from nanny_ops.machine import job
-from nanny_ops.machine.verbs import CancelJob, ForgetJob, JobState, JobVerb, LookJob, StartScript
+from nanny_ops.machine.verbs import CancelJob, ForgetJob, JobPhase, JobState, JobVerb, LookJob, StartScript
 
 
 def perform_job(verb: JobVerb, *, jobs_dir: Path) -> JobState:
     """Do what a verb asks and return where the job stands; blocks. Raises MachineError, ValidationFailed, OSError."""
     match verb:
         case StartScript(job=order):
-            return job.start(jobs_dir, order)
+            state = job.start(jobs_dir, order)
+            return job.tend(jobs_dir, order.job_id) if state.phase is JobPhase.LOST else state
         case LookJob(job_id=job_id):
-            return job.look(jobs_dir, job_id)
+            return job.tend(jobs_dir, job_id)
         case CancelJob(job_id=job_id):
             return job.cancel(jobs_dir, job_id)
         case ForgetJob(job_id=job_id):

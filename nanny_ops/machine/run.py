@@ -87,15 +87,20 @@ def run_to_files(
     cwd: str | None = None,
     grace: float = GRACE,
     born: Callable[[int], None] = lambda _leader: None,
+    append: bool = False,
 ) -> Done:
     """Run a program whose output grows in two files of at most ``cap`` bytes, the last line saying where one was cut.
 
     ``stopping`` is asked every :data:`TICK` seconds; when true the program is ended as at its deadline. ``stdout`` and
-    ``stderr`` of the answer hold the last :data:`TAIL` bytes. ``born`` is told the number of the program's session. A
-    full disk never ends the program. Raises ProgramMissing, and OSError if a file cannot even be created.
+    ``stderr`` of the answer hold the last :data:`TAIL` bytes. ``born`` is told the number of the program's session.
+    With ``append`` both files go on where they end. A full disk never ends the program. Raises ProgramMissing, and
+    OSError if a file cannot even be created.
     """
-    with stdout.open("wb", buffering=0) as one, stderr.open("wb", buffering=0) as two:
-        out, err = _File(one, cap), _File(two, cap)
+    with (
+        stdout.open("a+b" if append else "wb", buffering=0) as one,
+        stderr.open("a+b" if append else "wb", buffering=0) as two,
+    ):
+        out, err = _file(one, cap, append), _file(two, cap, append)
         child = _Child(argv, out, err, env=env, cwd=cwd)
         born(child.process.pid)
         end = child.conduct(timeout, grace, stopping)
@@ -203,6 +208,16 @@ class _File:
             else:
                 self.size += count
                 view = view[count:]
+
+
+def _file(file: IO[bytes], cap: int, append: bool) -> _File:
+    """Return the sink of a stream; one that goes on remembers the end of what is there."""
+    if not append:
+        return _File(file, cap)
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(0, size - TAIL))
+    last = bytearray(file.read(TAIL))
+    return _File(file, cap, size=min(size, cap), last=last)
 
 
 @dataclass(frozen=True)

@@ -1,80 +1,51 @@
-"""The process that runs one job's script and outlives the agent.
+"""The process that sees one job through, from its order to its result, and outlives the agent.
 
 Its call: ``python -m nanny_ops.machine.supervisor FOLDER SEAL``; with ``--in-unit`` systemd has started it for this
 job alone, waits for a word that it is ready, and keeps what it logs.
 """
 
 import contextlib
-import hashlib
 import logging
 import os
+import signal
 import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping, MutableMapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from nanny_ops.errors import MachineError, ValidationFailed
+from nanny_ops.errors import MachineError
 from nanny_ops.machine import readiness
-from nanny_ops.machine.job import BUSY, read_order, seal, supervised, sync, write_result
-from nanny_ops.machine.packages import note
-from nanny_ops.machine.run import Done, daemonize, run_to_files
+from nanny_ops.machine.forgery import forged
+from nanny_ops.machine.job import BUSY, read_order, supervised, sync, write_result
+from nanny_ops.machine.plan import Plan
+from nanny_ops.machine.procedure import access
+from nanny_ops.machine.procedure.course import LOST, Course
+from nanny_ops.machine.procedure.journal import Journal
+from nanny_ops.machine.procedure.record import Records
+from nanny_ops.machine.procedure.scene import Scene
+from nanny_ops.machine.procedure.ward import Ward
+from nanny_ops.machine.proxmox.task import Pace
+from nanny_ops.machine.run import daemonize, signal_session
+from nanny_ops.machine.script_run import ScriptRun, Verdict, packages_or_none, shell_code
 from nanny_ops.machine.sealed import sealed
-from nanny_ops.machine.session import mark
+from nanny_ops.machine.session import living, mark
 from nanny_ops.machine.shebang import parse as parse_shebang
-from nanny_ops.machine.signature import verify
-from nanny_ops.machine.target import Call, Problem, Target, choose
-from nanny_ops.machine.verbs import JobResult, KeySignature, ScriptJob, VerifySignature
+from nanny_ops.machine.target import MARGIN, Call, Target, choose
+from nanny_ops.machine.verbs import JobResult, ProxmoxAccess, ScriptJob
 from nanny_ops.protocol import clock
 from nanny_ops.protocol.operation import Outcome
-from nanny_ops.protocol.package_list import parse, plain
-from nanny_ops.protocol.patch import PackageChange
-from nanny_ops.protocol.signature import KEY_SIZE, SIGNATURE_SIZE, decode, script_message
+from nanny_ops.protocol.patch_report import PatchReport
 
 log = logging.getLogger("nanny_ops.machine.supervisor")  # whose __name__ is __main__
-#: Seconds between two requests to a container to end a script, and how often before ``pct`` itself is ended.
-HALT_PAUSE, HALT_TRIES = 3.0, 3
-#: Exit codes with which a container's ``timeout`` ends: its own, and those of a program ended by TERM or KILL.
-_ENDED_BY_TIMEOUT = (124, 143, 137)
-#: Exit codes that mean more than a failure, if the script's own notes say so; a stranger's 4 may mean anything.
-_MEANT = {
-    4: ("partial", Outcome.PARTIAL),
-    5: ("blocked", Outcome.BLOCKED),
-    6: ("quarantined", Outcome.QUARANTINED),
-}
-#: Outcomes after which nothing in the target can be tidied up.
-_UNREACHABLE = (Outcome.TARGET_UNKNOWN, Outcome.TARGET_STOPPED, Outcome.TARGET_LOST, Outcome.NO_PROXMOX)
+#: Seconds between two looks at a script that has lost its supervisor, and until it is killed after a cancel.
+ORPHAN_PAUSE, ORPHAN_GRACE = 1.0, 10.0
 
 Choose = Callable[[int | None, Mapping[str, str]], Target]
-
-
-@dataclass
-class Cancel:
-    """Watch for the wish to cancel; a container is asked to end the script before ``pct exec`` itself is ended."""
-
-    marker: Path
-    halt: Callable[[], None]
-    needs_halt: bool
-    tick: Callable[[], float] = time.monotonic
-    wished: bool = False
-    tries: int = 0
-    last: float = field(default=float("-inf"))
-
-    def __call__(self) -> bool:
-        """Return True when the program that was started here must end now."""
-        self.wished = self.wished or self.marker.exists()
-        if not self.wished or not self.needs_halt:
-            return self.wished
-        if self.tick() - self.last < HALT_PAUSE:
-            return False
-        if self.tries >= HALT_TRIES:
-            return True
-        self.tries += 1
-        self.halt()
-        self.last = self.tick()
-        return False
+Connect = Callable[[ProxmoxAccess], access.Conversation]
 
 
 @dataclass(frozen=True)
@@ -87,80 +58,145 @@ class Supervisor:
     seal: str
     choose: Choose = choose
     now: Callable[[], datetime] = clock.now
+    connect: Connect = access.connect
+    pace: Pace = field(default_factory=Pace)
 
     def supervise(self) -> None:
-        """Run the job unless it was begun before, and write its result. The caller holds the job's lock."""
-        if (self.directory / "started").exists() or (self.directory / "result.json").exists():
+        """See the job through, or take it up where another has left it. The caller holds the job's lock."""
+        if (self.directory / "result.json").exists():
             return
-        began, ticks = self.now(), time.monotonic()
+        began = self.now()
         log.info("event=job_supervised job=%s", self.directory.name)
-        outcome, reason, done = self._attempt()
-        result = JobResult(
-            outcome=outcome.value,
-            reason=reason,
-            exit_code=None if done is None else _shell_code(done.exit_code),
+        journal = Journal(self.directory, self.now)
+        if journal.facts.get("began"):
+            began = clock.parse_stamp(journal.facts["began"])
+        verdict, report = self._see_through(journal)
+        result = self._result(verdict, report, began)
+        write_result(self.directory, result)
+        log.info("event=job_over job=%s outcome=%s reason=%r", self.directory.name, result.outcome, result.reason[:300])
+
+    def _see_through(self, journal: Journal) -> tuple[Verdict, PatchReport | None]:
+        begun = (self.directory / "started").exists() or journal.begun_anything
+        if not begun and (self.directory / "cancel").exists():
+            return Verdict(Outcome.CANCELLED, "The order was cancelled before its script began."), None
+        job = read_order(self.directory)
+        if problem := forged(job, journal.facts.get("seal", "") if begun else self.seal):
+            lost = Verdict(Outcome.UNKNOWN, LOST)  # and without a good order nothing may be done about it
+            return lost if begun else Verdict(problem.outcome, problem.reason), None
+        if parse_shebang(job.script) is None:
+            sentence = "The script has no '#!' line with the full path of a program."
+            return Verdict(Outcome.INTERPRETER_MISSING, sentence), None
+        with ExitStack() as stack:
+            call, scene = self._call(job, stack), self._scene(job, journal, stack)
+            course = Course(scene, lambda begun: self._run(scene, call, begun), lambda: self._resume(scene, call))
+            verdict = course.resume() if begun else self._begin(course, job)
+            return verdict, course.report(verdict)
+
+    def _begin(self, course: Course, job: ScriptJob) -> Verdict:
+        """Go the whole way; a job without a plan has no steps around its script, and asks Proxmox VE nothing."""
+        if job.plan is not None:
+            course.scene.journal.note(seal=self.seal, began=clock.stamp(self.now()))
+            return course.run()
+        return course.run_plain(seal=self.seal, began=clock.stamp(self.now()))
+
+    def _call(self, job: ScriptJob, stack: ExitStack) -> Call:
+        interpreter = parse_shebang(job.script)
+        assert interpreter is not None  # noqa: S101  it was looked at before
+        return Call(
+            job_id=job.job_id,
+            script=self.directory / "script",
+            sealed=stack.enter_context(sealed(job.script)),
+            sha256=job.sha256,
+            interpreter=interpreter,
+            arguments=job.argv,
+            timeout=job.timeout_seconds,
+        )
+
+    def _scene(self, job: ScriptJob, journal: Journal, stack: ExitStack) -> Scene:
+        target, plan, notes = self.choose(job.vmid, self.environ), job.plan or Plan(), list[str]()
+        scripts = ScriptRun(
+            directory=self.directory,
+            target=target,
+            cap=job.output_cap,
+            needs_halt=job.vmid is not None,
+            born=self._remember,
+            log=self._log,
+            stall=plan.stall_seconds,
+            silent=lambda seconds: notes.append(f"stalled: the script had said nothing for {seconds:.0f} s."),
+        )
+        ward, why_not = self._ward(job, stack) if job.plan else (None, "The order has no plan.")
+        return Scene(
+            directory=self.directory,
+            job=job,
+            plan=plan,
+            target=target,
+            scripts=scripts,
+            journal=journal,
+            records=Records(self.directory.parent),
+            ward=ward,
+            no_ward=why_not,
+            now=self.now,
+            pace=self.pace,
+            log=self._log,
+            notes=notes,
+        )
+
+    def _ward(self, job: ScriptJob, stack: ExitStack) -> tuple[Ward | None, str]:
+        """Return the guest through the API, or why there is none."""
+        if job.vmid is None:
+            return None, ""
+        try:
+            found = access.read(self.directory.parent)
+            if found is None:
+                return None, "no access to its API is set up for jobs."
+            api = self.connect(found.access)
+        except MachineError as wrong:
+            return None, wrong.message
+        stack.callback(api.close)
+        return Ward(api, found.node_name, job.vmid, self.pace), ""
+
+    def _run(self, scene: Scene, call: Call, begun: Callable[[], None]) -> Verdict:
+        def mark_begun() -> None:
+            begun()
+            (self.directory / "started").touch(mode=0o600, exist_ok=False)
+            sync(self.directory)
+
+        return scene.scripts.run(call, begun=mark_begun)
+
+    def _resume(self, scene: Scene, call: Call) -> Verdict | None:
+        """Find a script again that another supervisor has begun; what it left on this host ends first."""
+        self._await_orphan(scene, kill=scene.job.vmid is not None)
+        return scene.scripts.resume(call)
+
+    def _await_orphan(self, scene: Scene, *, kill: bool) -> None:
+        """Wait for the session that runs the script here; a client of ``pct exec`` is killed, as the script goes on."""
+        try:
+            session = (self.directory / "session").read_text()
+        except FileNotFoundError:
+            return
+        until = time.monotonic() + scene.job.timeout_seconds + MARGIN
+        while (leader := living(session)) is not None:
+            late = time.monotonic() > until
+            if kill or late or scene.cancelled:
+                signal_session(leader, signal.SIGTERM if scene.cancelled and not kill else signal.SIGKILL)
+                until = min(until, time.monotonic() + ORPHAN_GRACE)
+            time.sleep(ORPHAN_PAUSE)
+            if time.monotonic() > until + ORPHAN_GRACE:
+                return
+
+    def _result(self, verdict: Verdict, report: PatchReport | None, began: datetime) -> JobResult:
+        done, ended = verdict.done, self.now()
+        return JobResult(
+            outcome=verdict.outcome.value,
+            reason=verdict.reason,
+            exit_code=None if done is None else shell_code(done.exit_code),
             started_at=clock.stamp(began),
-            finished_at=clock.stamp(self.now()),
-            duration_ms=round((time.monotonic() - ticks) * 1000),
-            packages=[] if done is None else _packages_or_none(done.stdout) or [],
+            finished_at=clock.stamp(ended),
+            duration_ms=max(0, round((ended - began).total_seconds() * 1000)),
+            packages=[] if done is None else packages_or_none(done.stdout) or [],
             stdout_truncated=done is not None and done.stdout_truncated,
             stderr_truncated=done is not None and done.stderr_truncated,
-        )
-        write_result(self.directory, result)
-        log.info("event=job_over job=%s outcome=%s reason=%r", self.directory.name, result.outcome, reason[:300])
-
-    def _attempt(self) -> tuple[Outcome, str, Done | None]:
-        if (self.directory / "cancel").exists():
-            return Outcome.CANCELLED, "The order was cancelled before its script began.", None
-        job = read_order(self.directory)
-        if problem := _forged(job, self.seal):
-            return problem.outcome, problem.reason, None
-        interpreter = parse_shebang(job.script)
-        if interpreter is None:
-            return Outcome.INTERPRETER_MISSING, "The script has no '#!' line with the full path of a program.", None
-        with sealed(job.script) as path:
-            call = Call(
-                job_id=job.job_id,
-                script=self.directory / "script",
-                sealed=path,
-                sha256=job.sha256,
-                interpreter=interpreter,
-                arguments=job.argv,
-                timeout=job.timeout_seconds,
-            )
-            return self._on_target(self.choose(job.vmid, self.environ), call, job.output_cap, job.vmid is not None)
-
-    def _on_target(self, target: Target, call: Call, cap: int, needs_halt: bool) -> tuple[Outcome, str, Done | None]:
-        problem = target.stage(call)
-        if problem is not None:
-            if problem.outcome not in _UNREACHABLE:
-                target.unstage(call)
-            return problem.outcome, problem.reason, None
-        stopping = Cancel(self.directory / "cancel", lambda: target.halt(call.job_id), needs_halt)
-        done = self._run(target, call, cap, stopping)
-        outcome, reason = _judge(done, call.timeout, stopping.wished, lambda: target.explain(done))
-        try:
-            if outcome in (Outcome.TIMED_OUT, Outcome.CANCELLED):
-                target.halt(call.job_id)
-            if outcome not in _UNREACHABLE:
-                target.unstage(call)
-        except (OSError, MachineError) as wrong:  # what the script came to matters more than what it leaves behind
-            self._log(wrong)
-        return outcome, reason, done
-
-    def _run(self, target: Target, call: Call, cap: int, stopping: Cancel) -> Done:
-        (self.directory / "started").touch(mode=0o600, exist_ok=False)
-        sync(self.directory)
-        return run_to_files(
-            target.argv(call),
-            born=self._remember,
-            timeout=target.deadline(call),
-            stdout=self.directory / "stdout",
-            stderr=self.directory / "stderr",
-            cap=cap,
-            stopping=stopping,
-            env=target.environment(),
-            cwd="/",
+            report=report,
         )
 
     def _remember(self, leader: int) -> None:
@@ -189,72 +225,6 @@ class Supervisor:
         )
         write_result(self.directory, result)
         self._log(wrong)
-
-
-def _forged(job: ScriptJob, wanted: str) -> Problem | None:
-    """Say why what was read from the disk must not be run: it is not what was handed over, or not signed as it was."""
-    if seal(job) != wanted:
-        return Problem(Outcome.CHECKSUM_MISMATCH, "The order on disk is not the one that was verified; it was not run.")
-    if hashlib.sha256(job.script).hexdigest() != job.sha256:
-        return Problem(Outcome.CHECKSUM_MISMATCH, "The script on disk is not the one that was verified.")
-    try:
-        good = {one.public_key for one in job.signatures if _holds(job, one)} if job.threshold else set()
-    except (MachineError, ValidationFailed) as wrong:
-        return Problem(Outcome.SIGNATURE_UNCHECKED, f"{wrong.message} The script was not run.")
-    if len(good) >= job.threshold:
-        return None
-    sentence = f"Just before its start {len(good)} of {job.threshold} signatures of the script held; it was not run."
-    return Problem(Outcome.SIGNATURE_INVALID, sentence)
-
-
-def _holds(job: ScriptJob, one: KeySignature) -> bool:
-    key = decode(one.public_key, KEY_SIZE, "public_key")
-    signature = decode(one.signature, SIGNATURE_SIZE, "signature")
-    message = script_message(job.script_id, job.sha256)
-    return verify(VerifySignature(public_key=key, message=message, signature=signature)).valid
-
-
-def _judge(done: Done, limit: int, cancelled: bool, explain: Callable[[], Problem | None]) -> tuple[Outcome, str]:
-    """Say what a run came to, in a word and in a sentence."""
-    if cancelled:
-        return Outcome.CANCELLED, "The order was cancelled; the script and its children were ended."
-    if done.timed_out or (done.seconds >= limit and done.exit_code in _ENDED_BY_TIMEOUT):
-        return Outcome.TIMED_OUT, f"The script was ended after {limit} s with all its children."
-    if done.exit_code != 0:
-        problem = explain()
-        return (problem.outcome, problem.reason) if problem else (_ended(done), _failure(done))
-    if done.disk_full:
-        return Outcome.DISK_FULL, "The script ended well, but no space was left for its output."
-    try:
-        packages = parse(done.stdout)
-    except ValueError as wrong:
-        return Outcome.BAD_OUTPUT, str(wrong)
-    if not packages:
-        return Outcome.NOTHING_TO_DO, "There is nothing to update."
-    return Outcome.OK, f"{len(packages)} package{'s' if len(packages) > 1 else ''}."
-
-
-def _ended(done: Done) -> Outcome:
-    word, outcome = _MEANT.get(done.exit_code or 0, ("", Outcome.SCRIPT_FAILED))
-    return outcome if word and note.read(done.stdout).ended == word else Outcome.SCRIPT_FAILED
-
-
-def _failure(done: Done) -> str:
-    lines = [line.strip() for line in done.stderr[-4096:].decode("utf-8", "replace").splitlines() if line.strip()]
-    last = f": {plain(lines[-1][:300])}" if lines else "."
-    return f"The script ended with exit code {_shell_code(done.exit_code)}{last}"
-
-
-def _shell_code(code: int | None) -> int | None:
-    """Write a death by signal as shells and containers do: 128 and the signal's number."""
-    return 128 - code if code is not None and code < 0 else code
-
-
-def _packages_or_none(stdout: bytes) -> list[PackageChange] | None:
-    try:
-        return parse(stdout)
-    except ValueError:
-        return None
 
 
 def main(argv: list[str], environ: MutableMapping[str, str] = os.environ) -> int:

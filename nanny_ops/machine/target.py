@@ -5,6 +5,7 @@ import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
@@ -21,6 +22,8 @@ Run = Callable[..., Done]
 ERRAND = 60.0
 #: Seconds the container's own ``timeout`` gets to do its work before the client of ``pct exec`` is given up.
 MARGIN = 30.0
+#: Seconds beyond those of a short command, for ``pct`` itself.
+COMMAND_MARGIN = 10.0
 #: Where programs are looked for, in a container always and on the host after the agent's own PATH.
 STANDARD_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 #: C.UTF-8 and not C: scripts in Python or Perl may print names that are not ASCII, and messages stay English.
@@ -43,6 +46,17 @@ class Problem:
 
     outcome: Outcome
     reason: str
+
+
+class Standing(StrEnum):
+    """How a run stands."""
+
+    RUNNING = "running"
+    ENDED = "ended"
+    #: It runs no more, and nothing tells how it ended.
+    GONE = "gone"
+    #: The target does not answer.
+    UNHEARD = "unheard"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +100,15 @@ class Target(Protocol):
     def unstage(self, call: Call, /) -> None:
         """Remove what :meth:`stage` left there."""
 
+    def standing(self, job_id: str, /) -> Standing:
+        """Say how a run stands of which nothing is heard any more."""
+
+    def follow(self, job_id: str, known: tuple[int, int], /) -> list[str]:
+        """Return what to start here to hear the rest of a run: ``known`` bytes of its two outputs are here already."""
+
+    def command(self, argv: Sequence[str], seconds: float, /) -> Done:
+        """Run a short command there, which leaves nothing running. Raises ProgramMissing."""
+
 
 @dataclass(frozen=True)
 class Here:
@@ -124,6 +147,20 @@ class Here:
 
     def unstage(self, call: Call) -> None:
         """Do nothing: the script was never copied."""
+
+    def standing(self, job_id: str) -> Standing:
+        """Know of nothing: what a script here says goes to whoever began it, and to nobody else."""
+        del job_id
+        return Standing.GONE
+
+    def follow(self, job_id: str, known: tuple[int, int]) -> list[str]:
+        """Return a command that ends at once; see :meth:`standing`."""
+        del job_id, known
+        return ["false"]
+
+    def command(self, argv: Sequence[str], seconds: float) -> Done:
+        """Run a short command. Raises ProgramMissing."""
+        return run(argv, timeout=seconds, env=self.environment(), cwd="/", cap=65536)
 
 
 @dataclass(frozen=True)
@@ -179,6 +216,22 @@ class Lxc:
     def unstage(self, call: Call) -> None:
         """Remove the folder; a container that is gone keeps nothing."""
         self._errand(*self._exec("rm", "-rf", "--", folder(call.job_id)))
+
+    def standing(self, job_id: str) -> Standing:
+        """Ask the container."""
+        done = self._errand(*self._exec("sh", "-c", guest.STANDING, "sh", folder(job_id)))
+        word = done.stdout.decode("utf-8", "replace").strip()
+        return Standing(word) if done.exit_code == 0 and word in set(Standing) else Standing.UNHEARD
+
+    def follow(self, job_id: str, known: tuple[int, int]) -> list[str]:
+        """Return the ``pct exec`` that prints the rest of a run's files."""
+        return self._exec("sh", "-c", guest.FOLLOW, "sh", folder(job_id), *map(str, known))
+
+    def command(self, argv: Sequence[str], seconds: float) -> Done:
+        """Run a short command under the container's own deadline. Raises ProgramMissing."""
+        limit = ["timeout", "-k", "2", str(max(1, round(seconds)))]
+        argv = self._exec("env", f"PATH={STANDARD_PATH}", "LC_ALL=C", *limit, *argv)
+        return self.run(argv, timeout=seconds + COMMAND_MARGIN, env=self.environ, cwd="/", cap=65536)
 
     def _prepare(self, call: Call) -> Problem | None:
         done = self._errand(*self._exec("sh", "-c", guest.PREPARE, "sh", folder(call.job_id)))

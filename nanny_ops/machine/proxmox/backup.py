@@ -5,6 +5,7 @@ freezes it for the second copy. Who must not be frozen is asked about first, and
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -49,21 +50,29 @@ def dump(
     may_freeze: bool = False,
     seconds: float = SECONDS,
     pace: Pace = PACE,
+    watch: Callable[[], None] = lambda: None,
+    cancelled: type[Exception] = BackupFreezes,
 ) -> Backup:
     """Back a guest up to a storage and return what was made.
 
     Without ``may_freeze`` a backup in mode ``snapshot`` that would freeze the guest is refused before it begins, or
-    aborted when its log says so. Raises BackupFreezes, TaskFailed with vzdump's own reason, TaskUnfinished and what the
-    client raises.
+    aborted when its log says so; so is one while ``watch`` raises ``cancelled``. Raises both of these, TaskFailed with
+    vzdump's own reason, TaskUnfinished and what the client raises.
     """
     careful = mode == "snapshot" and not may_freeze
     if careful and guest.kind == "lxc" and not snapshot.possible(api, guest):
         raise BackupFreezes(f"A storage of {guest} cannot make snapshots; its backup would freeze it.")
     order = {"vmid": guest.vmid, "storage": storage, "mode": mode, "compress": "zstd"}
     upid = Upid.parse(api.post(f"nodes/{guest.node}/vzdump", **order))
+
+    def look() -> None:
+        watch()
+        if careful:
+            _watch(api, upid, guest)
+
     try:
-        end = follow(api, upid, seconds, pace=pace, watch=lambda: _watch(api, upid, guest) if careful else None)
-    except BackupFreezes:
+        end = follow(api, upid, seconds, pace=pace, watch=look)
+    except (BackupFreezes, cancelled):
         abort(api, upid, pace=pace)
         raise
     except TaskFailed as wrong:

@@ -1,5 +1,6 @@
 """Jobs that survive their agent: real supervisors, real scripts, real kills."""
 
+import functools
 import hashlib
 import json
 import os
@@ -16,10 +17,12 @@ import pytest
 
 from nanny_ops.errors import DiskFull, MachineError, ValidationFailed
 from nanny_ops.machine import job as jobs
+from nanny_ops.machine.plan import HookScript, Plan
 from nanny_ops.machine.run import run
 from nanny_ops.machine.target import folder
 from nanny_ops.machine.verbs import JobPhase, JobResult, ScriptJob
 from nanny_ops.protocol.patch import PackageChange
+from nanny_ops.protocol.probe import Probe
 from tests.unit.machine.fake_pct import FakePct
 
 LIST = b'echo \'[{"name":"a","version":"2","old_version":"1","action":"upgrade"}]\'\n'
@@ -376,3 +379,25 @@ def small_disk(tmp_path):
     assert mounted.exit_code == 0, mounted.stderr
     yield folder
     run(["umount", "-l", str(folder)], timeout=10)
+
+
+def test_the_scripts_of_hooks_come_back_with_their_order(tmp_path):
+    body = b"#!/bin/sh\n\xff"
+    one = HookScript(stage="pre", script_id="h", script=body, sha256=hashlib.sha256(body).hexdigest())
+    order = replace(make(b"true"), plan=Plan(hooks=[one], probes=[Probe(kind="load", most=2.0)]))
+    jobs.start(tmp_path / "jobs", order, launch=lambda *_: None)
+    back = jobs.read_order(tmp_path / "jobs" / order.job_id)
+    assert back == order
+    assert jobs.seal(back) == jobs.seal(order)
+
+
+def test_a_job_that_lost_its_supervisor_is_tended_a_few_times(tmp_path):
+    order, launched = make(b"true"), []
+    jobs.start(tmp_path / "jobs", order, launch=lambda *_: None)
+    tend = functools.partial(jobs.tend, tmp_path / "jobs", order.job_id, launch=lambda *call: launched.append(call))
+    assert tend().phase is JobPhase.READY
+    assert launched == []
+    (tmp_path / "jobs" / order.job_id / jobs.JOURNAL).touch()
+    for _ in range(jobs.TENDED + 2):
+        assert tend().phase is JobPhase.LOST
+    assert launched == [(tmp_path / "jobs" / order.job_id, "")] * jobs.TENDED

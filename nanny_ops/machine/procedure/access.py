@@ -1,0 +1,90 @@
+"""How a job's supervisor reaches the Proxmox VE API: by a private file beside the folder of the jobs.
+
+Whoever owns that folder writes it: an agent that is root, or the privileged helper from its own settings. It holds a
+token, so it travels in no order, no argument list and no environment.
+"""
+
+import json
+import os
+import secrets
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Protocol
+
+from nanny_ops.errors import MachineError
+from nanny_ops.machine.proxmox.task import Api
+from nanny_ops.machine.verbs import ProxmoxAccess
+
+NAME = "proxmox-access.json"
+#: Bytes of the file, at most.
+CAP = 64 * 1024
+_FOREIGN = 0o077
+
+
+class Conversation(Api, Protocol):
+    """A client that can be closed."""
+
+    def close(self) -> None:
+        """Close its connections."""
+
+
+def connect(access: ProxmoxAccess) -> Conversation:
+    """Return a client; nothing is sent. Raises ProxmoxError."""
+    # Only here: a job without a plan need not pay for it, 80 ms of CPU and 5 MiB.
+    from nanny_ops.machine.proxmox.client import Client
+
+    return Client(access)
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobAccess:
+    """The access, and the name of this node there; empty is this host's own name."""
+
+    access: ProxmoxAccess
+    node: str = ""
+
+    @property
+    def node_name(self) -> str:
+        """Return the node's name."""
+        return self.node or os.uname().nodename.partition(".")[0]
+
+
+def path_of(jobs_dir: Path) -> Path:
+    """Return where the file lies for the jobs in a folder."""
+    return jobs_dir.parent / NAME
+
+
+def write(jobs_dir: Path, access: JobAccess | None) -> None:
+    """Write the file, readable for its owner alone, or remove it. Raises OSError."""
+    path = path_of(jobs_dir)
+    if access is None:
+        path.unlink(missing_ok=True)
+        return
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft = path.with_name(f".{NAME}-{secrets.token_hex(4)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        json.dump(asdict(access), file)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.rename(path)
+
+
+def read(jobs_dir: Path) -> JobAccess | None:
+    """Read the file, None where there is none. Raises MachineError for one that others may touch, or cannot be read."""
+    path = path_of(jobs_dir)
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    except OSError as wrong:
+        raise MachineError(f"{path} cannot be read: {wrong.strerror}.") from wrong
+    with os.fdopen(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
+        if status.st_uid != os.geteuid() or status.st_mode & _FOREIGN:
+            raise MachineError(f"{path} holds a token and must be this user's own, with mode 0600; it is not used.")
+        try:
+            values = json.loads(file.read(CAP))
+            return JobAccess(access=ProxmoxAccess(**values["access"]), node=str(values["node"]))
+        except (ValueError, KeyError, TypeError) as wrong:
+            raise MachineError(f"{path} is no access to Proxmox VE: {type(wrong).__name__}.") from wrong
