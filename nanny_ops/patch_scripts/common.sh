@@ -20,6 +20,8 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 
 tab=$(printf '\t')
+# Where what the kernel tells and what was installed is looked for; only tests set it.
+root=${NANNY_ROOT:-}
 
 # awk: a text as JSON.
 awk_text='function text(value,    i, c, out) {
@@ -159,9 +161,9 @@ patience() {
 holder() {
     for file in "$@"; do
         inode=$(stat -c %i "$file" 2>/dev/null) || continue
-        pid=$(awk -v inode="$inode" '$2 != "->" && $6 ~ (":" inode "$") && $5 > 0 { print $5; exit }' /proc/locks 2>/dev/null)
+        pid=$(awk -v inode="$inode" '$2 != "->" && $6 ~ (":" inode "$") && $5 > 0 { print $5; exit }' "$root/proc/locks" 2>/dev/null)
         [ -n "$pid" ] || continue
-        echo "$pid $(cat "/proc/$pid/comm" 2>/dev/null)"
+        echo "$pid $(cat "$root/proc/$pid/comm" 2>/dev/null)"
         return
     done
 }
@@ -175,21 +177,21 @@ blocked() {
 
 # A container shares its host's kernel. A process namespace that is not the first one tells it, whatever made it.
 in_container() {
-    space=$(readlink /proc/self/ns/pid 2>/dev/null)
-    case $space in '' | 'pid:[4026531836]') [ -n "${container:-}" ] || [ -e /run/systemd/container ] ;; esac
+    space=$(readlink "$root/proc/self/ns/pid" 2>/dev/null)
+    case $space in '' | 'pid:[4026531836]') [ -n "${container:-}" ] || [ -e "$root/run/systemd/container" ] ;; esac
 }
 
 # One line for each service that has replaced files mapped as program text: its unit's name, else the process's.
 stale_services() {
-    own=$(readlink /proc/self/ns/pid)
-    grep -l -E ' r-xp .* /(usr|bin|sbin|lib|lib64|opt)/.* \(deleted\)$' /proc/[0-9]*/maps 2>/dev/null |
+    own=$(readlink "$root/proc/self/ns/pid")
+    grep -l -E ' r-xp .* /(usr|bin|sbin|lib|lib64|opt)/.* \(deleted\)$' "$root"/proc/[0-9]*/maps 2>/dev/null |
         while IFS= read -r maps; do
             process=${maps%/maps}
             # A host sees the processes of its containers too; their files are not its own.
             [ "$(readlink "$process/ns/pid" 2>/dev/null)" = "$own" ] || continue
             unit=$(sed -n 's/^0::\(.*\)/\1/p; s/^[0-9]*:name=systemd:\(.*\)/\1/p' "$process/cgroup" 2>/dev/null |
                 tr '/' '\n' | grep '\.service$' | tail -n 1)
-            [ "$process" != /proc/1 ] || unit=init
+            [ "$process" != "$root/proc/1" ] || unit=init
             [ -n "$unit" ] || unit=$(cat "$process/comm" 2>/dev/null)
             [ -z "$unit" ] || echo "$unit"
         done | sort -u

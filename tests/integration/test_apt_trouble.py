@@ -49,7 +49,7 @@ class Debian:
 
     def patch(self, *words: str) -> tuple[int | None, list[str], str, str]:
         """Run the script: its exit code, the packages it names, stdout, and the last line of stderr."""
-        done = self.shell("NANNY_INDEX_PAUSE=0 sh /root/apt.sh " + " ".join(words))
+        done = self.shell("NANNY_LOCK_PAUSE=0 sh /root/apt.sh " + " ".join(words))
         said = done.stderr.decode().splitlines() or [""]
         return done.exit_code, sorted(one.name for one in parse(done.stdout)), done.stdout.decode(), said[-1]
 

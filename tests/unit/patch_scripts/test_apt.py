@@ -11,18 +11,18 @@ from pathlib import Path
 
 import pytest
 
-import nanny_ops
 from nanny_ops.machine.run import run
+from nanny_ops.patch_scripts.assembled import assembled
 from nanny_ops.protocol.package_list import parse
 
-SCRIPT = Path(nanny_ops.__file__).parent / "patch_scripts" / "apt.sh"
+WHOLE = assembled("apt.sh")
 
 _APT_GET = r"""#!/bin/sh
 S=%(state)s
 echo "$*" >>"$S/calls"
 env | grep -E '^(LC_ALL|DEBIAN_FRONTEND|NEEDRESTART_MODE|APT_LISTCHANGES_FRONTEND|UCF_FORCE_CONFFOLD)=' | sort >"$S/env"
 [ -z "$(cat)" ] || echo "stdin was not empty" >>"$S/calls"
-simulate=false command='' words=''
+simulate=false print=false command='' words=''
 while [ $# -gt 0 ]; do
     case $1 in
         -c)
@@ -30,6 +30,7 @@ while [ $# -gt 0 ]; do
             cp "$(sed -n 's/^Dir::Etc::preferences "\(.*\)";/\1/p' "$2")" "$S/preferences"
             shift ;;
         -s) simulate=true ;;
+        --print-uris) print=true ;;
         -*) ;;
         *) if [ -z "$command" ]; then command=$1; else words="$words $1"; fi ;;
     esac
@@ -46,8 +47,9 @@ case $command in
             { [ -z "$lists" ] || : >"$lists/x_Packages"; } && exit 100
         [ -f "$S/no-net" ] && echo "W: Failed to fetch http://x/InRelease  Could not resolve 'x'" >&2
         echo "Hit:1 http://x InRelease" ;;
-    upgrade) cat "$S/upgrade" ;;
+    upgrade | dist-upgrade | autoremove) cat "$S/upgrade" ;;
     install)
+        if $print; then cat "$S/uris" && exit 0; fi
         for word in $words; do
             name=${word%%%%=*}
             grep "^Inst $name " "$S/upgrade" >>"$S/picked" || exit 100
@@ -70,11 +72,16 @@ esac
 _APT_MARK = r"""#!/bin/sh
 S=%(state)s
 echo "$*" >>"$S/marks"
-case $1 in showauto) cat "$S/auto" ;; auto) shift; printf '%%s\n' "$@" >"$S/marked" ;; esac
+case $1 in showauto) cat "$S/auto" ;; showhold) [ ! -f "$S/hold" ] || cat "$S/hold" ;; auto) shift; printf '%%s\n' "$@" >"$S/marked" ;; esac
 """
 _APT_CONFIG = """#!/bin/sh
 echo "native='amd64'"
 echo "preferences='%(state)s/admin-preferences'"
+echo "status='%(state)s/dpkg/status'"
+echo "lists='%(state)s/lists/'"
+"""
+_APT_CACHE = """#!/bin/sh
+cat %(state)s/policy
 """
 _DPKG_QUERY = """#!/bin/sh
 cat %(state)s/status
@@ -101,13 +108,29 @@ class Apt:
 
     def __init__(self, folder: Path, shell: list[str]) -> None:
         self.state, self.bin, self.shell = folder / "state", folder / "bin", shell
+        self.script = folder / "apt.sh"
+        self.script.write_bytes(WHOLE)
         self.state.mkdir()
         self.bin.mkdir()
-        programs = {"apt-get": _APT_GET, "apt-mark": _APT_MARK, "apt-config": _APT_CONFIG, "dpkg-query": _DPKG_QUERY}
+        (self.state / "lists").mkdir()
+        programs = {
+            "apt-get": _APT_GET,
+            "apt-cache": _APT_CACHE,
+            "apt-mark": _APT_MARK,
+            "apt-config": _APT_CONFIG,
+            "dpkg-query": _DPKG_QUERY,
+        }
         for name, text in programs.items():
             (self.bin / name).write_text(text % {"state": self.state})
             (self.bin / name).chmod(0o755)
-        for name, text in {"status": STATUS, "status-after": STATUS, "upgrade": UPGRADE, "auto": "libc6\n"}.items():
+        for name, text in {
+            "status": STATUS,
+            "status-after": STATUS,
+            "upgrade": UPGRADE,
+            "auto": "libc6\n",
+            "uris": "",
+            "policy": "",
+        }.items():
             self.set(name, text)
 
     def set(self, name: str, text: str) -> None:
@@ -117,8 +140,8 @@ class Apt:
         return (self.state / name).read_text()
 
     def run(self, *arguments: str, path: str | None = None):
-        environment = {"PATH": path or f"{self.bin}:/usr/bin:/bin", "NANNY_INDEX_PAUSE": "0"}
-        done = run([*self.shell, str(SCRIPT), *arguments], timeout=30, env=environment)
+        environment = {"PATH": path or f"{self.bin}:/usr/bin:/bin", "NANNY_LOCK_PAUSE": "0"}
+        done = run([*self.shell, str(self.script), *arguments], timeout=30, env=environment)
         assert not [folder for folder in self.private_folders() if Path(folder).exists()], "left behind"
         return done
 
@@ -350,7 +373,7 @@ def test_a_system_without_apt_is_told(apt, tmp_path):
     tools.mkdir()
     for tool in ("tr", "sed", "grep", "head", "awk", "mktemp", "rm"):
         (tools / tool).symlink_to(shutil.which(tool))
-    text = SCRIPT.read_text().replace(":/usr/sbin:/sbin:/usr/bin:/bin\n", "\n", 1)
+    text = WHOLE.decode().replace(":/usr/sbin:/sbin:/usr/bin:/bin\n", "\n", 1)
     (tmp_path / "apt.sh").write_text(text)
     done = run([*apt.shell, str(tmp_path / "apt.sh"), "--dry-run"], timeout=10, env={"PATH": str(tools)})
     assert done.exit_code == 3
