@@ -30,7 +30,7 @@ pause=${NANNY_LOCK_PAUSE:-5}
 kernels='^(linux-|pve-kernel-|proxmox-kernel-|proxmox-default-kernel|pve-firmware|intel-microcode|amd64-microcode)'
 
 options "$@"
-for program in apt-get apt-cache apt-mark apt-config dpkg-query awk sed grep mktemp; do
+for program in apt-get apt apt-mark apt-config dpkg-query awk sed grep mktemp; do
     command -v "$program" >/dev/null 2>&1 || fail 3 "$program is not installed here; this script is for Debian and its kin."
 done
 
@@ -118,7 +118,7 @@ told() {
     grep -h -E '^(dpkg: error|E: )' "$@" | head -n 1 | cut -c 1-300 | sed 's/^/: /'
 }
 locked() { # what apt-get said
-    grep -q -E '^E: .*(Could not get lock|Unable to (acquire|lock))' "$1"
+    grep -q -E 'Could not get lock|lock was locked by another process' "$1"
 }
 # Wait before one more try to get a lock; false once there is no time left.
 wait_for_lock() {
@@ -316,41 +316,35 @@ asks() {
 
 # ---- What is told beside the list ------------------------------------------------------------------------------------
 
-# Names that apt-get leaves by itself, and why, separated by a tab.
-kept() {
-    apt-mark showhold >"$work/holds"
-    awk -v native="$native" 'FILENAME == ARGV[1] { hold[$1] = 1; next }
-        /^The following packages have been kept back:/ { why = "kept_back"; next }
-        /^The following upgrades have been deferred due to phasing:/ { why = "phased"; next }
-        why != "" && /^  / {
-            for (i = 1; i <= NF; i++) print $i "\t" (($i in hold) || ($i ":" native in hold) ? "held" : why)
-            next
-        }
-        { why = "" }' "$work/holds" "$work/all"
-}
-# Notes of what could be upgraded and is not in the plan. The versions are those of the administrator's own preferences.
+# Notes of what could be upgraded, by the administrator's own preferences, and is not in the plan.
 tell_left() {
-    {
-        kept
-        installed "$work/known" | awk -F '\t' "$awk_named"'FILENAME == ARGV[1] { out[$1] = 1; next }
-            FILENAME == ARGV[2] { ask[$1] = 1; next }
-            named(ask) { print $1 "\tconffile" } named(out) { print $1 "\texcluded" }' "$work/exclude" "$work/asking" -
-        ! $security_only || awk -F '\t' -v told="$told_security" "$awk_security"'
-            $2 != "" && $3 != "" && security($4) == "" { print $1 "\tsecurity_unknown" }' "$work/possible"
-    } | awk -F '\t' -v only="$only_given" "$awk_named"'FILENAME == ARGV[1] { wanted[$1] = 1; next }
-        (only != "true" || named(wanted)) && !($1 in seen) { seen[$1] = 1; print }' "$work/only" - >"$work/kept"
-    : >"$work/policy"
-    # shellcheck disable=SC2046 # names hold no blanks
-    [ ! -s "$work/kept" ] || apt-cache -c "$work/plain.conf" policy $(cut -f 1 "$work/kept") >"$work/policy" 2>/dev/null
-    awk -F '\t' 'FILENAME == ARGV[1] {
-            if ($0 ~ /^[^ ].*:$/) { name = $0; sub(/:$/, "", name) }
-            if (sub(/^  Installed: /, "")) old[name] = $0
-            else if (sub(/^  Candidate: /, "")) new[name] = $0
-            next
+    command apt list --upgradable -q -q -c "$work/plain.conf" 2>/dev/null </dev/null | awk -v native="$native" '
+        match($0, / \[upgradable from: [^]]*\]$/) {
+            old = substr($0, RSTART + 19, RLENGTH - 20); name = $1; sub(/\/.*/, "", name)
+            if ($3 != native && $3 != "all") name = name ":" $3
+            print name "\t" old "\t" $2
+        }' >"$work/upgradable"
+    sed -n '/^The following upgrades have been deferred due to phasing:/,/^[^ ]/p' "$work/all" | grep '^ ' | tr -s ' ' '\n' >"$work/phased"
+    apt-mark showhold | sed "s/:$native\$//" >"$work/holds"
+    awk -F '\t' -v only="$only_given" -v security_only="$security_only" -v told="$told_security" "$awk_named$awk_security"'
+        FILENAME == ARGV[1] { wanted[$1] = 1; next }
+        FILENAME == ARGV[2] { planned[$1] = 1; next }
+        FILENAME == ARGV[3] { held[$1] = 1; next }
+        FILENAME == ARGV[4] { phased[$1] = 1; next }
+        FILENAME == ARGV[5] { asking[$1] = 1; next }
+        FILENAME == ARGV[6] { out[$1] = 1; next }
+        FILENAME == ARGV[7] { if ($3 != "") offered[$1] = $4; next }
+        ($1 in planned) || (only == "true" && !named(wanted)) { next }
+        $1 in held { why = "held" }
+        !($1 in held) {
+            why = ($1 in phased) ? "phased" : named(asking) ? "conffile" : named(out) ? "excluded" : "kept_back"
+            if (why == "kept_back" && ($1 in offered)) { # it was not asked for
+                if (security_only != "true" || security(offered[$1]) != "") next
+                why = "security_unknown"
+            }
         }
-        (($1 in new) && new[$1] != old[$1] && new[$1] != "(none)") || ($2 ~ /^(kept_back|held|phased)$/) {
-            print $1 "\t" old[$1] "\t" new[$1] "\t" $2
-        }' "$work/policy" "$work/kept" >"$work/left"
+        { print $1 "\t" $2 "\t" $3 "\t" why }
+    ' "$work/only" "$work/plan" "$work/holds" "$work/phased" "$work/asking" "$work/exclude" "$work/possible" "$work/upgradable" >"$work/left"
     notes left name old_version version why <"$work/left"
     cut -f 1 "$work/left" | cat - "$work/names" >"$work/told"
     while read -r name; do
@@ -384,7 +378,8 @@ tell_restarts() {
                 required=null
             fi
         else
-            { cat "$root/run/reboot-required.pkgs" 2>/dev/null || echo /run/reboot-required; } | sort -u >>"$work/why"
+            sort -u "$root/run/reboot-required.pkgs" 2>/dev/null >>"$work/why"
+            [ -s "$work/why" ] || echo /run/reboot-required >>"$work/why"
         fi
     fi
     if ! in_container; then
@@ -398,9 +393,8 @@ tell_restarts() {
     note reboot required: "$required" why: "$(texts <"$work/why")"
 }
 
-# The end of a run in which apt-get did not fail: all notes, the list, and the exit code.
+# The end of a run in which apt-get did not fail: the last notes, the list, and the exit code.
 finish() { # file with the list
-    tell_left
     tell_restarts
     if [ -n "$quarantine" ]; then
         note ended how quarantined
@@ -442,8 +436,8 @@ elif [ -n "$what" ]; then
     sentence="dpkg was interrupted: $what. Nothing can be upgraded before 'dpkg --configure -a' has been run (--repair)."
     repaired=false
     if $repair && ! $dry_run; then
-        # busybox has a dpkg of its own, which its shell would prefer
-        env dpkg --force-confdef --force-confold --configure -a </dev/null
+        query=$(command -v dpkg-query)
+        "${query%/*}/dpkg" --force-confdef --force-confold --configure -a </dev/null
         [ -n "$(interrupted)" ] || repaired=true
     fi
     note interrupted what "$what" repaired: "$repaired"
@@ -458,6 +452,7 @@ write_preferences
 beside >"$work/beside-before"
 
 if ! refresh; then
+    ! grep -q 'Could not open lock' "$work/update" || fail 100 "apt-get may not refresh its indexes$(told "$work/update")."
     # Go on with the repositories that do answer, and with nothing older: an index from before may name packages that
     # cannot be fetched any more, and one of those would end the upgrade of all.
     $dry_run || {
@@ -488,6 +483,7 @@ while plan; do
     round=$((round + 1))
 done
 
+tell_left
 if [ ! -s "$work/plan" ]; then
     echo "Nothing to upgrade."
     finish /dev/null

@@ -2,24 +2,23 @@
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-import nanny_ops
 from nanny_ops.lab import demo_guest
 from nanny_ops.lab.apt_repository import OFFERED
 from nanny_ops.lab.deb import Deb
 from nanny_ops.lab.fleet import LabPlan
 from nanny_ops.lab.lab import Lab
 from nanny_ops.lab.lxc import Container
+from nanny_ops.machine.packages.note import read
 from nanny_ops.machine.run import Done, run
+from nanny_ops.patch_scripts.assembled import assembled
 from nanny_ops.protocol.package_list import parse
 from tests.lab_fixtures import need_real_containers
 
 pytestmark = pytest.mark.lxc
 
-SCRIPT = Path(nanny_ops.__file__).parent / "patch_scripts" / "apt.sh"
 ALL = sorted(deb.name for deb in OFFERED)
 DEAD = "deb [trusted=yes] http://127.0.0.1:9/gone stable main\n"
 
@@ -41,7 +40,7 @@ class Debian:
         container.destroy()
         container.create(demo_guest.prepared_image(lab.cache), lab.cluster.guests[101].name)
         container.start()
-        self.shell("cat >/root/apt.sh", SCRIPT.read_bytes())
+        self.shell("cat >/root/apt.sh", assembled("apt.sh"))
 
     def shell(self, text: str, stdin: bytes | None = None) -> Done:
         argv = [str(self.lab.nodes[0].bin_dir / "pct"), "exec", "101", "--", "sh", "-c", text]
@@ -94,21 +93,30 @@ def test_a_broken_postinst_is_named_and_what_did_change_is_listed(debian: Debian
     assert debian.version("nanny-demo-lib") == "2.6-1"
 
 
-def test_an_interrupted_dpkg_is_told(debian: Debian) -> None:
+@pytest.mark.rows("F4")
+def test_an_interrupted_dpkg_is_left_alone_until_its_repair_is_wished(debian: Debian) -> None:
     debian.shell("cp /var/lib/dpkg/status /var/lib/dpkg/updates/0001")
-    assert "dpkg --configure -a" in debian.patch("--dry-run")[2]
+    code, names, stdout, _ = debian.patch("--dry-run")
+    assert (code, names, read(stdout.encode()).ended) == (6, ALL, "quarantined")
     code, names, _, said = debian.patch()
-    assert (code, names) == (100, [])
+    assert (code, names) == (6, [])
     assert "dpkg was interrupted" in said
-    debian.shell("dpkg --configure -a")
-    assert debian.patch()[:2] == (0, ALL)
+    assert debian.version("nanny-demo-tls") == "3.0.1-1"
+    code, names, stdout, _ = debian.patch("--repair")
+    assert (code, names) == (0, ALL)
+    found = read(stdout.encode()).interrupted
+    assert found is not None
+    assert found.repaired
 
 
+@pytest.mark.rows("F17")
 def test_a_held_package_stays_and_is_told(debian: Debian) -> None:
     debian.shell("apt-mark hold nanny-demo-tls")
     code, names, stdout, _ = debian.patch()
     assert (code, names) == (0, [name for name in ALL if name != "nanny-demo-tls"])
-    assert "Kept back" in stdout
+    assert [vars(one) for one in read(stdout.encode()).left] == [
+        {"name": "nanny-demo-tls", "old_version": "3.0.1-1", "version": "3.0.1-1+deb12u1", "why": "held"}
+    ]
     assert debian.shell("apt-mark showhold").stdout == b"nanny-demo-tls\n"
 
 

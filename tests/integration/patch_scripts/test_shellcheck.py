@@ -9,7 +9,6 @@ import pytest
 from nanny_ops.machine.run import run
 from nanny_ops.patch_scripts.assembled import assembled, scripts
 
-
 #: What is shared sets variables and has functions that not every script uses.
 SHARED = "SC2034,SC2317,SC2329"
 

@@ -11,10 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from nanny_ops.machine.packages.note import read
 from nanny_ops.machine.run import run
 from nanny_ops.patch_scripts.assembled import assembled
 from nanny_ops.protocol.package_list import parse
+from nanny_ops.protocol.patch_report import Interrupted, LockHolder
 
+GOLDEN = Path(__file__).parents[2] / "golden" / "apt"
 WHOLE = assembled("apt.sh")
 
 _APT_GET = r"""#!/bin/sh
@@ -46,6 +49,8 @@ case $command in
         [ -f "$S/dead" ] && cat "$S/dead" && lists=$(sed -n 's/^Dir::State::lists "\(.*\)";/\1/p' "$S/conf") &&
             { [ -z "$lists" ] || : >"$lists/x_Packages"; } && exit 100
         [ -f "$S/no-net" ] && echo "W: Failed to fetch http://x/InRelease  Could not resolve 'x'" >&2
+        lists=$(sed -n 's/^Dir::State::lists "\(.*\)";/\1/p' "$S/conf")
+        [ -z "$lists" ] || [ ! -f "$S/lists/x_InRelease" ] || cp "$S/lists/x_InRelease" "$lists"
         echo "Hit:1 http://x InRelease" ;;
     upgrade | dist-upgrade | autoremove) cat "$S/upgrade" ;;
     install)
@@ -72,7 +77,11 @@ esac
 _APT_MARK = r"""#!/bin/sh
 S=%(state)s
 echo "$*" >>"$S/marks"
-case $1 in showauto) cat "$S/auto" ;; showhold) [ ! -f "$S/hold" ] || cat "$S/hold" ;; auto) shift; printf '%%s\n' "$@" >"$S/marked" ;; esac
+case $1 in
+    showauto) cat "$S/auto" ;;
+    showhold) cat "$S/hold" ;;
+    auto) shift && printf '%%s\n' "$@" >"$S/marked" ;;
+esac
 """
 _APT_CONFIG = """#!/bin/sh
 echo "native='amd64'"
@@ -80,8 +89,12 @@ echo "preferences='%(state)s/admin-preferences'"
 echo "status='%(state)s/dpkg/status'"
 echo "lists='%(state)s/lists/'"
 """
-_APT_CACHE = """#!/bin/sh
-cat %(state)s/policy
+_APT = """#!/bin/sh
+cat %(state)s/upgradable
+"""
+_DPKG = """#!/bin/sh
+echo "$*" >>%(state)s/repairs
+[ ! -f %(state)s/repaired ] || cp %(state)s/repaired %(state)s/status
 """
 _DPKG_QUERY = """#!/bin/sh
 cat %(state)s/status
@@ -103,6 +116,29 @@ Conf bash (5.2-2 Debian:12.5/stable [amd64])
 """
 
 
+PROGRAMS = {
+    "apt-get": _APT_GET,
+    "apt": _APT,
+    "apt-mark": _APT_MARK,
+    "apt-config": _APT_CONFIG,
+    "dpkg-query": _DPKG_QUERY,
+    "dpkg": _DPKG,
+}
+FILES = {
+    "status": STATUS,
+    "status-after": STATUS,
+    "upgrade": UPGRADE,
+    "auto": "libc6\n",
+    "hold": "",
+    "uris": "'http://x/bash.deb' bash_5.2-2_amd64.deb 4711 SHA256:00\n",
+    "upgradable": "",
+    "lists/x_InRelease": "Suite: stable-security\n",
+    "root/proc/1/maps": "",
+    "root/etc/none": "",
+    "root/boot/none": "",
+}
+
+
 class Apt:
     """A pretended Debian: what it has, and what was asked of its tools."""
 
@@ -112,35 +148,33 @@ class Apt:
         self.script.write_bytes(WHOLE)
         self.state.mkdir()
         self.bin.mkdir()
-        (self.state / "lists").mkdir()
-        programs = {
-            "apt-get": _APT_GET,
-            "apt-cache": _APT_CACHE,
-            "apt-mark": _APT_MARK,
-            "apt-config": _APT_CONFIG,
-            "dpkg-query": _DPKG_QUERY,
-        }
-        for name, text in programs.items():
+        self.link("pid:[4026532999]")
+        for name, text in PROGRAMS.items():
             (self.bin / name).write_text(text % {"state": self.state})
             (self.bin / name).chmod(0o755)
-        for name, text in {
-            "status": STATUS,
-            "status-after": STATUS,
-            "upgrade": UPGRADE,
-            "auto": "libc6\n",
-            "uris": "",
-            "policy": "",
-        }.items():
+        for name, text in FILES.items():
             self.set(name, text)
 
+    def link(self, space: str) -> None:
+        """Say in which process namespace everything runs; the number 4026531836 is the first one's."""
+        link = self.state / "root/proc/self/ns/pid"
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.unlink(missing_ok=True)
+        link.symlink_to(space)
+
     def set(self, name: str, text: str) -> None:
+        (self.state / name).parent.mkdir(parents=True, exist_ok=True)
         (self.state / name).write_text(text)
 
     def get(self, name: str) -> str:
         return (self.state / name).read_text()
 
     def run(self, *arguments: str, path: str | None = None):
-        environment = {"PATH": path or f"{self.bin}:/usr/bin:/bin", "NANNY_LOCK_PAUSE": "0"}
+        environment = {
+            "PATH": path or f"{self.bin}:/usr/bin:/bin",
+            "NANNY_LOCK_PAUSE": "0",
+            "NANNY_ROOT": f"{self.state}/root",
+        }
         done = run([*self.shell, str(self.script), *arguments], timeout=30, env=environment)
         assert not [folder for folder in self.private_folders() if Path(folder).exists()], "left behind"
         return done
@@ -152,7 +186,9 @@ class Apt:
 
     @property
     def installs(self) -> list[str]:
-        return [call for call in self.get("calls").splitlines() if " install " in call]
+        calls = self.state / "calls"
+        told = calls.read_text().splitlines() if calls.exists() else []
+        return [call for call in told if " install " in call and "--print-uris" not in call]
 
 
 def listed(done) -> list[dict]:
@@ -183,6 +219,7 @@ def test_a_dry_run_lists_and_installs_nothing(apt):
         "action": "upgrade",
         "security": False,
         "repository": "Debian:12.5/stable",
+        "size": 4711,
     }
     assert names(done) == ["bash", "libc6", "libc6:i386", "openssl"]
     assert all(" -s " in f" {call} " for call in apt.installs)
@@ -207,7 +244,7 @@ def test_nothing_asks_and_nothing_waits_for_ever(apt):
     ]
     conf = apt.get("conf")
     assert '"--force-confdef"; "--force-confold"' in conf
-    assert 'DPkg::Lock::Timeout "300"' in conf
+    assert re.search(r"-o=DPkg::Lock::Timeout=(300|29\d) ", apt.installs[-1])
     assert "Dir::State::lists" not in conf
     assert "stdin was not empty" not in apt.get("calls")
 
@@ -269,6 +306,7 @@ def test_apply_upgrades_exactly_what_was_planned_and_tells_what_changed(apt):
             "action": "upgrade",
             "security": False,
             "repository": "Debian:12.5/stable",
+            "size": 4711,
         }
     ]
 
@@ -297,7 +335,7 @@ def test_automatic_packages_stay_automatic(apt):
 def test_no_holds_are_placed(apt):
     apt.set("upgrade", "\n".join(line for line in UPGRADE.splitlines() if "openssl" not in line) + "\n")
     apt.run("--exclude=openssl")
-    assert {call.split()[0] for call in apt.get("marks").splitlines()} == {"showauto", "auto"}
+    assert {call.split()[0] for call in apt.get("marks").splitlines()} == {"showauto", "auto", "showhold"}
 
 
 def test_a_plan_that_would_remove_is_refused(apt):
@@ -320,8 +358,9 @@ def test_a_locked_index_is_waited_for_but_not_for_ever(apt):
     apt.set("locks", "1\n2\n")
     assert apt.run("--dry-run").exit_code == 0
     apt.set("locks", "x\n" * 50)
-    assert apt.run("--dry-run").exit_code == 100
-    assert len(apt.get("locks").splitlines()) == 40
+    done = apt.run("--dry-run", "--lock-timeout=0")
+    assert (done.exit_code, listed(done), read(done.stdout).ended) == (5, [], "blocked")
+    assert len(apt.get("locks").splitlines()) == 49
 
 
 def test_nothing_upgradable(apt):
@@ -338,9 +377,7 @@ def test_awkward_words_are_escaped(apt):
 
 def test_a_package_from_nowhere_has_no_security_word(apt):
     apt.set("upgrade", "Inst bash [5.2-1] (5.2-2 [amd64])\n")
-    assert listed(apt.run("--dry-run")) == [
-        {"name": "bash", "version": "5.2-2", "old_version": "5.2-1", "action": "upgrade"}
-    ]
+    assert [(one["repository"], one["security"]) for one in listed(apt.run("--dry-run"))] == [("", None)]
 
 
 @pytest.mark.parametrize(
@@ -367,11 +404,11 @@ def test_wrong_arguments_are_told(apt, words):
 
 
 def test_a_system_without_apt_is_told(apt, tmp_path):
-    for name in ("apt-get", "apt-mark", "apt-config"):
+    for name in ("apt-get", "apt", "apt-mark", "apt-config"):
         (apt.bin / name).unlink()
     tools = tmp_path / "tools"
     tools.mkdir()
-    for tool in ("tr", "sed", "grep", "head", "awk", "mktemp", "rm"):
+    for tool in ("tr", "sed", "grep", "head", "awk", "mktemp", "rm", "date"):
         (tools / tool).symlink_to(shutil.which(tool))
     text = WHOLE.decode().replace(":/usr/sbin:/sbin:/usr/bin:/bin\n", "\n", 1)
     (tmp_path / "apt.sh").write_text(text)
@@ -391,25 +428,153 @@ def test_a_dead_repository_keeps_nothing_of_the_others_away_and_is_no_success(ap
     done = apt.run()
     assert (done.exit_code, names(done)) == (4, ["bash"])
     for one in (dry, done):
-        assert b"not looked at: https://dead.example stable InRelease" in one.stdout
+        assert b"not looked at: https://dead.example stable\n" in one.stdout
         assert b"https://dead.example" in one.stderr.splitlines()[-1]
+        assert (read(one.stdout).not_refreshed, read(one.stdout).ended) == (["https://dead.example stable"], "partial")
 
 
-def test_the_last_word_says_what_was_wrong(apt):
+@pytest.mark.rows("F3")
+def test_who_holds_the_lock_is_told_and_left_alone(apt):
     holder = "E: Could not get lock /var/lib/dpkg/lock-frontend. It is held by process 4711 (unattended-upgr)"
     apt.set("install-says", f"W: noise\n{holder}\nE: Unable to acquire the lock\n")
     apt.set("install-code", "100")
-    done = apt.run()
-    assert done.exit_code == 100
+    done = apt.run("--lock-timeout=0")
+    assert (done.exit_code, listed(done)) == (5, [])
     assert b"process 4711 (unattended-upgr)" in done.stderr.splitlines()[-1]
-    apt.set("locks", "x\n" * 50)
-    assert b"Could not get lock /var/lib/apt/lists/lock" in apt.run().stderr.splitlines()[-1]
+    assert read(done.stdout).lock == LockHolder(pid=4711, name="unattended-upgr")
 
 
-def test_what_is_kept_back_is_told(apt):
-    apt.set("upgrade", "The following packages have been kept back:\n  linux-image nginx\n" + UPGRADE)
+@pytest.mark.rows("F3")
+def test_a_lock_that_the_kernel_tells_of_is_not_even_tried(apt):
+    apt.set("dpkg/lock", "")
+    inode = (apt.state / "dpkg/lock").stat().st_ino
+    apt.set(
+        "root/proc/locks",
+        f"1: POSIX  ADVISORY  WRITE 77 08:01:{inode} 0 EOF\n2: -> POSIX ADVISORY WRITE 78 0:1:1 0 EOF\n",
+    )
+    apt.set("root/proc/77/comm", "dpkg\n")
+    done = apt.run("--lock-timeout=0")
+    assert (done.exit_code, listed(done), read(done.stdout).lock) == (5, [], LockHolder(pid=77, name="dpkg"))
+    assert not (apt.state / "calls").exists()
+    assert apt.run("--dry-run", "--lock-timeout=0").exit_code == 0
+
+
+@pytest.mark.rows("F17")
+@pytest.mark.parametrize("release", sorted(path.name for path in GOLDEN.iterdir()))
+def test_what_is_left_is_told_with_the_reason_as_each_release_words_it(apt, release):
+    for name in ("upgrade", "hold", "upgradable"):
+        apt.set(name, (GOLDEN / release / f"{name}.txt").read_text())
     done = apt.run("--dry-run")
-    assert b"Kept back, by a hold, a phased update or a dependency:  linux-image nginx\n" in done.stdout
+    left = [[one.name, one.old_version, one.version, one.why] for one in read(done.stdout).left]
+    found = {"left": left, "list": [[one["name"], one["version"], one["security"]] for one in listed(done)]}
+    assert found == json.loads((GOLDEN / release / "expected.json").read_text())
+
+
+@pytest.mark.rows("F17")
+def test_security_is_unknown_where_nobody_tells(apt):
+    apt.set("upgrade", UPGRADE + "Inst old [1] (2 Proxmox:12/stable [amd64])\n")
+    assert {one["name"]: one["security"] for one in listed(apt.run("--dry-run"))}["old"] is None
+    (apt.state / "lists/x_InRelease").unlink()
+    done = apt.run("--dry-run")
+    assert [one["security"] for one in listed(done)] == [None, True, True, True, None]
+    done = apt.run("--dry-run", "--security-only")
+    assert (done.exit_code, read(done.stdout).ended) == (4, "partial")
+    assert b"nobody tells" in done.stderr
+
+
+@pytest.mark.rows("F4")
+def test_an_interrupted_dpkg_is_left_alone_or_repaired_by_wish(apt):
+    half = STATUS.replace("openssl\t3.0-1\tinstall ok installed", "openssl\t3.0-1\tinstall ok half-configured")
+    apt.set("status", half)
+    apt.set("repaired", STATUS)
+    dry = apt.run("--dry-run")
+    assert (dry.exit_code, read(dry.stdout).ended, len(names(dry))) == (6, "quarantined", 4)
+    done = apt.run()
+    assert (done.exit_code, listed(done), read(done.stdout).ended) == (6, [], "quarantined")
+    assert read(done.stdout).interrupted == Interrupted(what="openssl (half-configured)", repaired=False)
+    assert not (apt.state / "repairs").exists()
+    assert all(" -s " in call for call in apt.installs)
+    done = apt.run("--repair")
+    assert apt.get("repairs") == "--force-confdef --force-confold --configure -a\n"
+    assert read(done.stdout).interrupted == Interrupted(what="openssl (half-configured)", repaired=True)
+    assert " -s " not in apt.installs[-1]
+
+
+@pytest.mark.rows("F4")
+def test_a_repair_that_does_not_help_ends_the_run(apt):
+    apt.set(
+        "status", STATUS.replace("bash\t5.2-1\tinstall ok installed", "bash\t5.2-1\tinstall reinstreq half-installed")
+    )
+    done = apt.run("--repair")
+    assert (done.exit_code, read(done.stdout).ended, apt.installs) == (6, "quarantined", [])
+
+
+@pytest.mark.rows("F17")
+@pytest.mark.parametrize(
+    ("container", "packages", "required"),
+    [
+        (True, None, False),
+        (True, "", None),
+        (True, "linux-image-6.1.0-30-amd64\nproxmox-kernel-6.8\n", False),
+        (True, "linux-image-6.1.0-30-amd64\nlibc6\n", True),
+        (False, "linux-image-6.1.0-30-amd64\n", True),
+        (False, "", True),
+    ],
+)
+def test_a_container_never_needs_a_kernel(apt, container, packages, required):
+    apt.link("pid:[4026532999]" if container else "pid:[4026531836]")
+    if packages is not None:
+        apt.set("root/run/reboot-required", "*** System restart required ***\n")
+        apt.set("root/run/reboot-required.pkgs", packages)
+    assert read(apt.run("--dry-run").stdout).reboot_required is required
+
+
+@pytest.mark.rows("F17")
+def test_a_host_is_told_of_the_kernel_that_the_next_start_takes(apt):
+    apt.link("pid:[4026531836]")
+    running = os.uname().release
+    apt.set(f"root/boot/vmlinuz-{running}", "")
+    notes = read(apt.run("--dry-run").stdout)
+    assert (notes.reboot_required, notes.kernel_running, notes.kernel_newest) == (False, running, running)
+    for kernel in ("999.9.12-4-pve", "999.10.2-1-pve", "999.11.0-1-pve.dpkg-bak"):
+        apt.set(f"root/boot/vmlinuz-{kernel}", "")
+    notes = read(apt.run("--dry-run").stdout)
+    assert (notes.reboot_required, notes.kernel_newest) == (True, "999.10.2-1-pve")
+    apt.set("root/etc/kernel/proxmox-boot-pin", f"{running}\n")
+    assert read(apt.run("--dry-run").stdout).reboot_required is False
+
+
+def test_services_on_replaced_files_are_named_by_their_unit(apt):
+    deleted = "7f0-7f1 r-xp 00000000 fd:01 12 /usr/lib/x86_64-linux-gnu/libssl.so.3 (deleted)\n"
+    data = "7f0-7f1 rw-s 00000000 00:01 12 /dev/zero (deleted)\n7f0-7f1 r-xp 0 fd:01 12 /usr/bin/x\n"
+    for pid, maps, group, space in (
+        (7, deleted, "0::/system.slice/ssh.service\n", "pid:[4026532999]"),
+        (8, deleted, "1:name=systemd:/system.slice/nginx.service\n0::/\n", "pid:[4026532999]"),
+        (9, data, "0::/system.slice/fine.service\n", "pid:[4026532999]"),
+        (10, deleted, "0::/lxc/101/system.slice/other.service\n", "pid:[4026532111]"),
+        (11, deleted, "0::/\n", "pid:[4026532999]"),
+        (12, deleted, "0::/system.slice/dbus.service\n", "pid:[4026532999]"),
+    ):
+        apt.set(f"root/proc/{pid}/maps", maps)
+        apt.set(f"root/proc/{pid}/cgroup", group)
+        apt.set(f"root/proc/{pid}/comm", "plain\n")
+        (apt.state / f"root/proc/{pid}/ns").mkdir()
+        (apt.state / f"root/proc/{pid}/ns/pid").symlink_to(space)
+    notes = read(apt.run("--dry-run").stdout)
+    assert notes.services == ["dbus.service", "nginx.service", "plain", "ssh.service"]
+    assert (notes.reboot_required, notes.reboot_why) == (True, ["dbus.service runs on replaced files"])
+
+
+@pytest.mark.rows("F17")
+def test_who_may_not_look_does_not_say_no(apt):
+    (apt.state / "root/proc/1/maps").unlink()
+    assert read(apt.run("--dry-run").stdout).reboot_required is None
+
+
+def test_what_was_planned_and_not_done_is_no_success(apt):
+    done = apt.run("--only=bash")
+    assert (done.exit_code, listed(done), read(done.stdout).ended) == (4, [], "partial")
+    assert b"did not do all that it had planned: bash" in done.stderr
 
 
 def test_a_plan_that_would_change_an_excluded_package_is_refused(apt):
