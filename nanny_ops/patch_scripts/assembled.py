@@ -4,21 +4,21 @@ import re
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-#: The text that scripts share; it is no script by itself.
-COMMON = "common.sh"
-#: The line of a script in whose place that text comes; run from this folder, a script reads the file instead.
-LINE = re.compile(rb'^\. "\$\{0%/\*\}/common\.sh"\n', re.MULTILINE)
+#: The texts that scripts share: all, all but apt, and those over rpm. They are no scripts by themselves.
+SHARED = ("common.sh", "course.sh", "rpm.sh")
+#: The line of a script in whose place such a text comes; run from this folder, a script reads the file instead.
+LINE = re.compile(rb'^\. "\$\{0%/\*\}/(common|course|rpm)\.sh"\n', re.MULTILINE)
 
 
 def assembled(script: str) -> bytes:
-    """Return a script of this folder by its file name. Raises ValueError if it names the shared text more than once."""
-    own, shared = (FOLDER / script).read_bytes(), (FOLDER / COMMON).read_bytes()
-    parts = LINE.split(own)
-    if len(parts) > 2:
-        raise ValueError(f"{script} takes in {COMMON} more than once.")
-    return shared.join(parts)
+    """Return a script of this folder by its file name. Raises ValueError if it names a shared text more than once."""
+    own = (FOLDER / script).read_bytes()
+    named = LINE.findall(own)
+    if len(named) != len(set(named)):
+        raise ValueError(f"{script} takes in a text more than once.")
+    return LINE.sub(lambda line: (FOLDER / f"{line[1].decode()}.sh").read_bytes(), own)
 
 
 def scripts() -> list[str]:
     """Return the file names of all scripts."""
-    return sorted(path.name for path in FOLDER.glob("*.sh") if path.name != COMMON)
+    return sorted(path.name for path in FOLDER.glob("*.sh") if path.name not in SHARED)

@@ -67,6 +67,8 @@ class GuestAgent:
     hostname: Word = ""
     os: Word = ""
     os_id: Word = ""
+    #: As os-release has it; with the id it decides which package manager there is.
+    os_version: Word = ""
     kernel: Word = ""
     filesystems: Annotated[list[GuestFilesystem], MaxLen(256)] = field(default_factory=list)
 

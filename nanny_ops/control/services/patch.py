@@ -236,7 +236,9 @@ def _aim(tx: Tx, agent: Agent, request: PatchRequest) -> tuple[int | None, str, 
 def _runs(guest: Guest) -> list[str]:
     """Return the words for what a guest runs; of a virtual machine only its guest agent knows the distribution."""
     told = guest.body.get("guest_agent") or {}
-    words = [guest.ostype] if guest.kind == "lxc" else [told.get("os_id", ""), guest.ostype]
+    identity, version = told.get("os_id", ""), told.get("os_version", "")
+    named = f"{identity}:{version}" if identity and version else identity
+    words = [guest.ostype] if guest.kind == "lxc" else [named, guest.ostype]
     return [word for word in words if word]
 
 

@@ -12,5 +12,5 @@ class Leaf:
     script: str
     #: The program that must be there.
     program: str
-    #: Words of os-release's ID and ID_LIKE.
+    #: Words of os-release's ID and ID_LIKE and of Proxmox's ostype; with a version, ``centos:7``, where it decides.
     distributions: frozenset[str]

@@ -70,6 +70,7 @@ def agent(osinfo: Entry, hostname: Entry, filesystems: Sequence[Entry]) -> Body:
         "hostname": str(hostname.get("host-name") or "")[:255],
         "os": str(osinfo.get("pretty-name") or osinfo.get("name") or "")[:255],
         "os_id": str(osinfo.get("id") or "")[:255],
+        "os_version": str(osinfo.get("version-id") or "")[:255],
         "kernel": str(osinfo.get("kernel-release") or "")[:255],
         "filesystems": [
             {

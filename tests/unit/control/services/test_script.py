@@ -28,7 +28,31 @@ def test_a_family_finds_its_script(database: Database, now: datetime, families: 
     assert database.read_now(lambda tx: service.for_families(tx, families)).name == "apt"
 
 
-@pytest.mark.parametrize("families", [["plan9"], [""], []])
+@pytest.mark.rows("C2")
+@pytest.mark.parametrize(
+    ("families", "name"),
+    [
+        (["centos:7"], "yum"),
+        (["rhel:7.9"], "yum"),
+        (["amzn:2"], "yum"),
+        (["rhel:8.10"], "dnf"),
+        (["centos"], "dnf"),
+        (["amzn:2023"], "dnf"),
+        (["rocky:9.4", "l26"], "dnf"),
+        (["opensuse"], "zypper"),
+        (["opensuse-tumbleweed:20261101"], "zypper"),
+        (["archlinux"], "pacman"),
+        (["alpine"], "apk"),
+    ],
+)
+def test_the_version_decides_where_a_distribution_has_changed_over(
+    database: Database, now: datetime, families: list[str], name: str
+) -> None:
+    database.write_now(lambda tx: service.ship(tx, now))
+    assert database.read_now(lambda tx: service.for_families(tx, families)).name == name
+
+
+@pytest.mark.parametrize("families", [["plan9"], [""], [], ["unmanaged"], ["nixos"], ["gentoo"]])
 def test_a_strange_family_finds_none(database: Database, now: datetime, families: list[str]) -> None:
     database.write_now(lambda tx: service.ship(tx, now))
     with pytest.raises(NoScriptForTarget):

@@ -1,0 +1,118 @@
+# shellcheck shell=sh disable=SC2034,SC2154
+# What the scripts of dnf, yum and zypper share: everything that is asked of rpm itself. Taken in after the course of a run.
+
+native=$(uname -m)
+rpm_format='%{NAME}\t%|EPOCH?{%{EPOCH}:}:{}|%{VERSION}-%{RELEASE}\t%{ARCH}\n'
+
+# name, epoch:version-release, architecture -> name.architecture where it is a foreign one, and the version without "0:".
+by_name() {
+    awk -F '\t' -v OFS='\t' -v native="$native" '{
+        sub(/^0:/, "", $2)
+        if ($3 != native && $3 != "noarch" && $3 != "") $1 = $1 "." $3
+        $3 = ""
+        sub(/\t+$/, "")
+        print }'
+}
+
+installed() {
+    rpm -qa --qf "$rpm_format" 2>"$work/rpm-errors" | grep -v '^gpg-pubkey	' >"$work/rpm-list"
+    [ -s "$work/rpm-list" ] || return 1
+    by_name <"$work/rpm-list" | sort
+}
+
+# Packages of which only one version may be there, and two are: the older ones, as rpm names them. A transaction that
+# was cut short between installing the new and erasing the old leaves them behind.
+doubled() {
+    rpm -qa --qf '%{INSTALLTIME}\t%{NAME}.%{ARCH}\t%{NAME}-%{VERSION}-%{RELEASE}.%{ARCH}\n' 2>/dev/null |
+        grep -v -E '	(gpg-pubkey|kernel|installonlypkg)' | sort -t '	' -k 2,2 -k 1,1rn |
+        awk -F '\t' '$2 == last { print $3 } { last = $2 }' >"$work/doubled"
+    # Kernels and their modules say by what they provide that they are installed beside each other.
+    [ -s "$work/doubled" ] || return 1
+    while read -r package; do
+        rpm -q --provides "$package" 2>/dev/null | grep -q -E '^(installonlypkg|multiversion)\(' || echo "$package"
+    done <"$work/doubled" >"$work/doubled-wrong"
+    [ -s "$work/doubled-wrong" ]
+}
+
+# Find what was cut short; repair it where that is wanted, else end with 6.
+check_interrupted() {
+    if ! rpm -q --quiet rpm 2>"$work/rpm-errors" && [ -s "$work/rpm-errors" ]; then
+        cut_short "the rpm database cannot be read: $(head -n 1 "$work/rpm-errors")" rpm --rebuilddb
+    fi
+    if doubled; then
+        what="two versions at once, of which these are the older: $(tr '\n' ' ' <"$work/doubled-wrong")"
+        # The second half of what was cut short; rpm leaves alone what the newer version owns too.
+        # shellcheck disable=SC2046 # names hold no blanks
+        cut_short "${what% }" rpm -e --nodeps $(cat "$work/doubled-wrong")
+    fi
+}
+
+# The transaction of dnf 4 and yum, a table that is folded where a name is long: section, name, architecture, version,
+# repository. A row has six words, of which the size is two.
+rpm_table() {
+    awk '/^[A-Z][A-Za-z ]*:$/ { section = $0; sub(/:$/, "", section); n = 0; next }
+        /^(Transaction Summary|Total |Is this ok)/ { section = ""; n = 0 }
+        section == "" || NF == 0 { next }
+        /^[[:space:]]+replacing/ { n = 0
+            part = $2; sub(/\.[^.]*$/, "", part)
+            print "Replacing\t" part "\t" substr($2, length(part) + 2) "\t" $3 "\t-"; next }
+        { for (i = 1; i <= NF; i++) {
+            word[++n] = $i
+            if (n == 6) { print section "\t" word[1] "\t" word[2] "\t" word[3] "\t" word[4]; n = 0 } } }' "$1"
+}
+
+# Of the names on stdin, those with a configuration file that an administrator has changed.
+rpm_modified() {
+    while read -r name; do
+        if rpm -V --nodeps --nodigest --nosignature "$name" 2>/dev/null | grep -q -E '^..5[^ ]* +c '; then echo "$name"; fi
+    done
+}
+
+# Whether each package is a security update, by the names in $work/security: null where nobody tells ($tells_security).
+flagged() {
+    awk -F '\t' -v OFS='\t' -v tells="$tells_security" 'FILENAME == ARGV[1] { secure[$1] = 1; next }
+        { name = $1
+          sub(/\.(i[3-6]86|x86_64|aarch64|armv7hl|ppc64le|s390x)$/, "", name)
+          $5 = tells != "true" || $3 == "" ? "null" : (name in secure ? "true" : "false")
+          print }' "$work/security" -
+}
+
+# The names from name-version-release.architecture, the last such word of a line, as lists of advisories have it.
+packages_in() {
+    awk '{ for (i = NF; i > 0; i--) if ($i ~ /^[A-Za-z0-9_].*-[^-]+-[^-]+\.[a-z0-9_]+$/) {
+        sub(/-[^-]*-[^-]*$/, "", $i); print $i; next } }' "$1" | sort -u
+}
+
+# From the rows of a transaction ($work/table) to a plan. Kernels come beside the old ones, which stay.
+planned() { # file
+    awk -F '\t' -v OFS='\t' '$1 ~ /^(Upgrading|Updating|Installing|Downgrading)/ { print $2, $4, $3, $5 }' "$work/table" |
+        awk -F '\t' -v OFS='\t' -v native="$native" '{ sub(/^0:/, "", $2)
+            if ($3 != native && $3 != "noarch") $1 = $1 "." $3
+            print $1, $2, $4 }' >"$work/incoming"
+    awk -F '\t' '$1 ~ /^(Removing|Replacing)/ { print $2 "\t" $4 "\t" $3 }' "$work/table" | by_name |
+        awk -F '\t' 'FILENAME == ARGV[1] { comes[$1] = 1; next } !($1 in comes)' "$work/incoming" - >"$work/outgoing"
+    {
+        awk -F '\t' -v OFS='\t' 'FILENAME == ARGV[1] { old[$1] = $2; next }
+            FILENAME == ARGV[2] { size[$1 FS $2] = $4; next }
+            FILENAME == ARGV[3] { beside[$1] = 1; next }
+            { print $1, ($1 in beside ? "" : old[$1]), $2, $3, "", size[$1 FS $2] }
+        ' "$work/now" "$work/offered" "$work/installonly" "$work/incoming"
+        awk -F '\t' '{ print $1 "\t" $2 "\t\t\t\t" }' "$work/outgoing"
+    } | flagged | sort -u >"$1"
+}
+
+look_around() { # what is installed, and of that what comes beside its older versions
+    installed >"$work/now" || fail 100 "rpm does not list what is installed: $(head -n 1 "$work/rpm-errors")."
+    rpm -q --whatprovides 'installonlypkg(kernel)' 'installonlypkg(kernel-module)' --qf '%{NAME}\n' 2>/dev/null |
+        grep -v ' ' | sort -u >"$work/installonly"
+}
+
+# What was asked for of all that can be upgraded, as name and version.
+choose() {
+    awk -F '\t' -v only="$only_given" -v security="$security_only" '
+        FILENAME == ARGV[1] { wanted[$1] = 1; next }
+        $3 == "" || ($2 == "" && !($1 in wanted)) { next }
+        only == "true" && !($1 in wanted) { next }
+        security == "true" && $5 != "true" { next }
+        { print $1 "\t" $3 }' "$work/only" "$1"
+}
