@@ -9,7 +9,7 @@ LEAVES: tuple[Leaf, ...] = (apt.LEAF, dnf.LEAF, yum.LEAF, zypper.LEAF, pacman.LE
 def for_distribution(identity: str, like: str = "", version: str = "") -> Leaf | None:
     """Return the package manager for os-release's ID, ID_LIKE and VERSION_ID, None if we know none.
 
-    A word with a version, as ``centos:7``, goes before the same without; a child's version says nothing of its parent's.
+    A word with a version, as ``centos:7``, goes before the same without; a child's version is not its parent's.
     """
     major = version.partition(".")[0]
     for word in (f"{identity}:{major}", identity, *like.split()):
