@@ -150,8 +150,8 @@ def for_families(tx: Tx, families: Collection[str]) -> Script:
     """Return the newest shipped version that serves the first of these words that one serves.
 
     A word is a name of a distribution, or with its version, ``centos:7.9``. What is meant for one major version goes
-    before what is for all; a system of unknown version is taken for one that is still maintained, and a script that meets
-    another says so. Raises NoScriptForTarget.
+    before what is for all; a system of unknown version is taken for one that is still maintained, and a script that
+    meets another says so. Raises NoScriptForTarget.
     """
     words = [word for family in families for word in family.lower().split()]
     shipped = store.shipped(tx)
