@@ -24,7 +24,7 @@ from release.wheel import MACHINES, PYTHONS, architecture
 from release.wheelhouse import CACHE, NAME, PACKAGING, agent_wheels
 
 HOME = "opt/nanny-agent"
-SCRIPTS = ("postinst", "prerm", "postrm")
+SCRIPTS = ("preinst", "postinst", "prerm", "postrm")
 #: Commands and the functions that they are.
 COMMANDS = {"nanny-agent": "nanny_ops.cli.node", "nanny-agent-helper": "nanny_ops.helper.app"}
 #: Parts of the project that the agent never imports; what they import is not in the package.
@@ -100,12 +100,13 @@ def _lay_out_rest(tree: Path) -> None:
 
 def _lay_out_control(tree: Path, version: str, architecture: str) -> None:
     files = sorted(path for path in tree.rglob("*") if path.is_file() and not path.is_symlink())
-    told = [(hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest(), path) for path in files]
+    settings = [path for path in files if path.relative_to(tree).parts[0] == "etc"]
+    others = [path for path in files if path not in settings]
+    told = [(hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest(), path) for path in others]
     size = sum(-(-path.stat().st_size // 1024) for path in files)
     control = tree / "DEBIAN"
     control.mkdir()
     (control / "md5sums").write_text("".join(f"{digest}  {path.relative_to(tree)}\n" for digest, path in told))
-    settings = [path for path in files if path.relative_to(tree).parts[0] == "etc"]
     (control / "conffiles").write_text("".join(f"/{path.relative_to(tree)}\n" for path in settings))
     for script in SCRIPTS:
         _copy(PACKAGING / "debian" / script, control / script)

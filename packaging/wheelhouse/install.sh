@@ -5,7 +5,7 @@
 # What was in use before stays beside it, so that one can go back by a link; anything older goes.
 set -eu
 
-usage() { printf 'usage: %s [--prefix DIRECTORY] [--python PROGRAM] [--service]\n' "$0"; }
+usage() { printf 'usage: %s [--prefix DIRECTORY] [--python PROGRAM] [--service | --remove]\n' "$0"; }
 say() { printf '%s\n' "$*"; }
 die() { printf 'install.sh: %s\n' "$*" >&2; exit 1; }
 
@@ -14,6 +14,7 @@ home_of_units=/opt/nanny-agent
 prefix=$home_of_units
 wanted=
 service=
+remove=
 while [ $# -gt 0 ]; do
     case $1 in
         --prefix=*) prefix=${1#*=} ;;
@@ -23,6 +24,7 @@ while [ $# -gt 0 ]; do
             [ "$1" = --prefix ] && prefix=$2 || wanted=$2
             shift ;;
         --service) service=yes ;;
+        --remove) remove=yes ;;
         -h | --help) usage; exit 0 ;;
         *) usage >&2; exit 2 ;;
     esac
@@ -69,6 +71,26 @@ print(told["version"])
 
 if [ -e "$prefix/bin/nanny-agent" ] && command -v dpkg-query >/dev/null && owner=$(dpkg-query -S "$prefix/bin/nanny-agent" 2>/dev/null); then
     die "$prefix belongs to the package ${owner%%:*}; upgrade it with apt-get instead"
+fi
+if [ -n "$remove" ]; then
+    if [ "$prefix" = "$home_of_units" ] && [ -e /etc/systemd/system/nanny-agent.service ]; then
+        [ ! -d /run/systemd/system ] ||
+            systemctl disable --quiet --now nanny-agent.service nanny-agent-helper.socket nanny-agent-helper.service
+        for folder in systemd sysusers.d tmpfiles.d; do
+            for file in "$here/$folder"/*; do
+                case $folder in
+                    systemd) rm -f "/etc/systemd/system/${file##*/}" ;;
+                    *) rm -f "/etc/$folder/${file##*/}" ;;
+                esac
+            done
+        done
+        [ ! -d /run/systemd/system ] || systemctl daemon-reload
+        rm -f /usr/local/bin/nanny-agent /run/nanny-agent-helper.socket
+    fi
+    rm -rf "$prefix/versions" "$prefix/current" "$prefix/bin"
+    [ ! -d "$prefix" ] || rmdir --ignore-fail-on-non-empty "$prefix"
+    say "removed from $prefix; /etc/nanny-ops, /var/lib/nannyagent, /var/lib/nanny-agent-helper and the user nannyagent stay"
+    exit 0
 fi
 python=$(find_python)
 version=$("$python" -I -c "$check" "$here")

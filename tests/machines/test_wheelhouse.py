@@ -14,7 +14,7 @@ from nanny_ops.lab.image import cache_dir
 from nanny_ops.lab.machine_image import machine_image
 from nanny_ops.lab.systemd_machine import SystemdMachine
 from release.wheel import MACHINES, architecture
-from release.wheelhouse import build
+from release.wheelhouse import PACKAGING, build
 from tests.e2e.file_tree import differences, snapshot
 
 # The first test of each Debian may have to make its image.
@@ -77,10 +77,19 @@ def test_installing_again_changes_nothing_that_somebody_wrote(machine: SystemdMa
     assert machine.must("cat", settings) == 'url = "https://ops.example.com"\n'
 
 
-def test_what_a_package_owns_is_left_to_its_manager(machine: SystemdMachine, tmp_path: Path) -> None:
-    machine.must("rm", "-r", "/opt/nanny-agent")
-    package = Deb("nanny-agent", "1.0", {"opt/nanny-agent/bin/nanny-agent": "#!/bin/sh\n"})
+def test_a_package_does_not_unpack_over_it_and_it_not_over_a_package(machine: SystemdMachine, tmp_path: Path) -> None:
+    scripts = {"preinst": (PACKAGING / "debian/preinst").read_text()}
+    package = Deb("nanny-agent", "1.0", {"opt/nanny-agent/bin/nanny-agent": "#!/bin/sh\n"}, scripts=scripts)
     machine.put(build_deb(package, tmp_path), "/root/agent.deb")
+    refused = machine.run(["dpkg", "--install", "/root/agent.deb"])
+    assert refused.exit_code == 1
+    assert b"was installed from a wheelhouse; run its install.sh --remove first" in refused.stderr
+    assert machine.must("/usr/local/bin/nanny-agent", "--version").strip() == f"nanny-agent {VERSION}"
+    machine.must("/root/house/install.sh", "--remove")
+    assert machine.run(["find", "/opt/nanny-agent", "/usr/local/bin/nanny-agent"]).stdout == b""
+    assert machine.must("find", "/etc/systemd/system", "/etc/sysusers.d", "-name", "nanny*") == ""
+    assert machine.must("find", "/etc/nanny-ops", "-type", "f").strip() == "/etc/nanny-ops/agent.toml"
+    assert machine.must("systemctl", "is-system-running").strip() == "running"
     machine.must("dpkg", "--install", "/root/agent.deb")
     done = machine.run(INSTALL)
     assert done.exit_code == 1
