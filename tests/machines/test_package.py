@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -50,6 +51,11 @@ JOB = """#!/bin/sh
 touch /run/job-began
 turns=0
 until [ -e /run/job-may-end ] || [ $turns -gt 600 ]; do sleep 0.1; turns=$((turns + 1)); done
+echo '[]'
+"""
+UPGRADE = """#!/bin/sh
+set -e
+apt-get install --yes /root/agent.deb
 echo '[]'
 """
 POLICY = 'modes = ["dry-run", "apply"]\ntargets = ["host"]\n'
@@ -192,38 +198,66 @@ def test_it_registers_with_a_token_and_reports(node: Node) -> None:
     assert node.seen()["health_status"] == "healthy"
 
 
+def order(node: Node, script: str) -> str:
+    """Order a script to be run on the machine and return the order."""
+    added = node.admin.post("/api/scripts", json={"name": f"test-{secrets.token_hex(4)}", "content": script})
+    assert added.status_code == 201, added.text
+    asked = {"agent_id": node.identity(), "mode": "apply", "script_id": added.json()["id"]}
+    ordered = node.operator.post("/api/patches", json=asked)
+    assert ordered.status_code == 201, ordered.text
+    return str(ordered.json()["id"])
+
+
+def begin_job(node: Node) -> str:
+    """Order a job that goes on until it is let go, wait until it runs, and return its order."""
+    node.machine.must("rm", "-f", "/run/job-began", "/run/job-may-end")
+    job = order(node, JOB)
+    node.until(lambda: node.machine.run(["test", "-e", "/run/job-began"]).exit_code == 0, f"{node.operation(job)}")
+    return job
+
+
+def end_job(node: Node, job: str) -> None:
+    """Let a job go; it must come to its ordinary end."""
+    node.machine.must("touch", "/run/job-may-end")
+    await_end(node, job)
+
+
+def await_end(node: Node, job: str) -> None:
+    """Wait for the ordinary end of a job."""
+    node.until(lambda: node.operation(job)["status"] not in ("pending", "delivered", "running"), "the job ends")
+    ended = node.operation(job)
+    assert (ended["status"], ended["outcome"]) == ("completed", "nothing_to_do"), ended
+
+
 def test_an_upgrade_keeps_the_identity_and_a_running_job(node: Node) -> None:
     identity, daemon = node.identity(), node.state("nanny-agent.service", "MainPID")
-    script = node.admin.post("/api/scripts", json={"name": f"wait-{identity}", "content": JOB})
-    assert script.status_code == 201, script.text
-    order = {"agent_id": identity, "mode": "apply", "script_id": script.json()["id"]}
-    ordered = node.operator.post("/api/patches", json=order)
-    assert ordered.status_code == 201, ordered.text
-    job = ordered.json()["id"]
-    node.until(lambda: node.machine.run(["test", "-e", "/run/job-began"]).exit_code == 0, f"{node.operation(job)}")
+    job = begin_job(node)
     node.install(NEW)
     assert node.machine.must("nanny-agent", "--version").strip() == f"nanny-agent {NEW}"
     assert node.state("nanny-agent.service") == "active"
     assert node.state("nanny-agent.service", "MainPID") != daemon, "the daemon is not the new version"
     node.until(lambda: node.seen()["version"] == NEW, "the new version is seen")
     assert node.operation(job)["status"] == "running"
-    node.machine.must("touch", "/run/job-may-end")
-    node.until(lambda: node.operation(job)["status"] not in ("pending", "delivered", "running"), "the job ends")
-    ended = node.operation(job)
-    assert (ended["status"], ended["outcome"]) == ("completed", "nothing_to_do"), ended
+    end_job(node, job)
     assert node.identity() == identity
-    assert node.machine.must("dpkg", "--verify", "nanny-agent").split() == [
-        "??5??????",
-        "c",
-        "/etc/nanny-ops/agent.toml",
-    ]
+    changed = node.machine.must("dpkg", "--verify", "nanny-agent").split()
+    assert changed == ["??5??????", "c", "/etc/nanny-ops/agent.toml"]
 
 
-def test_one_can_go_back(node: Node) -> None:
-    identity = node.identity()
+def test_one_can_go_back_under_a_running_job_too(node: Node) -> None:
+    identity, job = node.identity(), begin_job(node)
     node.install(OLD, "--allow-downgrades")
     node.until(lambda: node.seen()["version"] == OLD, "the old version is seen")
+    end_job(node, job)
     assert node.identity() == identity
+
+
+def test_a_job_of_the_agent_can_upgrade_the_agent(node: Node) -> None:
+    node.machine.put(node.packages[NEW], "/root/agent.deb")
+    await_end(node, order(node, UPGRADE))
+    assert node.machine.must("nanny-agent", "--version").strip() == f"nanny-agent {NEW}"
+    node.until(lambda: node.seen()["version"] == NEW, "the new version is seen")
+    assert node.machine.must("dpkg", "--audit") == ""
 
 
 def test_another_python_is_noticed(node: Node) -> None:
@@ -236,14 +270,17 @@ def test_another_python_is_noticed(node: Node) -> None:
     assert "app.cpython-3" in compiled
 
 
-def test_removing_keeps_the_identity_for_the_next_time(node: Node) -> None:
-    identity = node.identity()
+def test_removing_keeps_identity_and_job_for_the_next_time(node: Node) -> None:
+    identity, job = node.identity(), begin_job(node)
     node.machine.must("apt-get", "remove", "--yes", "nanny-agent")
     assert node.machine.run(["systemctl", "is-active", "nanny-agent", "nanny-agent-helper.socket"]).exit_code != 0
     assert node.machine.run(["find", "/opt/nanny-agent"]).exit_code != 0, "something is left in /opt"
     assert node.identity() == identity
+    node.machine.must("touch", "/run/job-may-end")
+    node.until(lambda: not node.machine.must("systemctl", "list-units", "--plain", "--no-legend", "nanny-job-*"), "end")
     node.install(NEW)
     node.until(lambda: node.seen()["version"] == NEW, "the agent is there again")
+    end_job(node, job)
     assert node.identity() == identity
 
 
