@@ -33,8 +33,9 @@ from nanny_ops.agent.tls import make_context
 from nanny_ops.agent.trust import Trust
 from nanny_ops.agent.worker import Worker
 from nanny_ops.errors import IdentityRefused, NannyError, SettingsError, SpoolError
-from nanny_ops.machine import pinned_keys, policy, readiness
+from nanny_ops.machine import job, pinned_keys, policy, readiness
 from nanny_ops.machine.pinned_keys import PinnedKeys
+from nanny_ops.machine.procedure import access
 from nanny_ops.machine.trusted_keys import read_local
 from nanny_ops.machine.verbs import DescribeHost, HostFacts, LearnKeys, ProxmoxAccess
 from nanny_ops.protocol.clock import now as utc_now
@@ -135,6 +136,17 @@ def proxmox_access(settings: Settings, facts: HostFacts) -> ProxmoxAccess | None
     )
 
 
+def _open_proxmox_to_jobs(settings: Settings, facts: HostFacts) -> None:
+    """Write down how jobs reach Proxmox VE where this process begins them; a helper does so by its own settings."""
+    if settings.helper_socket:
+        return
+    found = proxmox_access(settings, facts) if settings.pve_token else None
+    try:
+        access.write(settings.state_dir / job.FOLDER, access.JobAccess(access=found) if found else None)
+    except OSError as wrong:
+        log.error("event=job_access_unwritten reason=%r", str(wrong))
+
+
 async def serve(settings: Settings, world: World, stop: asyncio.Event) -> None:
     """Be the agent until ``stop`` is set. Raises NotRegistered, AlreadyRunning, SettingsError.
 
@@ -159,6 +171,7 @@ async def _serve(settings: Settings, world: World, stop: asyncio.Event) -> None:
         kept = world.open_spool(settings.state_dir / spool.NAME, cap=settings.spool_metrics_cap)
         try:
             facts = await world.hands.do(DescribeHost())
+            _open_proxmox_to_jobs(settings, facts)
             world.tell(readiness.READY)
             while not stop.is_set():
                 await _one_identity(settings, world, kept, facts, stop)

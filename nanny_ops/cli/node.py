@@ -40,6 +40,7 @@ from nanny_ops.errors import (
     SettingsError,
 )
 from nanny_ops.machine import allocator, pinned_keys, readiness
+from nanny_ops.machine.job import FOLDER
 from nanny_ops.machine.perform import perform
 from nanny_ops.machine.pinned_keys import PinnedKeys
 from nanny_ops.machine.policy import Policy
@@ -123,7 +124,7 @@ def _run(arguments: list[str], environ: Mapping[str, str]) -> int:
 
 
 def _hands(settings: Settings) -> InProcess | Split:
-    here = InProcess(perform, jobs_dir=settings.state_dir / "jobs")
+    here = InProcess(perform, jobs_dir=settings.state_dir / FOLDER)
     return Split(here, HelperSocket(Path(settings.helper_socket)).do) if settings.helper_socket else here
 
 

@@ -24,6 +24,8 @@ from nanny_ops.helper.peer import allowed
 from nanny_ops.helper.server import Server
 from nanny_ops.helper.settings import DEFAULT_FILE, load
 from nanny_ops.machine import pinned_keys
+from nanny_ops.machine.job import FOLDER
+from nanny_ops.machine.procedure import access
 from nanny_ops.protocol.clock import now
 
 log = logging.getLogger(__name__)
@@ -65,7 +67,8 @@ def serve(config: Path | None, environ: MutableMapping[str, str], pause: Callabl
             raise
         keyring = Keyring(settings.trusted_keys_file, settings.state_dir / pinned_keys.NAME, now)
         judge = Judge(settings.policy_file, keyring, now)
-        deeds = Deeds(settings.state_dir / "jobs", judge, Ledger(settings.state_dir / "begun"), user.gid)
+        access.write(settings.state_dir / FOLDER, settings.proxmox)
+        deeds = Deeds(settings.state_dir / FOLDER, judge, Ledger(settings.state_dir / "begun"), user.gid)
         Server(socket, Catalogue(judge, deeds).do, user.permits, idle=settings.idle_seconds).serve()
 
 

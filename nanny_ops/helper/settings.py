@@ -7,6 +7,8 @@ from typing import Any
 
 from nanny_ops.errors import SettingsError
 from nanny_ops.helper import owned
+from nanny_ops.machine.procedure.access import JobAccess
+from nanny_ops.machine.verbs import ProxmoxAccess
 
 DEFAULT_FILE = Path("/etc/nanny-ops/helper.toml")
 
@@ -41,6 +43,25 @@ SETTINGS: tuple[Setting, ...] = (
         default="/etc/nanny-ops/trusted-keys",
         help="File of the keys that must sign scripts; without it those count that root has registered.",
     ),
+    Setting(
+        key="pve_url",
+        kind="text",
+        default="https://127.0.0.1:8006",
+        help="Address of this node's own API, for jobs that protect guests.",
+    ),
+    Setting(
+        key="pve_token_file",
+        kind="path",
+        default="/etc/nanny-ops/pve-job-token",
+        help="File of the API token for such jobs, user@realm!name=secret; without it nothing is protected.",
+    ),
+    Setting(key="pve_fingerprint", kind="text", default="", help="SHA-256 of that API's certificate, in hex."),
+    Setting(
+        key="pve_ca_file",
+        kind="path",
+        default="/etc/pve/pve-root-ca.pem",
+        help="File of PEM certificates that sign that API's certificate, where there is no fingerprint.",
+    ),
     Setting(key="idle_seconds", kind="seconds", default=60, help="Seconds without a verb until it ends, 1 to 3600."),
 )
 
@@ -54,6 +75,23 @@ class Settings:
     policy_file: Path
     trusted_keys_file: Path
     idle_seconds: int
+    pve_url: str
+    pve_token_file: Path
+    pve_fingerprint: str
+    pve_ca_file: Path
+
+    @property
+    def proxmox(self) -> JobAccess | None:
+        """Return how jobs reach Proxmox VE, None without a token. Raises SettingsError."""
+        if not self.pve_token_file.exists():
+            return None
+        owned.demand(self.pve_token_file)
+        if self.pve_token_file.stat().st_mode & 0o077:
+            raise SettingsError(f"{self.pve_token_file} holds a token; only root may read it (chmod 600).")
+        token = self.pve_token_file.read_text("utf-8", "replace").strip()
+        ca_file = "" if self.pve_fingerprint else str(self.pve_ca_file)
+        found = ProxmoxAccess(url=self.pve_url, token=token, ca_file=ca_file, fingerprint=self.pve_fingerprint)
+        return JobAccess(access=found)
 
 
 def load(path: Path | None) -> Settings:

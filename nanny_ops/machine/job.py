@@ -33,6 +33,8 @@ from nanny_ops.machine.session import living
 from nanny_ops.machine.target import choose
 from nanny_ops.machine.verbs import JobPhase, JobResult, JobState, ScriptJob
 
+#: Where jobs lie in the state directory of who begins them.
+FOLDER = "jobs"
 _JOB_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,127}")
 #: Bytes kept aside so that a result can be written when the disk is full.
 RESERVE = 65536

@@ -27,7 +27,7 @@ from nanny_ops.machine.procedure.course import LOST, Course
 from nanny_ops.machine.procedure.journal import Journal
 from nanny_ops.machine.procedure.record import Records
 from nanny_ops.machine.procedure.scene import Scene
-from nanny_ops.machine.procedure.ward import Ward
+from nanny_ops.machine.procedure.ward import Ward, local_node
 from nanny_ops.machine.proxmox.task import Pace
 from nanny_ops.machine.run import daemonize, signal_session
 from nanny_ops.machine.script_run import ScriptRun, Verdict, packages_or_none, shell_code
@@ -153,7 +153,8 @@ class Supervisor:
         except MachineError as wrong:
             return None, wrong.message
         stack.callback(api.close)
-        return Ward(api, found.node_name, job.vmid, self.pace), ""
+        node = found.node or local_node(api, os.uname().nodename.partition(".")[0])
+        return Ward(api, node, job.vmid, self.pace), ""
 
     def _run(self, scene: Scene, call: Call, begun: Callable[[], None]) -> Verdict:
         def mark_begun() -> None:

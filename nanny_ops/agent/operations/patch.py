@@ -1,7 +1,5 @@
 """A patch order: fetch the script, verify it, have it run once, follow it, hand back what it said."""
 
-import hashlib
-import hmac
 import logging
 import shlex
 from dataclasses import asdict, replace
@@ -15,18 +13,22 @@ from nanny_ops.agent.client import Part
 from nanny_ops.agent.equipment import Equipment
 from nanny_ops.agent.order import Desk, Finding, Order, Refused, State
 from nanny_ops.agent.output import OutputFeed
-from nanny_ops.errors import DiskFull, ForeignHost, MachineError, Rejected, TooLarge, ValidationFailed, VerbRefused
+from nanny_ops.agent.plan import plan_of
+from nanny_ops.agent.script import Scripts
+from nanny_ops.errors import DiskFull, MachineError, Rejected, ValidationFailed, VerbRefused
 from nanny_ops.machine.policy import HOST
 from nanny_ops.machine.verbs import CancelJob, ForgetJob, JobPhase, JobState, LookJob, ScriptJob, StartScript
 from nanny_ops.protocol.clock import stamp
 from nanny_ops.protocol.operation import Kind, Outcome, Status, parse_vmid
-from nanny_ops.protocol.patch import LONGEST_TIMEOUT, OUTPUT_CAP, PatchRecord, ResultMetadata, ScriptDigest, script_argv
+from nanny_ops.protocol.patch import LONGEST_TIMEOUT, OUTPUT_CAP, PatchRecord, ResultMetadata, script_argv
 
 log = logging.getLogger(__name__)
 #: Seconds between two looks at a job.
 POLL = 1.0
 #: Seconds beyond a script's own timeout after which the agent no longer believes in its supervisor.
 GRACE = 900
+#: Seconds for the steps around a script but its hooks, and for a backup or snapshot and the way back to it.
+STEPS, PROTECTION = 3600, 12 * 3600
 #: Looks after which a job that has not begun is given up, to be begun again.
 PATIENCE = 30
 #: Bytes of each output that are sent after the whole was too large for the control plane.
@@ -47,7 +49,8 @@ class Patch:
     def __init__(self, equipment: Equipment) -> None:
         """Take what is needed to work."""
         self._client, self._hands, self._policy = equipment.client, equipment.hands, equipment.policy
-        self._trust, self._now, self._sleep = equipment.trust, equipment.now, equipment.sleep
+        self._now, self._sleep = equipment.now, equipment.sleep
+        self._scripts = Scripts(equipment.client, equipment.trust, equipment.policy)
 
     def target(self, order: Order) -> str:
         """Return what the order is aimed at; two orders never run on one target at a time. Raises Refused."""
@@ -77,24 +80,21 @@ class Patch:
         record = _record(order)
         argv, target = _argv(record), self.target(order)
         self._in_time(record)
-        script = await self._script(record)
-        sha256 = hashlib.sha256(script).hexdigest()
-        forbidden = self._policy.refuses(mode=record.mode, target=target, sha256=sha256)
-        if forbidden:
-            raise Refused(Outcome.REFUSED, forbidden)
-        signatures = await self._trust.check(record.script_id, sha256)
+        script = await self._scripts.fetch(record.script_id, record.script_url, mode=record.mode, target=target)
+        plan = await plan_of(record, self._scripts, target=target, signed=bool(script.signatures))
         return ScriptJob(
             job_id=order.id,
             vmid=_vmid(record),
-            script=script,
-            sha256=sha256,
+            script=script.content,
+            sha256=script.sha256,
             argv=argv,
             timeout_seconds=_timeout(record),
             dry_run=record.mode == "dry-run",
             output_cap=OUTPUT_CAP,
             script_id=record.script_id,
-            signatures=signatures,
-            threshold=len(signatures),
+            signatures=script.signatures,
+            threshold=len(script.signatures),
+            plan=plan,
         )
 
     def _in_time(self, record: PatchRecord) -> None:
@@ -102,24 +102,6 @@ class Patch:
         late = self._policy.mistimed(self._now(), dry_run=record.mode == "dry-run")
         if late:
             raise Refused(Outcome.REFUSED, late)
-
-    async def _script(self, record: PatchRecord) -> bytes:
-        try:
-            script = (await self._client.request("GET", record.script_url)).body
-            answer = await self._client.request("GET", f"/api/patches/{quote(record.script_id, safe='')}/sha256")
-            promised = answer.read(ScriptDigest).sha256.strip().lower()
-        except ForeignHost as wrong:
-            raise Refused(Outcome.REFUSED, wrong.message) from wrong
-        except (Rejected, TooLarge) as wrong:
-            if wrong.details.get("status") == 401:
-                raise
-            unknown = wrong.details.get("status") in {404, 410}
-            raise Refused(Outcome.SCRIPT_UNKNOWN if unknown else Outcome.REFUSED, wrong.message) from wrong
-        found = hashlib.sha256(script).hexdigest()
-        if not hmac.compare_digest(found.encode(), promised.encode()):
-            sentence = f"The script's SHA-256 is {found}, the control plane promised {promised[:64]}; it was not run."
-            raise Refused(Outcome.CHECKSUM_MISMATCH, sentence)
-        return script
 
     async def _start(self, job: ScriptJob) -> JobState:
         try:
@@ -132,7 +114,7 @@ class Patch:
 
     async def _follow(self, record: PatchRecord, state: JobState, desk: Desk) -> Finding:
         feed, told_to_stop = OutputFeed(self._client, record.id), False
-        for look in range(int((_timeout(record) + GRACE) / POLL)):
+        for look in range(int((_timeout(record) + _around(record) + GRACE) / POLL)):
             if state.phase in _OVER:
                 return _finding(state)
             if state.phase is JobPhase.READY and look > PATIENCE:
@@ -203,6 +185,14 @@ def _record(order: Order) -> PatchRecord:
         return msgspec.convert(order.record, PatchRecord)
     except msgspec.ValidationError as wrong:
         raise Refused(Outcome.REFUSED, f"The order cannot be understood: {wrong}") from wrong
+
+
+def _around(record: PatchRecord) -> int:
+    """Return the seconds that a job may take around its script, at most."""
+    if record.mode == "dry-run" and not record.start_stopped:
+        return 0
+    protection = PROTECTION if record.protect != "none" else 0
+    return record.bake_seconds + sum(hook.timeout_seconds for hook in record.hooks) + STEPS + protection
 
 
 def _timeout(record: PatchRecord) -> int:

@@ -38,15 +38,10 @@ def connect(access: ProxmoxAccess) -> Conversation:
 
 @dataclass(frozen=True, kw_only=True)
 class JobAccess:
-    """The access, and the name of this node there; empty is this host's own name."""
+    """The access, and the name of this node there; empty is the name of whoever answers."""
 
     access: ProxmoxAccess
     node: str = ""
-
-    @property
-    def node_name(self) -> str:
-        """Return the node's name."""
-        return self.node or os.uname().nodename.partition(".")[0]
 
 
 def path_of(jobs_dir: Path) -> Path:

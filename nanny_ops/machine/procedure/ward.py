@@ -12,6 +12,15 @@ from nanny_ops.protocol.operation import Outcome
 from nanny_ops.protocol.patch_report import LeftIn
 
 
+def local_node(api: Api, otherwise: str) -> str:
+    """Return the name of the node that answers; where the token may not ask, what this host calls itself."""
+    try:
+        rows: list[dict[str, Any]] = api.get("cluster/status")
+    except ProxmoxError:
+        return otherwise
+    return next((str(row["name"]) for row in rows if row.get("type") == "node" and row.get("local")), otherwise)
+
+
 @dataclass(frozen=True)
 class Ward:
     """One guest by its number, as the API of this node tells of it."""

@@ -47,3 +47,16 @@ def test_a_file_that_others_may_write_is_refused(tmp_path: Path) -> None:
 def test_a_named_file_must_be_there(tmp_path: Path) -> None:
     with pytest.raises(SettingsError):
         settings.load(tmp_path / "none.toml")
+
+
+def test_a_token_for_jobs_is_taken_from_a_private_file_alone(tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    found = settings.load(write(tmp_path, f"pve_token_file = '{token}'\npve_fingerprint = '{'ab' * 32}'\n"))
+    assert found.proxmox is None
+    token.write_text("a@pve!b=c\n")
+    token.chmod(0o600)
+    assert found.proxmox is not None
+    assert (found.proxmox.access.token, found.proxmox.access.ca_file) == ("a@pve!b=c", "")
+    token.chmod(0o644)
+    with pytest.raises(SettingsError):
+        _ = found.proxmox

@@ -12,7 +12,9 @@ from nanny_ops.errors import MachineError, VerbRefused
 from nanny_ops.helper.judge import LARGEST_VMID, LONGEST_WORD, MOST_WORDS, Judge, check_id
 from nanny_ops.helper.keyring import Keyring
 from nanny_ops.machine.frame import SCRIPT_CAP
+from nanny_ops.machine.plan import HookScript, Plan
 from nanny_ops.machine.verbs import KeySignature, RunCommand, ScriptJob, SignatureCheck, VerifySignature
+from nanny_ops.protocol.probe import Probe
 from nanny_ops.protocol.signature import encode
 
 SCRIPT = b"#!/bin/sh\n"
@@ -191,3 +193,35 @@ def test_it_says_by_what_it_judges_and_what_is_missing(tmp_path: Path) -> None:
     assert "names no keys" in bare.problem
     broken = make(tmp_path, "targets = [").describe()
     assert (broken.policy, "cannot be read" in broken.problem) == (None, True)
+
+
+def hook(**values: Any) -> HookScript:
+    given = {"stage": "pre", "script_id": "s-1", "script": SCRIPT, "sha256": JOB.sha256, "threshold": 0}
+    return HookScript(**{**given, "signatures": JOB.signatures, **values})
+
+
+def test_hooks_are_judged_by_the_rules_of_scripts(tmp_path: Path) -> None:
+    found = make(tmp_path).judge(replace(APPLY, plan=Plan(hooks=[hook()])))
+    assert found.plan is not None
+    assert (found.plan.hooks[0].threshold, found.plan.hooks[0].signatures) == (1, JOB.signatures)
+
+
+@pytest.mark.parametrize(
+    ("plan", "outcome"),
+    [
+        (Plan(hooks=[hook(signatures=[])]), "signature_missing"),
+        (Plan(hooks=[hook(script=b"#!/bin/sh\nid\n")]), "checksum_mismatch"),
+        (Plan(hooks=[hook(timeout_seconds=0)]), "refused"),
+        (Plan(hooks=[hook(argv=["a\0"])]), "refused"),
+        (Plan(hooks=[hook()] * 17), "refused"),
+        (Plan(probes=[Probe(kind="command", argv=["rm"])]), "refused"),
+        (Plan(bake_seconds=-1), "refused"),
+        (Plan(backup_storage="a/b"), "refused"),
+    ],
+)
+def test_no_plan_is_a_way_around_a_signature(tmp_path: Path, plan: Plan, outcome: str) -> None:
+    assert refused(make(tmp_path), replace(APPLY, plan=plan))[0] == outcome
+
+
+def test_a_dry_run_has_no_hooks(tmp_path: Path) -> None:
+    assert refused(make(tmp_path), replace(JOB, plan=Plan(hooks=[hook()])))[0] == "refused"

@@ -41,9 +41,5 @@ def test_the_token_does_not_show() -> None:
     assert "=c" not in repr(ACCESS)
 
 
-def test_a_node_without_a_name_is_this_host() -> None:
-    assert JobAccess(access=ACCESS.access).node_name
-
-
 def test_connecting_sends_nothing() -> None:
     connect(ACCESS.access).close()
