@@ -5,6 +5,7 @@ write below /usr, and a restart of agent or helper does not reach it. Its name i
 """
 
 import json
+import math
 import os
 import re
 import shutil
@@ -15,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import nanny_ops
-from nanny_ops.machine.run import Done, run
+from nanny_ops.errors import ProgramMissing
+from nanny_ops.machine.run import GRACE, Done, run
 
 #: Seconds a supervisor may take until it has its lock.
 LAUNCH = 30.0
@@ -95,14 +97,18 @@ def errand() -> Callable[..., Done]:
     return _outside if choose() is transient else run
 
 
-def _outside(argv: Sequence[str], *, timeout: float, env: Mapping[str, str], cwd: str = "/", cap: int = CAP) -> Done:
-    done = run(errand_argv(argv, timeout, env), timeout=timeout + LAUNCH, cwd=cwd, cap=cap)
+def _outside(
+    argv: Sequence[str], *, timeout: float, env: Mapping[str, str], cwd: str = "/", cap: int = CAP, grace: float = GRACE
+) -> Done:
+    if shutil.which(argv[0], path=env["PATH"]) is None:
+        raise ProgramMissing(f"{argv[0]} cannot be started here: it is not in {env['PATH']}.", program=argv[0])
+    done = run(errand_argv(argv, timeout + grace, env), timeout=timeout, cwd=cwd, cap=cap, grace=grace)
     return replace(done, argv=tuple(argv))
 
 
-def errand_argv(argv: Sequence[str], timeout: float, env: Mapping[str, str]) -> list[str]:
+def errand_argv(argv: Sequence[str], longest: float, env: Mapping[str, str]) -> list[str]:
     """Return the call that runs a program in a unit without a name, with our own files as its input and output."""
-    properties = {"RuntimeMaxSec": int(timeout) + 1, "TimeoutStopSec": STOP, "TasksMax": TASKS}
+    properties = {"RuntimeMaxSec": math.ceil(longest), "TimeoutStopSec": STOP, "TasksMax": TASKS}
     return [*_call(["--wait", "--pipe"], properties, env), "--", *argv]
 
 

@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nanny_ops.lab.apt_repository import INSTALLED, MOUNTED_AT, AptRepository, demo_repository, source_lines
+from nanny_ops.lab.apt_repository import MOUNTED_AT, demo_repository, source_lines
+from nanny_ops.lab.deb import Deb, build
 from nanny_ops.lab.systemd_machine import SystemdMachine
 
 #: Where the image of a container lies in a machine, and where its lab does: in memory, for a layer cannot lie on
 #: another one. After a restart of the machine it is gone.
 GUEST_IMAGE, LAB = "/srv/guest", "/run/lab"
+#: Where the lab's own code lies in a machine: no package has it.
+CODE = "/srv/code"
 PYTHON = "/opt/nanny-agent/bin/python"
 VMID = 101
 #: Seconds for dpkg, which compiles, and for anything that is waited for.
@@ -27,8 +30,9 @@ if not container.rootfs.is_dir():
     container.create(Path(sys.argv[2]), f"ct{sys.argv[3]}")
 container.start()
 """
+BY_CODE = ["env", f"PYTHONPATH={CODE}", f"PYTHONPYCACHEPREFIX={LAB}/compiled", PYTHON]
 PCT = f"""#!/bin/sh
-exec {PYTHON} -m nanny_ops.lab.pct {LAB} pve1 lab "$@"
+exec {" ".join(BY_CODE)} -m nanny_ops.lab.pct {LAB} pve1 lab "$@"
 """
 CONF = "arch: amd64\nhostname: ct101\nmemory: 512\nrootfs: local:101/vm-101-disk-0.raw,size=4G\nunprivileged: 0\n"
 
@@ -78,26 +82,24 @@ class AgentNode:
         """Return the ends of the journals, for the message of a failure."""
         return "\n".join(self.journal(f"nanny-agent{more}")[-3000:] for more in (".service", "-helper.service"))
 
-    def offer_packages(self, *further: Any) -> AptRepository:
-        """Install the demo packages and offer newer ones, by a repository that is the machine's only one."""
+    def offer_packages(self, *further: Deb, installed: Deb) -> None:
+        """Install the demo packages and another, and offer newer ones by a repository that is the only one."""
         building = self.scratch / "repository"
         repository = demo_repository(building)
-        if further:
-            repository.add(*further)
+        repository.add(*further)
+        build(installed, building / "installed")
         self.machine.put(building / "installed", "/root/installed")
-        self.sh(f"rm -rf {MOUNTED_AT} /etc/apt/sources.list.d && mkdir -p /etc/apt/sources.list.d")
+        self.sh("rm -rf /etc/apt/sources.list.d && mkdir -p /etc/apt/sources.list.d")
         self.machine.put(repository.directory, MOUNTED_AT)
         self.write("/etc/apt/sources.list.d/demo.list", source_lines())
-        debs = " ".join(f"/root/installed/{deb.filename}" for deb in INSTALLED)
-        self.sh(f"dpkg --install {debs}")
-        return repository
+        self.sh("dpkg --install /root/installed/*.deb")
 
     def start_container(self) -> None:
         """Start a real container and have ``pct`` know it."""
         self.sh(f"mkdir -p {LAB}/nodes/pve1/lxc {LAB}/lxc")
         self.write(f"{LAB}/nodes/pve1/lxc/{VMID}.conf", CONF)
         self.write("/usr/bin/pct", PCT, "755")
-        done = self.machine.run([PYTHON, "-c", CREATE, LAB, GUEST_IMAGE, str(VMID)])
+        done = self.machine.run([*BY_CODE, "-c", CREATE, LAB, GUEST_IMAGE, str(VMID)])
         assert done.exit_code == 0, done
 
     def version(self, package: str, *, inside: bool = False) -> str:

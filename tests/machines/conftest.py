@@ -14,7 +14,8 @@ from nanny_ops.lab.systemd_machine import SystemdMachine
 from release.package import build
 from release.source import version_of
 from release.wheel import architecture
-from tests.machines.agent_node import GUEST_IMAGE, AgentNode
+from tests.house.tree import ROOT
+from tests.machines.agent_node import CODE, GUEST_IMAGE, AgentNode
 
 SUITES = ("bookworm", "trixie")
 #: When the package was made, in seconds of the epoch; any time will do.
@@ -42,7 +43,7 @@ def node(
     need_machines()
     cache = cache_dir(dict(os.environ))
     home = tmp_path_factory.mktemp(request.param)
-    binds = {prepared_image(cache): GUEST_IMAGE}
+    binds = {prepared_image(cache): GUEST_IMAGE, ROOT / "nanny_ops": f"{CODE}/nanny_ops"}
     with SystemdMachine(machine_image(cache, request.param), home, binds=binds) as machine:
         made = AgentNode(machine, package, home)
         made.install()

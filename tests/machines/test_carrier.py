@@ -2,8 +2,9 @@
 
 import pytest
 
+from nanny_ops.errors import ProgramMissing
 from nanny_ops.machine.frame import HEAD, read_reply, write_verb
-from nanny_ops.machine.verbs import JobPhase, JobState, JobVerb, StartScript
+from nanny_ops.machine.verbs import CommandOutput, HelperAnswer, HelperVerb, JobPhase, RunCommand, StartScript
 from tests.job_contract import PUBLIC, Bench, Gated, JobContract, outcome, signed, wait
 from tests.machines.agent_node import PYTHON, AgentNode
 
@@ -45,7 +46,7 @@ class InOneProcess:
         self.folder = node.sh("mktemp -d /var/tmp/bench-XXXXXX").strip()
         self.sh = node.sh
 
-    def ask(self, verb: JobVerb) -> JobState:
+    def ask(self, verb: HelperVerb) -> HelperAnswer:
         where = SOCKET if self.program is ASK else f"{self.folder}/jobs"
         done = self.node.machine.run([PYTHON, "-c", self.program, where], stdin=write_verb(verb))
         assert done.exit_code == 0, done
@@ -77,6 +78,18 @@ class OverTheSocket(InOneProcess):
     def close(self) -> None:
         super().close()
         self.sh(f"systemctl stop {HELPER}; rm -rf /var/lib/nanny-agent-helper/*")
+
+
+def test_a_command_looks_at_the_machine_and_not_at_the_helpers_sandbox(node: AgentNode) -> None:
+    bench = OverTheSocket(node)
+    try:
+        addresses = bench.ask(RunCommand(name="ip-address"))
+        assert isinstance(addresses, CommandOutput)
+        assert node.machine.address in addresses.stdout
+        with pytest.raises(ProgramMissing):
+            bench.ask(RunCommand(name="smart", arguments={"disk": "sda"}))
+    finally:
+        bench.close()
 
 
 @pytest.mark.rows("F9")
