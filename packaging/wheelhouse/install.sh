@@ -87,7 +87,7 @@ if [ -n "$remove" ]; then
         [ ! -d /run/systemd/system ] || systemctl daemon-reload
         rm -f /usr/local/bin/nanny-agent /run/nanny-agent-helper.socket
     fi
-    rm -rf "$prefix/versions" "$prefix/current" "$prefix/bin"
+    rm -rf "${prefix:?}/versions" "${prefix:?}/current" "${prefix:?}/bin"
     [ ! -d "$prefix" ] || rmdir --ignore-fail-on-non-empty "$prefix"
     say "removed from $prefix; /etc/nanny-ops, /var/lib/nannyagent, /var/lib/nanny-agent-helper and the user nannyagent stay"
     exit 0

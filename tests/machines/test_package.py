@@ -198,6 +198,14 @@ def test_it_registers_with_a_token_and_reports(node: Node) -> None:
     assert node.seen()["health_status"] == "healthy"
 
 
+def test_it_is_there_again_when_the_machine_was_restarted(node: Node) -> None:
+    identity = node.identity()
+    node.machine.reboot()
+    assert (node.state("nanny-agent.service"), node.state("nanny-agent-helper.socket")) == ("active", "active")
+    assert node.identity() == identity
+    assert node.machine.must("systemctl", "is-system-running").strip() == "running"
+
+
 def order(node: Node, script: str) -> str:
     """Order a script to be run on the machine and return the order."""
     added = node.admin.post("/api/scripts", json={"name": f"test-{secrets.token_hex(4)}", "content": script})
