@@ -6,8 +6,11 @@ from pathlib import Path
 
 from nanny_ops.lab.image import BUILD_DEADLINE, DEAD_WEIGHT, configured_mirror, must, only_one
 
-#: What a machine has that the smallest Debian lacks; a node of Proxmox VE has all of it.
-PACKAGES = ("systemd", "systemd-sysv", "dbus", "iproute2", "openssh-server", "python3", "python3-venv", "lxc")
+#: What a machine has that the smallest Debian lacks: what nodes of Proxmox VE have, and what its guests have.
+PACKAGES = (
+    *("systemd", "systemd-sysv", "dbus", "iproute2", "openssh-server", "python3", "python3-venv", "lxc"),
+    "qemu-guest-agent",
+)
 #: Started at boot; the machine's address stands in a file for it.
 NETWORK = "usr/lib/systemd/system/systemd-networkd.service"
 #: lxc's bridge needs more packages, and its autostart waits 30 s for it; apt's timers would disturb measurements.

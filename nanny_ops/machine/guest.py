@@ -49,7 +49,7 @@ echo "$code" >"$folder/code.new" && mv "$folder/code.new" "$folder/code"
 exit "$code"
 """
 
-_ALIVE = """
+ALIVE = """
 alive() {
     { read -r leader rest <"$1/pid"; } 2>/dev/null || return 1
     case $(tr '\\0' ' ' <"/proc/$leader/cmdline") in *"$1"*) return 0 ;; esac 2>/dev/null
@@ -59,7 +59,7 @@ alive() {
 
 #: Arguments: folder. Prints whether the script still runs, has ended, or has gone with all that would tell its end.
 STANDING = (
-    _ALIVE
+    ALIVE
     + """
 if [ -r "$1/code" ]; then echo ended; elif alive "$1"; then echo running; else echo gone; fi
 """
@@ -67,7 +67,7 @@ if [ -r "$1/code" ]; then echo ended; elif alive "$1"; then echo running; else e
 
 #: Arguments: folder, bytes of stdout and of stderr that are known. Prints the rest as it grows, and ends as the script.
 FOLLOW = (
-    _ALIVE
+    ALIVE
     + """
 more() {
     size=$(wc -c <"$1") && [ "$size" -gt "$2" ] || return 1

@@ -31,7 +31,13 @@ _MEANT = {
     6: ("quarantined", Outcome.QUARANTINED),
 }
 #: Outcomes after which nothing in the target can be tidied up.
-UNREACHABLE = (Outcome.TARGET_UNKNOWN, Outcome.TARGET_STOPPED, Outcome.TARGET_LOST, Outcome.NO_PROXMOX)
+UNREACHABLE = (
+    Outcome.TARGET_UNKNOWN,
+    Outcome.TARGET_STOPPED,
+    Outcome.TARGET_LOST,
+    Outcome.NO_PROXMOX,
+    Outcome.NO_GUEST_AGENT,
+)
 
 
 @dataclass
@@ -91,7 +97,7 @@ class ScriptRun:
         problem = self.target.stage(call)
         if problem is not None:
             if problem.outcome not in UNREACHABLE:
-                self.target.unstage(call)
+                self._tidy(call)
             return Verdict(problem.outcome, problem.reason)
         begun()
         stopping = self._stopping(call, prefix)
@@ -104,12 +110,19 @@ class ScriptRun:
         for _ in range(REATTACH_TRIES):
             standing = self.target.standing(call.job_id)
             if standing is Standing.GONE:
-                self.target.unstage(call)
+                self._tidy(call)
                 return None
             if standing is not Standing.UNHEARD:
                 return self._end(call, self._follow(call, stopping, prefix), stopping, prefix)
             self.sleep(REATTACH_PAUSE)
         return None
+
+    def _tidy(self, call: Call) -> None:
+        """Remove what was brought there; a target that can no longer be reached keeps it."""
+        try:
+            self.target.unstage(call)
+        except (OSError, MachineError) as wrong:
+            self.log(wrong)
 
     def _stopping(self, call: Call, prefix: str) -> "_Stopping":
         cancel = Cancel(self.directory / "cancel", lambda: self.target.halt(call.job_id), self.needs_halt)

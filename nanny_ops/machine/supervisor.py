@@ -18,8 +18,9 @@ from datetime import datetime
 from pathlib import Path
 
 from nanny_ops.errors import MachineError
-from nanny_ops.machine import readiness
+from nanny_ops.machine import qemu, readiness
 from nanny_ops.machine.forgery import forged
+from nanny_ops.machine.inside import Inside
 from nanny_ops.machine.job import BUSY, read_order, supervised, sync, write_result
 from nanny_ops.machine.plan import Plan
 from nanny_ops.machine.procedure import access
@@ -113,7 +114,7 @@ class Supervisor:
         )
 
     def _scene(self, job: ScriptJob, journal: Journal, stack: ExitStack) -> Scene:
-        target, plan, notes = self.choose(job.vmid, self.environ), job.plan or Plan(), list[str]()
+        target, plan, notes = self._target(job, stack), job.plan or Plan(), list[str]()
         scripts = ScriptRun(
             directory=self.directory,
             target=target,
@@ -140,6 +141,14 @@ class Supervisor:
             log=self._log,
             notes=notes,
         )
+
+    def _target(self, job: ScriptJob, stack: ExitStack) -> Target:
+        if job.vmid is None or job.guest == "lxc":
+            return self.choose(job.vmid, self.environ)
+        jobs_dir = self.directory.parent
+        api = qemu.reach(jobs_dir, self.connect)
+        stack.callback(api.close)
+        return qemu.Qemu(job.vmid, Inside(api, job.vmid, self.pace), jobs_dir, self.environ, self.pace.sleep)
 
     def _ward(self, job: ScriptJob, stack: ExitStack) -> tuple[Ward | None, str]:
         """Return the guest through the API, or why there is none."""

@@ -252,15 +252,15 @@ class Lxc:
         done = self._errand(*self._exec("env", f"PATH={STANDARD_PATH}", "sh", "-c", guest.VERIFY, "sh", *arguments))
         if problem := self._failure(done, "the script could not be verified"):
             return problem
-        answers = _answers(done.stdout)
-        if "lacks" in answers:
-            return Problem(Outcome.UNSUPPORTED, f"Container {self.vmid} lacks the program {plain(answers['lacks'])}.")
-        if answers.get("sha256") != call.sha256:
+        found = answers(done.stdout)
+        if "lacks" in found:
+            return Problem(Outcome.UNSUPPORTED, f"Container {self.vmid} lacks the program {plain(found['lacks'])}.")
+        if found.get("sha256") != call.sha256:
             return Problem(
                 Outcome.CHECKSUM_MISMATCH,
                 f"The script that arrived in container {self.vmid} is not the one that was sent.",
             )
-        if answers.get("interpreter") != "yes":
+        if found.get("interpreter") != "yes":
             return interpreter_missing(wanted or call.interpreter.path, f"container {self.vmid}")
         return None
 
@@ -293,7 +293,8 @@ class Lxc:
         return self.run(argv, timeout=ERRAND, env=self.environ, cwd="/", cap=65536)
 
 
-def _answers(stdout: bytes) -> dict[str, str]:
+def answers(stdout: bytes) -> dict[str, str]:
+    """Read the words and values that VERIFY prints."""
     pairs = (line.partition(" ") for line in stdout.decode("utf-8", "replace").splitlines())
     return {word: value for word, _, value in pairs}
 

@@ -7,7 +7,7 @@ one process.
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 from nanny_ops.machine.plan import KeySignature as KeySignature
 from nanny_ops.machine.plan import Plan
@@ -133,7 +133,7 @@ class ScriptJob:
     """
 
     job_id: str
-    #: None is this host; otherwise a container.
+    #: None is this host; otherwise a guest.
     vmid: int | None
     script: bytes
     sha256: str
@@ -148,6 +148,8 @@ class ScriptJob:
     claim: str = ""
     #: What is done around the script; None is nothing, as for a dry run.
     plan: Plan | None = None
+    #: What kind of guest ``vmid`` is.
+    guest: Literal["lxc", "qemu"] = "lxc"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -69,6 +69,7 @@ class Outcome(StrEnum):
     TARGET_STOPPED = "target_stopped"
     TARGET_LOST = "target_lost"
     NO_PROXMOX = "no_proxmox"
+    NO_GUEST_AGENT = "no_guest_agent"
     DISK_FULL = "disk_full"
     AGENT_ERROR = "agent_error"
     UPDATE_FAILED = "update_failed"

@@ -95,6 +95,7 @@ class Patch:
             signatures=script.signatures,
             threshold=len(script.signatures),
             plan=plan,
+            guest="qemu" if record.target.startswith("qemu:") else "lxc",
         )
 
     def _in_time(self, record: PatchRecord) -> None:
@@ -206,8 +207,6 @@ def _bare(finding: Finding, wrong: Rejected) -> Finding:
 
 
 def _vmid(record: PatchRecord) -> int | None:
-    if record.target.startswith("qemu:"):
-        raise Refused(Outcome.UNSUPPORTED, "This agent reaches no virtual machines.")
     try:
         by_lxc, by_vmid = parse_vmid(record.lxc_id), parse_vmid(record.vmid)
     except ValidationFailed as wrong:

@@ -24,6 +24,8 @@ class Ended:
     code: int | None
     out: bytes = b""
     err: bytes = b""
+    #: The agent was restarted and knows nothing of it any more.
+    lost: bool = False
 
 
 class Inside(Protocol):
@@ -108,7 +110,9 @@ class Programs:
         def work() -> None:
             end = self.inside.run(guest, argv, stdin)
             with self._lock:
-                if end.code is not None and (guest.vmid, pid) in self._ends:
+                if end.lost:
+                    self._ends.pop((guest.vmid, pid), None)
+                elif end.code is not None and (guest.vmid, pid) in self._ends:
                     self._ends[guest.vmid, pid] = end
 
         self.spawn(work)
