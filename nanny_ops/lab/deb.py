@@ -24,6 +24,7 @@ class Deb:
     files: Mapping[str, str] = field(default_factory=dict)
     conffiles: tuple[str, ...] = ()
     depends: str = ""
+    conflicts: str = ""
     scripts: Mapping[str, str] = field(default_factory=dict)
     #: Published in the security suite.
     security: bool = False
@@ -37,6 +38,7 @@ class Deb:
     def control(self) -> str:
         """Return its control file."""
         depends = f"Depends: {self.depends}\n" if self.depends else ""
+        depends += f"Conflicts: {self.conflicts}\n" if self.conflicts else ""
         return (
             f"Package: {self.name}\nVersion: {self.version}\nArchitecture: all\nMaintainer: Lab <lab@example.invalid>\n"
             f"{depends}Section: misc\nPriority: optional\nDescription: {self.description}\n"

@@ -14,12 +14,12 @@ STAND_INS = Path(__file__).parent / "stand_ins"
 PREPARE_DEADLINE = 120.0
 
 
-def prepared_image(cache: Path, mirror: str = "") -> Path:
+def prepared_image(cache: Path, mirror: str = "", base: Path | None = None) -> Path:
     """Return a Debian image with the demo packages installed and newer ones offered, made on first use.
 
-    Raises SettingsError, MachineError.
+    ``base`` is the image without them, by default the lab's own. Raises SettingsError, MachineError.
     """
-    base = debian_image(cache, mirror=mirror)
+    base = base or debian_image(cache, mirror=mirror)
     image = base.with_name(f"{base.name}-demo-{digest_of((*INSTALLED, *OFFERED))}")
     with only_one(image.with_name(f"{image.name}.lock")):
         if not image.is_dir():

@@ -38,7 +38,9 @@ work=$(mktemp -d /var/tmp/nanny-apt.XXXXXXXX) || fail 100 "no private folder cou
 chmod 755 "$work" # apt downloads as its own unprivileged user, who must get in
 mkdir -p "$work/lists/partial" "$work/cache/archives/partial" "$work/log" "$work/debs" ||
     fail 100 "/var/tmp cannot be written."
-# Not "dpkg --print-architecture": busybox has a dpkg of its own, which its shell would prefer.
+# By its full path, for busybox has a dpkg of its own, which its shell would prefer.
+dpkg=$(command -v dpkg-query)
+dpkg=${dpkg%-query}
 eval "$(apt-config shell native APT::Architecture preferences Dir::Etc::preferences/f status Dir::State::status/f \
     lists Dir::State::lists/d archives Dir::Cache::archives/d)"
 [ -n "${native:=}" ] || fail 100 "apt-config does not tell the architecture."
@@ -141,7 +143,7 @@ refresh() {
         code=$?
         cat "$work/update"
         # An index that could not be fetched is only a warning to some releases; without it the list would be a lie.
-        if grep -q -E '^[WE]: (Failed to fetch|Some index files failed|GPG error|An error occurred during the signature)' "$work/update"; then
+        if grep -q -E '^[WE]: (Failed to fetch|Some index files failed|GPG error|OpenPGP signature|An error occurred during the signature)' "$work/update"; then
             code=100
         fi
         [ "$code" -ne 0 ] || return 0
@@ -156,10 +158,10 @@ unrefreshed() {
         sub(/ +\[.*/, "", repository); sub(/\/dists\//, " ", repository); sub(/[ \/](In)?Release(\.gpg)?$/, "", repository)
         if (repository == "") return
         if (!(repository in why)) { order[++count] = repository; why[repository] = "" }
-        if (cause != "") why[repository] = cause
+        if (why[repository] == "") why[repository] = cause
     }
     function signature(line) {
-        if (match(line, /(NO_PUBKEY|EXPKEYSIG|BADSIG|REVKEYSIG|KEYEXPIRED) [0-9A-F]*/)) return substr(line, RSTART, RLENGTH)
+        if (match(line, /(NO_PUBKEY|EXPKEYSIG|BADSIG|REVKEYSIG|KEYEXPIRED|Missing key) [0-9A-F]*/)) return substr(line, RSTART, RLENGTH)
         return "its signature cannot be checked"
     }
     /^Err:[0-9]+ / { line = $0; sub(/^Err:[0-9]+ /, "", line); add(line, "") }
@@ -167,12 +169,12 @@ unrefreshed() {
         line = $0; sub(/^[^\047]*\047/, "", line); sub(/\047.*/, "", line)
         add(line, $0 ~ /not have a Release/ ? "it has no Release file" : "it is not signed by a key that is trusted here")
     }
-    /^[WE]: (GPG error: |An error occurred during the signature)/ {
-        line = $0; sub(/.*GPG error: /, "", line); sub(/: .*/, "", line); add(line, signature($0))
+    /^[WE]: (GPG error: |OpenPGP signature verification failed: |An error occurred during the signature)/ {
+        line = $0; sub(/.*(GPG error|verification failed): /, "", line); sub(/: .*/, "", line); add(line, signature($0))
     }
     /^[WE]: Release file for .* is (expired|not valid yet)/ {
         line = $5
-        add(line, $0 ~ /not valid yet/ ? "its index is not valid yet: is the clock of this machine right?" : "its index has expired")
+        add(line, $0 ~ /not valid yet/ ? "its index is not valid yet: is the clock of this machine right?" : "its index has expired, or the clock of this machine is ahead")
     }
     /^[WE]: Failed to fetch / { line = $5; sub(/ .*/, "", line); if (!count) add(line, "") }
     END { for (i = 1; i <= count; i++) print order[i] (why[order[i]] == "" ? "" : " (" why[order[i]] ")") }' "$work/update"
@@ -301,14 +303,14 @@ fetched() { # name=version; as the one file in the folder
     return 1
 }
 asks() {
-    dpkg-deb --info "$work/debs"/*.deb conffiles >"$work/new" 2>/dev/null || return 1
+    "$dpkg-deb" --info "$work/debs"/*.deb conffiles >"$work/new" 2>/dev/null || return 1
     while read -r path flag; do
         case $path in /*) [ -z "$flag" ] || continue ;; *) continue ;; esac
         came=$(awk -F '\t' -v path="$path" '$1 == path { print $2 }' "$work/own")
         here=$([ -f "$path" ] && checksum "$path")
         [ "$here" != "$came" ] || continue # not touched, or in neither
         [ -n "$here$came" ] || continue
-        offered=$(dpkg-deb --fsys-tarfile "$work/debs"/*.deb | tar -xOf - ".$path" 2>/dev/null | md5sum | cut -d ' ' -f 1)
+        offered=$("$dpkg-deb" --fsys-tarfile "$work/debs"/*.deb | tar -xOf - ".$path" 2>/dev/null | md5sum | cut -d ' ' -f 1)
         [ "$offered" = "$came" ] || [ "$offered" = "$here" ] || return 0
     done <"$work/new"
     return 1
@@ -436,8 +438,7 @@ elif [ -n "$what" ]; then
     sentence="dpkg was interrupted: $what. Nothing can be upgraded before 'dpkg --configure -a' has been run (--repair)."
     repaired=false
     if $repair && ! $dry_run; then
-        query=$(command -v dpkg-query)
-        "${query%/*}/dpkg" --force-confdef --force-confold --configure -a </dev/null
+        "$dpkg" --force-confdef --force-confold --configure -a </dev/null
         [ -n "$(interrupted)" ] || repaired=true
     fi
     note interrupted what "$what" repaired: "$repaired"
