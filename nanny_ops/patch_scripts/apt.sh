@@ -220,13 +220,19 @@ plan() {
         fail "$refused" "apt-get cannot plan an upgrade$(told "$work/errors")."
     }
     simulated "$work/all" >"$work/possible"
+    : >"$work/unneeded"
+    if $autoremove; then # whoever names a package to upgrade it needs it
+        apt -s autoremove >"$work/simulation" 2>/dev/null
+        simulated "$work/simulation" >"$work/unneeded"
+    fi
     awk -F '\t' -v only="$only_given" -v wanted_security="$security_only" -v told="$told_security" "$awk_named$awk_security"'
         FILENAME == ARGV[1] { wanted[$1] = 1; next }
-        $2 == "" || $3 == "" { next }
+        FILENAME == ARGV[2] { unneeded[$1] = 1; next }
+        $2 == "" || $3 == "" || ($1 in unneeded) { next }
         only == "true" && !named(wanted) { next }
         wanted_security == "true" && security($4) != "true" { next }
         { print $1 "=" $3 }
-    ' "$work/only" "$work/possible" >"$work/chosen"
+    ' "$work/only" "$work/unneeded" "$work/possible" >"$work/chosen"
     sed 's/=.*//' "$work/chosen" >"$work/names"
 
     : >"$work/plan"

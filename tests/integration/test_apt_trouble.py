@@ -1,6 +1,7 @@
 """What goes wrong with apt on a real Debian, and what the shipped script makes of it."""
 
 import json
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -15,6 +16,7 @@ from nanny_ops.machine.packages.note import read
 from nanny_ops.machine.run import Done, run
 from nanny_ops.patch_scripts.assembled import assembled
 from nanny_ops.protocol.package_list import parse
+from nanny_ops.protocol.patch_report import LockHolder
 from tests.lab_fixtures import need_real_containers
 
 pytestmark = pytest.mark.lxc
@@ -140,6 +142,100 @@ def test_epochs_tildes_new_dependencies_and_marks(debian: Debian) -> None:
     assert listed["nanny-new"]["action"] == "install"
     automatic = debian.shell("apt-mark showauto").stdout.decode().split()
     assert {"nanny-demo-lib", "nanny-new"} <= set(automatic)
+
+
+SLOW = Deb(
+    "nanny-slow",
+    "1.0-1",
+    scripts={"postinst": "#!/bin/sh\n: >/root/begun\nuntil [ -e /root/go ]; do sleep 0.2; done\n"},
+)
+ASKS = "#!/bin/sh\nprintf 'What now? '\nread answer || answer=nothing\necho \"$answer\" >/root/answer\n"
+
+
+@pytest.mark.rows("F3")
+def test_a_lock_that_dpkg_holds_is_waited_for_and_its_holder_is_named_and_left_alone(debian: Debian) -> None:
+    debian.offer(SLOW)
+    debian.shell("cd /root && apt-get update && apt-get download nanny-slow")
+    debian.shell("dpkg -i /root/nanny-slow*.deb >/dev/null 2>&1 & echo $! >/root/holder")
+    debian.shell("n=0; until [ -e /root/begun ] || [ $n -gt 99 ]; do sleep 0.1; n=$((n + 1)); done")
+    holder = int(debian.shell("cat /root/holder").stdout)
+    code, names, stdout, said = debian.patch("--lock-timeout=1")
+    assert (code, names) == (5, [])
+    assert read(stdout.encode()).lock == LockHolder(pid=holder, name="dpkg")
+    assert read(stdout.encode()).ended == "blocked"
+    assert f"process {holder} (dpkg)" in said
+    assert debian.patch("--dry-run", "--lock-timeout=1")[:2] == (0, ALL)
+    assert debian.shell(f"cat /proc/{holder}/comm").stdout == b"dpkg\n"
+    release = threading.Timer(1, lambda: debian.shell("touch /root/go"))
+    release.start()
+    code, names, stdout, _ = debian.patch("--lock-timeout=60")
+    release.join()
+    assert (code, names) == (0, ALL), stdout
+
+
+@pytest.mark.rows("F1")
+def test_nothing_can_ask(debian: Debian) -> None:
+    debian.shell("rm /etc/nanny-demo.conf")
+    debian.offer(Deb("nanny-demo-lib", "2.6-1", scripts={"postinst": ASKS}))
+    code, names, stdout, _ = debian.patch("--dry-run", "--conffiles=hold-back")
+    assert (code, names) == (0, [name for name in ALL if name != "nanny-demo-conf"])
+    code, names, stdout, _ = debian.patch()
+    assert (code, names) == (0, ALL), stdout
+    assert debian.shell("cat /root/answer").stdout == b"nothing\n"
+    assert debian.shell("ls /etc/nanny-demo.conf*").stdout == b"/etc/nanny-demo.conf.dpkg-dist\n"
+    assert read(stdout.encode()).conffiles == ["/etc/nanny-demo.conf.dpkg-dist"]
+
+
+def test_nothing_is_removed_unless_that_was_asked_for(debian: Debian) -> None:
+    debian.shell("apt-mark auto nanny-demo-tls")
+    debian.offer(Deb("nanny-demo-web", "2.0-1", conflicts="nanny-demo-lib"))
+    plain = ["nanny-demo-conf", "nanny-demo-tls"]
+    code, names, stdout, _ = debian.patch("--dry-run")
+    assert (code, names) == (0, plain)
+    assert [(one.name, one.version, one.why) for one in read(stdout.encode()).left] == [
+        ("nanny-demo-lib", "2.5-1", "kept_back"),
+        ("nanny-demo-web", "2.0-1", "kept_back"),
+    ]
+    assert changes(debian.patch("--dry-run", "--autoremove")[2])["nanny-demo-tls"] == ("remove", "")
+    assert "remove" not in changes(debian.patch("--dry-run", "--autoremove", "--exclude=nanny-demo-tls")[2]).values()
+    wide = changes(debian.patch("--dry-run", "--dist-upgrade")[2])
+    assert wide["nanny-demo-lib"] == ("remove", "")
+    assert wide["nanny-demo-web"] == ("upgrade", "2.0-1")
+    code, _, stdout, _ = debian.patch("--dist-upgrade", "--autoremove")
+    assert code == 0, stdout
+    assert changes(stdout) == wide | {"nanny-demo-tls": ("remove", "")}
+    assert debian.shell("dpkg-query -W -f='${Status}' nanny-demo-lib").stdout != b"install ok installed"
+
+
+@pytest.mark.rows("F4")
+def test_what_a_failed_upgrade_leaves_half_done_is_told_and_can_be_repaired(debian: Debian) -> None:
+    broken = "#!/bin/sh\n[ -e /root/mended ]\n"
+    debian.offer(Deb("nanny-demo-lib", "2.6-1", scripts={"postinst": broken}))
+    code, _, stdout, _ = debian.patch()
+    found = read(stdout.encode()).interrupted
+    assert code == 100
+    assert found is not None
+    assert "nanny-demo-lib (half-configured)" in found.what
+    assert debian.patch("--repair")[0] == 6
+    debian.shell("touch /root/mended")
+    assert debian.patch("--repair")[0] == 0
+    assert debian.patch("--dry-run")[:2] == (0, [])
+
+
+def test_a_service_on_replaced_files_is_named_and_exclusions_are_told(debian: Debian) -> None:
+    debian.shell("cp /bin/sleep /usr/bin/nanny-zz; nanny-zz 90 >/dev/null 2>&1 & sleep 0.2; rm /usr/bin/nanny-zz")
+    code, names, stdout, _ = debian.patch("--dry-run", "--exclude=nanny-demo-tls", "--only=nanny-demo-tls,nanny-none")
+    notes = read(stdout.encode())
+    assert (code, names, notes.services, notes.reboot_required) == (0, [], ["nanny-zz"], False)
+    assert [(one.name, one.why) for one in notes.left] == [
+        ("nanny-demo-tls", "excluded"),
+        ("nanny-none", "not_upgradable"),
+    ]
+
+
+def changes(stdout: str) -> dict[str, tuple[str, str]]:
+    """Map each package of a list to what is done and the new version."""
+    return {one.name: (one.action, one.version) for one in parse(stdout.encode())}
 
 
 def test_who_is_not_root_is_told_and_changes_nothing(debian: Debian) -> None:

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-import nanny_ops
 from nanny_ops.errors import MachineError
 from nanny_ops.lab import demo_guest
 from nanny_ops.lab.simulated import Package, SimulatedGuest
 from nanny_ops.machine.run import Done, run
+from nanny_ops.patch_scripts.assembled import assembled
 
 
 @pytest.fixture
@@ -90,8 +90,9 @@ def test_a_package_pinned_by_a_configuration_stays(guest: SimulatedGuest, tmp_pa
     assert {p.name for p in guest.packages() if p.installed != p.candidate} == {"nanny-demo-lib"}
 
 
-def test_the_shipped_script_runs_against_the_stand_ins(guest: SimulatedGuest) -> None:
-    script = str(Path(nanny_ops.__file__).parent / "patch_scripts/apt.sh")
+def test_the_shipped_script_runs_against_the_stand_ins(guest: SimulatedGuest, tmp_path: Path) -> None:
+    script = str(tmp_path / "apt.sh")
+    Path(script).write_bytes(assembled("apt.sh"))
     path = {"PATH": str(guest.directory / "bin")}
     dry = run(["sh", script, "--dry-run", "--exclude=nanny-demo-web"], timeout=60, env=path)
     assert dry.exit_code == 0, dry.stderr
@@ -99,6 +100,7 @@ def test_the_shipped_script_runs_against_the_stand_ins(guest: SimulatedGuest) ->
     assert planned == {"nanny-demo-conf", "nanny-demo-lib", "nanny-demo-tls"}
     assert all(package.installed != package.candidate for package in guest.packages())
     applied = run(["sh", script, "--security-only"], timeout=60, env=path)
+    assert applied.exit_code == 0, applied.stderr
     assert [entry["name"] for entry in json.loads(applied.stdout.splitlines()[-1])] == ["nanny-demo-tls"]
     assert {p.name for p in guest.packages() if p.installed == p.candidate} == {"nanny-demo-tls"}
 
