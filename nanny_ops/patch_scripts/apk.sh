@@ -96,7 +96,7 @@ if $only_given || [ -s "$work/exclude" ]; then
     if [ -s "$work/chosen" ]; then
         while read -r name; do set -- "$@" "$name"; done <"$work/chosen"
         plan "$@"
-        caught=$(cut -f 1 "$work/planned" | grep -x -F -f "$work/exclude" | head -n 1)
+        caught=$(awk -F '\t' 'FILENAME == ARGV[1] { out[$1] = 1; next } $1 in out { print $1; exit }' "$work/exclude" "$work/planned")
         [ -z "$caught" ] || fail 100 "$caught is excluded, yet these packages cannot be upgraded without it."
     else
         : >"$work/planned"

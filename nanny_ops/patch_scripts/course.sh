@@ -60,7 +60,7 @@ lock_holder() {
 
 opener() { # file: the first process that has it open
     # shellcheck disable=SC2012 # this path holds no newline
-    ls -l /proc/[0-9]*/fd 2>/dev/null | awk -v file="$1" '/^\/proc\// { split($1, part, "/"); pid = part[3] }
+    ls -l /proc/[0-9]*/fd 2>/dev/null | awk -v file="$(readlink -f "$1")" '/^\/proc\// { split($1, part, "/"); pid = part[3] }
         substr($0, length($0) - length(file)) == " " file { print pid; exit }' | while read -r pid; do
         echo "$pid $(cat "/proc/$pid/comm" 2>/dev/null)"
     done

@@ -27,8 +27,9 @@ begin fedora rhel centos amzn
 lock_files="$root/var/lib/dnf/rpmdb_lock.pid $root/var/cache/dnf/metadata_lock.pid $root/run/dnf/rpmtransaction.lock"
 lock_files="$lock_files $root/var/lib/rpm/.rpm.lock $root/usr/lib/sysimage/rpm/.rpm.lock"
 
-case $(dnf --version 2>/dev/null | head -n 1) in
-    dnf5* | 5.*) five=true ;;
+# By the name of the program that "dnf" leads to; to ask it for its version would write logs.
+case $(readlink -f "$(command -v dnf)") in
+    *dnf5) five=true ;;
     *) five=false ;;
 esac
 COLUMNS=1000 # dnf5 folds its table at this width, in the middle of words
@@ -48,12 +49,8 @@ private=''
 if $dry_run; then
     mkdir -p "$work/state"
     cp -p "$root"/var/lib/dnf/history.sqlite* "$work/state" 2>/dev/null # why a package was installed, for --autoremove
-    private="--setopt=cachedir=$work/cache --setopt=logdir=$work/log"
-    if $five; then
-        private="$private --setopt=system_cachedir=$work/cache"
-    else
-        private="$private --setopt=persistdir=$work/state"
-    fi
+    private="--setopt=cachedir=$work/cache --setopt=system_cachedir=$work/cache --setopt=logdir=$work/log"
+    if ! $five; then private="$private --setopt=persistdir=$work/state"; fi
 fi
 
 check_interrupted

@@ -29,10 +29,10 @@ database=$root${database:-/var/lib/pacman}
 database=${database%/}
 lock_files=$database/db.lck
 
-sandbox=''
+sandbox='' settings=$root/etc/pacman.conf
 pacman_() {
     # shellcheck disable=SC2086 # one word or none
-    unlocked pacman $sandbox --noconfirm --noprogressbar --color never "$@"
+    unlocked pacman --config "$settings" $sandbox --noconfirm --noprogressbar --color never "$@"
     result=$?
     if [ "$result" -ne 0 ] && [ -z "$sandbox" ] && grep -q -i -E 'landlock|sandbox' "$said" "$said.errors"; then
         echo "This kernel has no sandbox for pacman's downloads; going on without."
@@ -83,15 +83,29 @@ done
 mkdir -p "$work/db/sync"
 ln -s "$database/local" "$work/db/local"
 cp -p "$database"/sync/*.db "$database"/sync/*.sig "$work/db/sync" 2>/dev/null # then only what has changed is fetched
-pacman_ --dbpath "$work/db" --logfile /dev/null -Sy
-code=$?
-sed -n "s/.*failed retrieving file '\([^']*\)\.db\(\.sig\)\{0,1\}'.*/\1/p; s/.*failed to update \([^ ]*\).*/\1/p" "$said" "$said.errors" | sort -u >"$work/missed"
-if [ "$code" -ne 0 ]; then
-    if [ ! -s "$work/missed" ] || [ "$(pacman-conf --repo-list | sort -u | comm -23 - "$work/missed" | grep -c .)" -eq 0 ]; then
-        fail 100 "the package databases could not be refreshed$(told "$said" "$said.errors")."
+fetch() {
+    pacman_ --dbpath "$work/db" --logfile /dev/null -Sy
+}
+leave_out() { # file of repositories: settings in which these are not
+    pacman-conf | awk 'FILENAME == ARGV[1] { out["[" $0 "]"] = 1; next } /^\[/ { off = ($0 in out) } !off' "$1" - >"$work/pacman.conf"
+    settings=$work/pacman.conf
+}
+: >"$work/missed"
+if ! fetch; then
+    # pacman stops at the first that does not answer, and then does nothing at all with the others: one after the other.
+    cp "$said.errors" "$work/first-errors"
+    pacman-conf --repo-list | sort -u >"$work/repositories"
+    while read -r repository; do
+        grep -v -x -F -e "$repository" "$work/repositories" >"$work/others"
+        leave_out "$work/others"
+        fetch || echo "$repository" >>"$work/missed"
+    done <"$work/repositories"
+    if [ "$(comm -23 "$work/repositories" "$work/missed" | grep -c .)" -eq 0 ]; then
+        fail 100 "the package databases could not be refreshed$(told "$work/first-errors")."
     fi
     # An old database may name packages that can no longer be fetched, and one of those would end the upgrade of all.
     while read -r repository; do rm -f "$work/db/sync/$repository.db"; done <"$work/missed"
+    leave_out "$work/missed"
 fi
 while read -r repository; do missed "$repository"; done <"$work/missed"
 
@@ -100,7 +114,7 @@ installed() {
     tr ' ' '\t' <"$work/listed" | sort
 }
 installed >"$work/now" || fail 100 "pacman does not list what is installed$(told "$work/list-errors")."
-unlocked pacman --dbpath "$work/db" --color never -Qu
+unlocked pacman --config "$settings" --dbpath "$work/db" --color never -Qu
 awk -v OFS='\t' '$3 == "->" { print $1, $2, $4 }' "$said" >"$work/available"
 awk '$3 == "->" && /\[ignored\]/ { print $1 }' "$said" >"$work/locked"
 

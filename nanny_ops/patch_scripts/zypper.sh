@@ -58,6 +58,7 @@ sed -n 's/^solvable_name: *//p' "$root/etc/zypp/locks" >"$work/locked" 2>/dev/nu
 
 zypper_() {
     if $dry_run; then set -- --cache-dir "$work/cache" "$@"; fi
+    if [ -d "$work/repos" ]; then set -- --reposd-dir "$work/repos" "$@"; fi
     unlocked zypper --xmlout --non-interactive "$@"
 }
 
@@ -95,6 +96,21 @@ if [ "$code" -ne 0 ]; then
     if grep -q -E 'Could not refresh the repositories|All services have been refreshed|No repositories' "$said" "$said.errors" || [ ! -s "$work/missed" ]; then
         fail 100 "the package indexes could not be refreshed$(told "$said" "$said.errors")."
     fi
+fi
+
+if [ -n "$incomplete" ]; then
+    # zypper does nothing at all while one of its repositories has no index; in a copy of the list those are disabled.
+    mkdir "$work/repos"
+    for file in "$root"/etc/zypp/repos.d/*.repo; do
+        awk 'FILENAME == ARGV[1] { missed[$0] = 1; next }
+            function out(    i) { for (i = 1; i <= n; i++) if (!(off && line[i] ~ /^enabled *=/)) print line[i]
+                if (off) print "enabled=0"
+                n = 0; off = 0 }
+            /^\[/ { out(); alias = $0; gsub(/[][]/, "", alias); if (alias in missed) off = 1 }
+            /^name *=/ { name = $0; sub(/^name *= */, "", name); if (name in missed) off = 1 }
+            { line[++n] = $0 }
+            END { out() }' "$work/missed" "$file" >"$work/repos/${file##*/}"
+    done
 fi
 
 # All for which something newer is offered, also what cannot be installed.
