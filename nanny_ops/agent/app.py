@@ -8,6 +8,7 @@ import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from nanny_ops.agent.settings import Settings, static_token
 from nanny_ops.agent.spool import Spool
 from nanny_ops.agent.static_token import StaticToken
 from nanny_ops.agent.tls import make_context
+from nanny_ops.agent.trial import Ground, watch
 from nanny_ops.agent.trust import Trust
 from nanny_ops.agent.worker import Worker
 from nanny_ops.errors import IdentityRefused, NannyError, SettingsError, SpoolError
@@ -70,6 +72,7 @@ class World:
     tell: Callable[[str], object] = lambda _word: False
     watchdog: float = 0.0
     pulse: Pulse = field(default_factory=Pulse)
+    ground: Ground = field(default_factory=Ground)
 
 
 def make_client(settings: Settings, world: World) -> ApiClient:
@@ -266,7 +269,9 @@ class _Session:
             policy=rules,
             trust=trust,
             proxmox=proxmox_access(settings, facts),
+            ground=world.ground,
         )
+        self._trial = partial(watch, world.hands, world.ground, self._client.heard, world.sleep)
         self._worker = Worker(equipment, kept)
         self._courier = Courier(self._client, kept, now=world.now)
         self._link = Link(
@@ -329,6 +334,7 @@ class _Session:
     async def run(self, stop: asyncio.Event) -> bool:
         """Work until stopped; True when the control plane refused the identity for good."""
         loops = [asyncio.create_task(self._link.run()), asyncio.create_task(self._courier.run())]
+        trial = asyncio.create_task(self._trial(), name="trial")
         try:
             self._scheduler.start()
             self._worker.resume()
@@ -336,7 +342,7 @@ class _Session:
         finally:
             self._pulse.rest()
             self._scheduler.stop()
-            await _cancel(loops)
+            await _cancel([*loops, trial])
             self._courier.close()
             await self._worker.close()
             await self._client.close()

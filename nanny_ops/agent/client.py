@@ -97,6 +97,8 @@ class ApiClient:
         self.url = url.rstrip("/")
         self.tokens: TokenSource | None = None
         self.refused = asyncio.Event()
+        #: Set by the first good answer that carried this agent's identity.
+        self.heard = asyncio.Event()
         self._sleep, self._random = sleep, random
         loopback = is_loopback(urlsplit(self.url).hostname or "")
         self._http = httpx.AsyncClient(
@@ -153,6 +155,8 @@ class ApiClient:
                 trouble = Unreachable(f"{method} {path}: {_say(wrong)}")
             else:
                 if 200 <= status < 300:
+                    if auth:
+                        self.heard.set()
                     return Answer(status, answer)
                 wait = backoff.retry_after(headers.get("retry-after"))
                 refusal = self._refusal(method, path, status, answer, wait)
@@ -179,10 +183,25 @@ class ApiClient:
             raise Unreachable(f"GET {path}: {_say(wrong)}") from wrong
 
     @contextlib.asynccontextmanager
+    async def download(self, path: str, begin: int) -> AsyncIterator[tuple[int, AsyncIterator[bytes]]]:
+        """Open a large answer from a byte on; hand over its status, 200 or 206, and its bytes.
+
+        Silence of 45 s ends it. Raises Unreachable, Rejected, ForeignHost.
+        """
+        headers = {"Accept": "application/x-tar", **({"Range": f"bytes={begin}-"} if begin else {})}
+        try:
+            async with self._open(path, headers) as response:
+                if response.status_code not in {200, 206}:
+                    raise self._refusal("GET", path, response.status_code, await _body(response))
+                yield response.status_code, response.aiter_bytes()
+        except (httpx.HTTPError, httpx.StreamError, ssl.SSLError) as wrong:
+            raise Unreachable(f"GET {path}: {_say(wrong)}") from wrong
+
+    @contextlib.asynccontextmanager
     async def _open(self, path: str, headers: Mapping[str, str]) -> AsyncIterator[httpx.Response]:
         token = await self._token()
         for second in (False, True):
-            sent = {**headers, "Accept": "text/event-stream", "Accept-Encoding": "identity", **_bearer(token)}
+            sent = {"Accept": "text/event-stream", **headers, "Accept-Encoding": "identity", **_bearer(token)}
             timeout = httpx.Timeout(PIECE, connect=CONNECT, read=SILENCE)
             async with self._http.stream("GET", self.resolve(path), headers=sent, timeout=timeout) as response:
                 if response.status_code != 401 or second or self.tokens is None:

@@ -1,11 +1,12 @@
 """What every operation and every collector is given to work with."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from nanny_ops.agent.client import ApiClient
 from nanny_ops.agent.hands import Hands
+from nanny_ops.agent.trial import Ground
 from nanny_ops.agent.trust import Trust
 from nanny_ops.machine.policy import Policy
 from nanny_ops.machine.verbs import ProxmoxAccess
@@ -24,3 +25,4 @@ class Equipment:
     trust: Trust
     #: None where no Proxmox VE is to be read.
     proxmox: ProxmoxAccess | None = None
+    ground: Ground = field(default_factory=Ground)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol, overload
 
 from nanny_ops.errors import MachineError
+from nanny_ops.machine.update_verbs import TryUpdate, UpdateState, UpdateTried, UpdateVerb
 from nanny_ops.machine.verbs import (
     CommandOutput,
     DescribeHost,
@@ -63,7 +64,13 @@ class Hands(Protocol):
     @overload
     async def do(self, verb: DescribeTracing) -> TracingFacts: ...
 
-    async def do(self, verb: Verb) -> Any:
+    @overload
+    async def do(self, verb: UpdateVerb) -> UpdateState: ...
+
+    @overload
+    async def do(self, verb: TryUpdate) -> UpdateTried: ...
+
+    async def do(self, verb: Verb | UpdateVerb | TryUpdate) -> Any:
         """Carry out one verb. Raises MachineError."""
 
 
@@ -138,7 +145,7 @@ class Split:
 
     async def do(self, verb: Any) -> Any:
         """Carry out one verb where it belongs. Raises MachineError."""
-        if not isinstance(verb, HelperVerb):
+        if not isinstance(verb, HelperVerb | UpdateVerb):
             return await self._here.do(verb)
         earlier = await self._earlier(verb) if isinstance(verb, JobVerb) else None
         return await self._helper(verb) if earlier is None else earlier

@@ -24,10 +24,25 @@ from nanny_ops.protocol.signature import (
     ScriptSignatures,
     SigningKey,
     decode,
+    release_message,
     script_message,
 )
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Thing:
+    """A kind of thing that is signed: where its signatures are told, and over which text they are made."""
+
+    noun: str
+    done: str
+    path: str
+    message: Callable[[str, str], bytes]
+
+
+SCRIPT = Thing("script", "run", "/api/patches", script_message)
+RELEASE = Thing("release", "installed", "/api/releases", release_message)
 
 
 def pin(pinned: PinnedKeys, answer: TokenAnswer, now: datetime) -> None:
@@ -58,23 +73,23 @@ class Trust:
     #: Refreshes the tokens, and with them the keys; asked once where none was ever pinned and scripts are signed.
     refresh: Callable[[], Awaitable[object]] | None = None
 
-    async def check(self, script_id: str, sha256: str) -> list[KeySignature]:
+    async def check(self, script_id: str, sha256: str, thing: "Thing | None" = None) -> list[KeySignature]:
         """Return the signatures for which the script may run; none where scripts need not be signed.
 
-        Raises Refused with the outcome's word, Unreachable.
+        ``thing`` is what else is signed, and always must be. Raises Refused with the outcome's word, Unreachable.
         """
-        keys = self._keys()
+        keys, what = self._keys(), thing or SCRIPT
         if keys is None:
-            keys = await self._first_sight(script_id)
-        if keys is None and not self.policy.demands_signatures:
+            keys = await self._first_sight(what, script_id)
+        if keys is None and thing is None and not self.policy.demands_signatures:
             log.warning("event=script_unsigned script=%s reason='the control plane has named no key'", script_id)
             return []
         trusted = usable(keys or [], self.policy)
         if len(trusted) < self.policy.threshold:
             whose = "offline keys" if self.policy.signatures == OFFLINE else "trusted keys"
-            sentence = f"A script must be signed by {self.policy.threshold} {whose} here, and this machine knows"
-            raise Refused(Outcome.SIGNATURE_MISSING, f"{sentence} {len(trusted)}. The script was not run.")
-        return await self._count(script_id, sha256, trusted, await self._signatures(script_id))
+            sentence = f"A {what.noun} must be signed by {self.policy.threshold} {whose} here, and this machine knows"
+            raise Refused(Outcome.SIGNATURE_MISSING, f"{sentence} {len(trusted)}. The {what.noun} was not {what.done}.")
+        return await self._count(what, script_id, sha256, trusted, await self._signatures(what, script_id))
 
     async def learn(self, answer: TokenAnswer | AgentIdentity) -> None:
         """Take from a refresh what may be taken: retired keys go, new ones need the word of trusted ones."""
@@ -146,10 +161,10 @@ class Trust:
         except TrustedKeysBroken as wrong:
             raise Refused(Outcome.SIGNATURE_MISSING, wrong.message) from wrong
 
-    async def _first_sight(self, script_id: str) -> list[TrustedKey] | None:
+    async def _first_sight(self, what: "Thing", script_id: str) -> list[TrustedKey] | None:
         """Pin keys at once where none ever were and the control plane signs; not every control plane does."""
         try:
-            signed = await self._signatures(script_id)
+            signed = await self._signatures(what, script_id)
         except Refused:
             return None
         if signed and self.refresh is not None:
@@ -157,21 +172,26 @@ class Trust:
             await refresh()
         return self._keys()
 
-    async def _signatures(self, script_id: str) -> list[ScriptSignature]:
+    async def _signatures(self, what: "Thing", script_id: str) -> list[ScriptSignature]:
         try:
-            answer = await self.client.request("GET", f"/api/patches/{quote(script_id, safe='')}/signature")
+            answer = await self.client.request("GET", f"{what.path}/{quote(script_id, safe='')}/signature")
             return answer.read(ScriptSignatures).signatures[:MOST_KEYS]
         except (Rejected, TooLarge) as wrong:
             if wrong.details.get("status") == 401:
                 raise
-            raise Refused(Outcome.SIGNATURE_MISSING, f"{wrong.message} The script was not run.") from wrong
+            raise Refused(Outcome.SIGNATURE_MISSING, f"{wrong.message} The {what.noun} was not {what.done}.") from wrong
 
     async def _count(
-        self, script_id: str, sha256: str, trusted: dict[str, TrustedKey], signatures: list[ScriptSignature]
+        self,
+        what: "Thing",
+        script_id: str,
+        sha256: str,
+        trusted: dict[str, TrustedKey],
+        signatures: list[ScriptSignature],
     ) -> list[KeySignature]:
         good, bad, needed = dict[str, KeySignature](), set[str](), self.policy.threshold
         try:
-            message = script_message(script_id, sha256)
+            message = what.message(script_id, sha256)
             for one in signatures:
                 if one.key_id in trusted and one.key_id not in {*good, *bad} and len(good) < needed:
                     key = trusted[one.key_id]
@@ -182,16 +202,18 @@ class Trust:
         except ValidationFailed as wrong:
             raise Refused(Outcome.REFUSED, wrong.message) from wrong
         except MachineError as wrong:
-            raise Refused(Outcome.SIGNATURE_UNCHECKED, f"{wrong.message} The script was not run.") from wrong
+            raise Refused(
+                Outcome.SIGNATURE_UNCHECKED, f"{wrong.message} The {what.noun} was not {what.done}."
+            ) from wrong
         if bad:
-            log.warning("event=signature_invalid script=%s keys=%s", script_id, ",".join(sorted(bad)))
+            log.warning("event=signature_invalid %s=%s keys=%s", what.noun, script_id, ",".join(sorted(bad)))
         if len(good) < needed:
             outcome = Outcome.SIGNATURE_INVALID if bad else Outcome.SIGNATURE_MISSING
-            raise Refused(outcome, _sentence(len(good), needed, bad))
-        log.info("event=script_verified script=%s keys=%s", script_id, ",".join(sorted(good)))
+            raise Refused(outcome, _sentence(what, len(good), needed, bad))
+        log.info("event=%s_verified %s=%s keys=%s", what.noun, what.noun, script_id, ",".join(sorted(good)))
         return list(good.values())
 
 
-def _sentence(good: int, needed: int, bad: set[str]) -> str:
+def _sentence(what: "Thing", good: int, needed: int, bad: set[str]) -> str:
     forged = f" What is said to be signed by {', '.join(sorted(bad))} is not." if bad else ""
-    return f"{good} of {needed} trusted keys have signed this script; it was not run.{forged}"
+    return f"{good} of {needed} trusted keys have signed this {what.noun}; it was not {what.done}.{forged}"

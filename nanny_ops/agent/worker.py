@@ -246,4 +246,6 @@ def kind_of(record: dict[str, Any]) -> Kind | None:
     """Tell the kind of an order by the shape of its record."""
     if "mode" in record and "script_id" in record:
         return "patch"
+    if "release_id" in record:
+        return "update"
     return "investigation" if "user_prompt" in record else None

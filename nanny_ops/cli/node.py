@@ -31,6 +31,8 @@ from nanny_ops.agent.static_token import Given
 from nanny_ops.agent.trust import pin
 from nanny_ops.cli.node_helper import tell_helper
 from nanny_ops.cli.node_policy import add_question, show_policy
+from nanny_ops.cli.node_restart import Restart
+from nanny_ops.cli.node_self_test import self_test
 from nanny_ops.cli.node_status import agent_id_of, exit_code, show_status
 from nanny_ops.cli.state_owner import as_owner
 from nanny_ops.errors import (
@@ -130,6 +132,7 @@ def _hands(settings: Settings) -> InProcess | Split:
 
 def _parse(arguments: list[str]) -> argparse.Namespace:
     options, unknown = build_parser().parse_known_args(arguments)
+    options.words = arguments[1:]
     if unknown:
         flags = [row.flag for row in SETTINGS if row.flag]
         raise SettingsError(f"'{unknown[0]}' is not known{nearest(unknown[0].partition('=')[0], flags)}")
@@ -246,6 +249,18 @@ def _serve(settings: Settings, world: World, options: argparse.Namespace) -> int
     return 0
 
 
+def _run_again(settings: Settings, world: World, options: argparse.Namespace) -> int:
+    """Serve; a version on trial that fails is started again whatever the reason, for its starts are counted."""
+    restart = Restart()
+    ground = restart.ground(settings.state_dir, options.words)
+    try:
+        code = _serve(settings, replace(world, ground=ground), options)
+    except NannyError as wrong:
+        print(f"nanny-agent: {wrong.message}", file=sys.stderr)
+        code = exit_code(wrong)
+    return restart.end(code, os.environ)
+
+
 def _collect(settings: Settings, world: World, options: argparse.Namespace) -> int:
     del options
     reading, code = asyncio.run(_read_once(settings, world))
@@ -301,9 +316,10 @@ def _unregister(settings: Settings, world: World, options: argparse.Namespace) -
 Command = Callable[[Settings, World, argparse.Namespace], int]
 COMMANDS: dict[str, tuple[Command, str]] = {
     "register": (_register, "Register this machine with the control plane: a person or an enrolment token allows it."),
-    "run": (_serve, "Be the agent, until SIGTERM; with an enrolment token it registers first where it has to."),
+    "run": (_run_again, "Be the agent, until SIGTERM; with an enrolment token it registers first where it has to."),
     "status": (show_status, "Show how this agent stands; changes nothing and takes five seconds at most."),
     "policy": (show_policy, "Show what this machine's owner allows, or check whether it allows one order."),
     "collect": (_collect, "Print one reading as JSON without sending it."),
+    "self-test": (self_test, "Say whether this version could be the agent here; changes nothing."),
     "unregister": (_unregister, "Remove this machine's identity."),
 }

@@ -3,11 +3,23 @@
 import os
 from pathlib import Path
 
-from nanny_ops.machine import host, metrics, signature, tracer
+from nanny_ops.machine import host, metrics, signature, staging, tracer
 from nanny_ops.machine.commands import perform_command
 from nanny_ops.machine.perform_job import perform_job
+from nanny_ops.machine.perform_update import perform_update
 from nanny_ops.machine.proxmox.client import Client
 from nanny_ops.machine.proxmox.reader import Reader
+from nanny_ops.machine.update_verbs import (
+    ConfirmUpdate,
+    EndUpdate,
+    LookUpdate,
+    StageUpdate,
+    SwitchUpdate,
+    TryUpdate,
+    UpdateState,
+    UpdateTried,
+    UpdateVerb,
+)
 from nanny_ops.machine.verbs import (
     Answer,
     CancelJob,
@@ -31,7 +43,7 @@ _METER = metrics.Meter()
 _READERS: dict[ProxmoxAccess, Reader] = {}
 
 
-def perform(verb: Verb, *, jobs_dir: Path) -> Answer:
+def perform(verb: Verb | UpdateVerb | TryUpdate, *, jobs_dir: Path) -> Answer | UpdateState | UpdateTried:
     """Do what a verb asks and return its answer; blocks, so call it in a thread. Raises MachineError."""
     match verb:
         case DescribeHost():
@@ -48,6 +60,10 @@ def perform(verb: Verb, *, jobs_dir: Path) -> Answer:
             return tracer.describe()
         case StartScript() | LookJob() | CancelJob() | ForgetJob():
             return perform_job(verb, jobs_dir=jobs_dir)
+        case TryUpdate():
+            return staging.rehearse(verb)
+        case LookUpdate() | StageUpdate() | SwitchUpdate() | ConfirmUpdate() | EndUpdate():
+            return perform_update(verb)
 
 
 def _read_proxmox(order: ReadProxmox) -> ProxmoxReading:

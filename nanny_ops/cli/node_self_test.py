@@ -1,0 +1,52 @@
+"""``nanny-agent self-test``: whether this version could be the agent here; changes nothing and asks nobody."""
+
+import argparse
+import contextlib
+import importlib
+import pkgutil
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+from nanny_ops import agent, helper, machine
+from nanny_ops.agent import spool
+from nanny_ops.agent.app import World, make_client, make_trust
+from nanny_ops.agent.enrollment import TokenStore
+from nanny_ops.agent.settings import Settings, static_token
+from nanny_ops.errors import SpoolError
+from nanny_ops.machine import policy
+
+#: Seconds to wait for the agent that runs and writes.
+BUSY = 20.0
+
+
+def self_test(settings: Settings, world: World, options: argparse.Namespace) -> int:
+    """Load everything, read what the owner wrote and what the agent keeps. Raises NannyError, ImportError."""
+    del options
+    count = sum(1 for _ in _imported())
+    rules = policy.load(settings.policy_file)
+    make_trust(settings, world, make_client(settings, world), rules)
+    if not static_token(settings):
+        TokenStore(settings.token_path).load()
+    kept = orders(settings.state_dir / spool.NAME)
+    print(f"{count} modules, settings, keys, identity and {kept} orders can be read.")
+    return 0
+
+
+def orders(file: Path) -> int:
+    """Return how many orders a spool keeps, without changing it. Raises SpoolError."""
+    if not file.exists():
+        return 0
+    try:
+        with contextlib.closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True, timeout=BUSY)) as kept:
+            found: int = kept.execute("SELECT count(*) FROM orders").fetchone()[0]
+    except sqlite3.Error as wrong:
+        raise SpoolError(f"The spool {file} cannot be read: {wrong}") from wrong
+    return found
+
+
+def _imported() -> Iterator[str]:
+    for package in (agent, machine, helper):
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            importlib.import_module(module.name)
+            yield module.name
