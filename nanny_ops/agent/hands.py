@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol, overload
 
 from nanny_ops.errors import MachineError
-from nanny_ops.machine.update_verbs import TryUpdate, UpdateState, UpdateTried, UpdateVerb
+from nanny_ops.machine.update_verbs import StageUpdate, TryUpdate, UpdateState, UpdateTried, UpdateVerb
 from nanny_ops.machine.verbs import (
     CommandOutput,
     DescribeHost,
@@ -36,6 +36,8 @@ from nanny_ops.machine.verbs import (
 _BEGUN = frozenset({JobPhase.RUNNING, JobPhase.DONE, JobPhase.LOST})
 #: Seconds one verb may take; reading a large cluster is the longest.
 DEADLINE = 240.0
+#: Seconds to install a release, and for its self-test.
+LONG = 1800.0
 #: Verbs about jobs carried out at once; of each kind of reading there is one.
 THREADS = 4
 
@@ -98,7 +100,7 @@ class InProcess:
         work = partial(self._work, verb, permit or self._room, permit is None, future)
         threading.Thread(target=work, name=f"hands-{name}", daemon=True).start()
         try:
-            async with asyncio.timeout(self._deadline):
+            async with asyncio.timeout(LONG if isinstance(verb, StageUpdate | TryUpdate) else self._deadline):
                 return await future
         except TimeoutError as wrong:
             raise MachineError(f"{name} took longer than {self._deadline:.0f} s.") from wrong

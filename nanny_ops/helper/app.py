@@ -69,7 +69,7 @@ def serve(config: Path | None, environ: MutableMapping[str, str], pause: Callabl
         judge = Judge(settings.policy_file, keyring, now)
         access.write(settings.state_dir / FOLDER, settings.proxmox)
         deeds = Deeds(settings.state_dir / FOLDER, judge, Ledger(settings.state_dir / "begun"), user.gid)
-        Server(socket, Catalogue(judge, deeds).do, user.permits, idle=settings.idle_seconds).serve()
+        Server(socket, Catalogue(judge, deeds, user.uid).do, user.permits, idle=settings.idle_seconds).serve()
 
 
 def _prepare(state_dir: Path) -> None:

@@ -1,11 +1,22 @@
 """The closed catalogue: which part of the helper does what a verb asks."""
 
 import logging
+from functools import partial
 
 from nanny_ops.helper.deeds import Deeds
 from nanny_ops.helper.judge import Judge
-from nanny_ops.machine import carrier, tracer
+from nanny_ops.machine import carrier, staging, tracer
 from nanny_ops.machine.commands import perform_command
+from nanny_ops.machine.perform_update import perform_update
+from nanny_ops.machine.update_verbs import (
+    ConfirmUpdate,
+    EndUpdate,
+    LookUpdate,
+    StageUpdate,
+    SwitchUpdate,
+    UpdateState,
+    UpdateVerb,
+)
 from nanny_ops.machine.verbs import (
     CancelJob,
     DescribeHelper,
@@ -25,11 +36,11 @@ log = logging.getLogger(__name__)
 class Catalogue:
     """Carries out verbs; may be called from many threads."""
 
-    def __init__(self, judge: Judge, deeds: Deeds) -> None:
-        """Take the parts."""
-        self._judge, self._deeds = judge, deeds
+    def __init__(self, judge: Judge, deeds: Deeds, uid: int = 0) -> None:
+        """Take the parts, and whose files are taken."""
+        self._judge, self._deeds, self._uid = judge, deeds, uid
 
-    def do(self, verb: HelperVerb) -> HelperAnswer:
+    def do(self, verb: HelperVerb | UpdateVerb) -> HelperAnswer | UpdateState:
         """Carry out one verb; blocks. Raises VerbRefused, MachineError."""
         match verb:
             case StartScript() | LookJob() | CancelJob() | ForgetJob():
@@ -44,3 +55,9 @@ class Catalogue:
                 return perform_command(verb, run=carrier.errand())  # what is looked at lies outside this sandbox
             case DescribeTracing():
                 return tracer.describe()
+            case StageUpdate():
+                judged = self._judge.judge_release(verb)
+                log.info("event=release_staged operation=%s release=%s", verb.order_id, verb.release_id)
+                return perform_update(judged, stage=partial(staging.stage, uid=self._uid))
+            case LookUpdate() | SwitchUpdate() | ConfirmUpdate() | EndUpdate():
+                return perform_update(verb)

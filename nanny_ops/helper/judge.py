@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import nanny_ops
@@ -18,13 +19,15 @@ from nanny_ops.helper.keyring import Keyring, Verify
 from nanny_ops.machine import commands, signature
 from nanny_ops.machine.frame import PROTOCOL, SCRIPT_CAP
 from nanny_ops.machine.plan import HookScript, Plan
-from nanny_ops.machine.policy import HOST, MOST_SIGNERS, READING, Policy, report
+from nanny_ops.machine.policy import HOST, MOST_SIGNERS, READING, UPDATE, Policy, report
 from nanny_ops.machine.policy import load as load_policy
+from nanny_ops.machine.update_verbs import StageUpdate
 from nanny_ops.machine.verbs import HelperFacts, KeySignature, KeysLearned, RunCommand, ScriptJob, VerifySignature
 from nanny_ops.protocol.operation import Outcome
 from nanny_ops.protocol.patch import LONGEST_TIMEOUT, OUTPUT_CAP
 from nanny_ops.protocol.probe import MOST_PROBES
-from nanny_ops.protocol.signature import KEY_SIZE, SIGNATURE_SIZE, SigningKey, decode, script_message
+from nanny_ops.protocol.release import is_version
+from nanny_ops.protocol.signature import KEY_SIZE, SIGNATURE_SIZE, SigningKey, decode, release_message, script_message
 
 #: Numbers that Proxmox VE gives to guests.
 LEAST_VMID, LARGEST_VMID = 100, 999_999_999
@@ -116,6 +119,23 @@ class Judge:
         plan = replace(job.plan, hooks=signed) if job.plan else None
         return replace(job, signatures=self._signed(job, trusted, most), threshold=most, plan=plan)
 
+    def judge_release(self, order: StageUpdate) -> StageUpdate:
+        """Return the order with the signatures that count here. Raises VerbRefused, with the order's outcome."""
+        check_id(order.order_id)
+        try:
+            policy = self.policy()
+            trusted = {key.public_key for key in self.keyring.trusted(policy).values()}
+        except SettingsError as wrong:
+            raise _refusal(wrong.message) from wrong
+        late = policy.refuses_operation(UPDATE, HOST) or policy.mistimed(self.now(), dry_run=False)
+        if late:
+            raise _refusal(late)
+        if not is_version(order.version) or not order.path.startswith("/") or "\0" in order.path:
+            raise _refusal("The release's version or file is malformed.")
+        message = partial(release_message, order.release_id, order.sha256)
+        good = self._counted(order.signatures, message, trusted, policy.threshold)
+        return replace(order, signatures=good, threshold=policy.threshold)
+
     def policy(self) -> Policy:
         """Return the owner's policy as it is now; without a file only looking is allowed. Raises SettingsError."""
         if not self.policy_file.exists():
@@ -162,10 +182,15 @@ class Judge:
             raise _refusal(wrong.message) from wrong
 
     def _signed(self, job: ScriptJob | HookScript, trusted: Collection[str], threshold: int) -> list[KeySignature]:
+        return self._counted(job.signatures, partial(script_message, job.script_id, job.sha256), trusted, threshold)
+
+    def _counted(
+        self, signatures: list[KeySignature], text: Callable[[], bytes], trusted: Collection[str], threshold: int
+    ) -> list[KeySignature]:
         good, bad = dict[str, KeySignature](), False
-        offered = [one for one in job.signatures[: 2 * MOST_SIGNERS] if one.public_key in trusted]
+        offered = [one for one in signatures[: 2 * MOST_SIGNERS] if one.public_key in trusted]
         try:
-            message = script_message(job.script_id, job.sha256)
+            message = text()
             for one in offered:
                 if len(good) >= threshold or one.public_key in good:
                     continue
@@ -174,10 +199,10 @@ class Judge:
                 else:
                     bad = True
         except (MachineError, ValidationFailed) as wrong:
-            raise _refusal(f"{wrong.message} The script was not run.", Outcome.SIGNATURE_UNCHECKED) from wrong
+            raise _refusal(f"{wrong.message} It was not run.", Outcome.SIGNATURE_UNCHECKED) from wrong
         if len(good) < threshold:
             outcome = Outcome.SIGNATURE_INVALID if bad else Outcome.SIGNATURE_MISSING
-            raise _refusal(f"{len(good)} of {threshold} keys that root trusts have signed this script.", outcome)
+            raise _refusal(f"{len(good)} of {threshold} keys that root trusts have signed this.", outcome)
         return list(good.values())
 
     def _holds(self, one: KeySignature, message: bytes) -> bool:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from nanny_ops.errors import NannyError, VerbRefused
 from nanny_ops.helper.peer import Peer, peer_of
 from nanny_ops.machine.frame import HEAD, VERB_CAP, read_verb, write_reply
+from nanny_ops.machine.update_verbs import UpdateState, UpdateVerb
 from nanny_ops.machine.verbs import HelperAnswer, HelperVerb
 
 log = logging.getLogger(__name__)
@@ -24,7 +25,7 @@ class Server:
     def __init__(
         self,
         listener: socket.socket,
-        do: Callable[[HelperVerb], HelperAnswer],
+        do: Callable[[HelperVerb | UpdateVerb], HelperAnswer | UpdateState],
         permits: Callable[[Peer], bool],
         *,
         idle: float,
@@ -80,7 +81,7 @@ class Server:
             with self._lock:
                 self._busy -= 1
 
-    def _answer(self, connection: socket.socket, peer: Peer) -> HelperAnswer | NannyError:
+    def _answer(self, connection: socket.socket, peer: Peer) -> HelperAnswer | UpdateState | NannyError:
         name = "none"
         try:
             verb = read_verb(self._frame(connection))

@@ -11,6 +11,7 @@ from typing import get_args
 import msgspec
 
 from nanny_ops.errors import DiskFull, MachineError, NannyError, ProgramMissing, ProgramTimeout, VerbRefused
+from nanny_ops.machine.update_verbs import UpdateState, UpdateVerb
 from nanny_ops.machine.verbs import (
     CommandOutput,
     DescribeHelper,
@@ -32,11 +33,12 @@ HEAD = struct.Struct(">I")
 #: Bytes of a script, of a verb that may carry one, and of an answer that may tell thousands of packages.
 SCRIPT_CAP, VERB_CAP, ANSWER_CAP = 2 * 1024 * 1024, 3 * 1024 * 1024, 16 * 1024 * 1024
 #: The closed list, by the names that travel.
-VERBS: dict[str, type] = {kind.__name__: kind for kind in get_args(HelperVerb)}
-ANSWERS: dict[str, type] = {kind.__name__: kind for kind in get_args(HelperAnswer)}
+VERBS: dict[str, type] = {kind.__name__: kind for kind in (*get_args(HelperVerb), *get_args(UpdateVerb))}
+ANSWERS: dict[str, type] = {kind.__name__: kind for kind in (*get_args(HelperAnswer), UpdateState)}
 #: Which answer belongs to which verb.
 ANSWER_TO: dict[type, type] = {
     **dict.fromkeys(get_args(JobVerb), JobState),
+    **dict.fromkeys(get_args(UpdateVerb), UpdateState),
     DescribeHelper: HelperFacts,
     LearnKeys: KeysLearned,
     RunCommand: CommandOutput,
@@ -57,18 +59,18 @@ class Reply:
     outcome: str = ""
 
 
-def write_verb(verb: HelperVerb) -> bytes:
+def write_verb(verb: HelperVerb | UpdateVerb) -> bytes:
     """Return a verb's frame. Raises VerbRefused for one that is too large."""
     return _framed(msgspec.msgpack.encode((type(verb).__name__, verb)), VERB_CAP)
 
 
-def read_verb(content: bytes) -> HelperVerb:
+def read_verb(content: bytes) -> HelperVerb | UpdateVerb:
     """Read a verb from a frame's content. Raises VerbRefused for anything else."""
     try:
         name, body = msgspec.msgpack.decode(content, type=tuple[str, msgspec.Raw])
         if name not in VERBS:
             raise VerbRefused(f"{name[:64]!r} is no verb of this helper.")
-        verb: HelperVerb = msgspec.msgpack.decode(body, type=VERBS[name])
+        verb: HelperVerb | UpdateVerb = msgspec.msgpack.decode(body, type=VERBS[name])
         exact = msgspec.msgpack.encode((name, verb)) == content
     except (msgspec.MsgspecError, RecursionError, ValueError) as wrong:
         raise VerbRefused(f"The verb is malformed: {wrong}") from wrong
@@ -77,7 +79,7 @@ def read_verb(content: bytes) -> HelperVerb:
     return verb
 
 
-def write_reply(answer: HelperAnswer | NannyError) -> bytes:
+def write_reply(answer: HelperAnswer | UpdateState | NannyError) -> bytes:
     """Return an answer's frame."""
     if isinstance(answer, NannyError):
         reply = Reply(code=answer.code, message=answer.message, outcome=str(answer.details.get("outcome", "")))
@@ -86,7 +88,7 @@ def write_reply(answer: HelperAnswer | NannyError) -> bytes:
     return _framed(msgspec.msgpack.encode(reply), ANSWER_CAP)
 
 
-def read_reply(content: bytes) -> HelperAnswer:
+def read_reply(content: bytes) -> HelperAnswer | UpdateState:
     """Return the answer, or raise its error: VerbRefused, MachineError and what is below it."""
     try:
         reply = msgspec.msgpack.decode(content, type=Reply)

@@ -5,7 +5,9 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
+import stat
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,7 +21,7 @@ from nanny_ops.machine.update_verbs import StageUpdate, TryUpdate, UpdateTried
 from nanny_ops.machine.verbs import SignatureCheck, VerifySignature
 from nanny_ops.machine.versions import NOTE, Run, Versions, found, sync, write
 from nanny_ops.protocol.operation import Outcome
-from nanny_ops.protocol.release import ARCHIVE_CAP, MANIFEST, REQUIREMENTS, WHEELS, read_manifest
+from nanny_ops.protocol.release import ARCHIVE_CAP, MANIFEST, REQUIREMENTS, WHEELS, is_version, read_manifest
 from nanny_ops.protocol.signature import KEY_SIZE, SIGNATURE_SIZE, decode, release_message
 
 #: Free bytes that must be there beyond five times the archive: wheels grow when they are unpacked.
@@ -34,6 +36,7 @@ PIP_WORDS = (
     "install", "--quiet", "--no-input", "--disable-pip-version-check", "--no-cache-dir", "--no-index",
     "--require-hashes",
 )  # fmt: skip
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -46,11 +49,15 @@ def stage(
     python: str = sys.executable,
     processes: Path = Path("/proc"),
     free: Callable[[Path], int] = lambda folder: shutil.disk_usage(folder).free,
+    uid: int | None = None,
 ) -> str:
     """Install a release and return its version's name; one that is installed already is left as it is.
 
+    With a ``uid`` only that user's archive is taken.
     Raises VerbRefused with the order's outcome, MachineError where it may be asked again later.
     """
+    if not is_version(order.version) or not _SHA256.fullmatch(order.sha256):
+        raise refusal("The release's version or SHA-256 is malformed.", Outcome.REFUSED)
     with _alone(versions):
         known = versions.installed().get(order.sha256)
         if known is not None:
@@ -60,7 +67,7 @@ def stage(
         shutil.rmtree(work, ignore_errors=True)
         try:
             work.mkdir(mode=0o700)
-            _take(order, work / "archive", free(versions.prefix))
+            _take(order, work / "archive", free(versions.prefix), uid)
             check_signatures(order, verify)
             _install(order, versions, name, work, run, python, processes)
         except OSError as wrong:
@@ -104,12 +111,15 @@ def refusal(sentence: str, outcome: Outcome = Outcome.UPDATE_FAILED) -> VerbRefu
     return VerbRefused(sentence, outcome=outcome.value)
 
 
-def _take(order: StageUpdate, target: Path, free: int) -> None:
+def _take(order: StageUpdate, target: Path, free: int, uid: int | None) -> None:
     """Copy the archive to where nobody else writes, and check the copy."""
     descriptor = os.open(order.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     checksum = hashlib.sha256()
     with os.fdopen(descriptor, "rb") as source, target.open("xb") as copy:
-        size = os.fstat(descriptor).st_size
+        about = os.fstat(descriptor)
+        size = about.st_size
+        if not stat.S_ISREG(about.st_mode) or uid not in (None, about.st_uid):
+            raise refusal("The archive is no plain file of the agent's user.", Outcome.REFUSED)
         if size > ARCHIVE_CAP:
             raise refusal(f"An archive of {size} bytes is too large.")
         if free < size * (GROWTH + 1) + RESERVE:

@@ -31,6 +31,11 @@ class Release:
     created_at: str
 
 
+def is_version(text: str) -> bool:
+    """Tell whether a text can be a version, and so the beginning of a folder's name."""
+    return bool(_VERSION.fullmatch(text))
+
+
 def identifier(version: str, sha256: str) -> str:
     """Return the id of a release, which names this very archive for ever."""
     return f"{NAME}-{re.sub('[^0-9A-Za-z._-]', '-', version)}-{sha256[:16]}"
@@ -45,6 +50,6 @@ def read_manifest(content: bytes) -> str:
     if not isinstance(told, dict) or told.get("name") != NAME:
         raise ValidationFailed(f"{MANIFEST} is not that of {NAME}.", field=MANIFEST)
     version = told.get("version")
-    if not isinstance(version, str) or not _VERSION.fullmatch(version):
+    if not isinstance(version, str) or not is_version(version):
         raise ValidationFailed(f"{MANIFEST} names no version.", field=MANIFEST)
     return version

@@ -13,6 +13,7 @@ from nanny_ops.helper.judge import LARGEST_VMID, LONGEST_WORD, MOST_WORDS, Judge
 from nanny_ops.helper.keyring import Keyring
 from nanny_ops.machine.frame import SCRIPT_CAP
 from nanny_ops.machine.plan import HookScript, Plan
+from nanny_ops.machine.update_verbs import StageUpdate
 from nanny_ops.machine.verbs import KeySignature, RunCommand, ScriptJob, SignatureCheck, VerifySignature
 from nanny_ops.protocol.probe import Probe
 from nanny_ops.protocol.signature import encode
@@ -225,3 +226,30 @@ def test_no_plan_is_a_way_around_a_signature(tmp_path: Path, plan: Plan, outcome
 
 def test_a_dry_run_has_no_hooks(tmp_path: Path) -> None:
     assert refused(make(tmp_path), replace(JOB, plan=Plan(hooks=[hook()])))[0] == "refused"
+
+
+def release_order(**values: Any) -> StageUpdate:
+    given = {
+        "order_id": "update-1", "claim": "c", "release_id": "r-1", "version": "2.0", "sha256": "0" * 64, "path": "/x",
+        "signatures": [KeySignature(public_key=KEYS[0], signature=GOOD)], "threshold": 0,
+    }  # fmt: skip
+    return StageUpdate(**{**given, **values})
+
+
+@pytest.mark.rows("F7")
+def test_a_release_needs_the_policys_word_and_signatures_of_its_own(tmp_path: Path) -> None:
+    def verify_release(verb: VerifySignature) -> SignatureCheck:
+        return SignatureCheck(valid=verb.message == b"nanny-ops agent release v1\nr-1\n" + b"0" * 64 + b"\n")
+
+    allowed = 'operations = ["update"]\n'
+    judge = replace(make(tmp_path, allowed), verify=verify_release)
+    judged = judge.judge_release(release_order())
+    assert (judged.threshold, len(judged.signatures)) == (1, 1)
+    stranger = [KeySignature(public_key=KEYS[2], signature=GOOD)]
+    for wrong in ({"version": "../../x"}, {"path": "x"}, {"order_id": "../x"}, {"signatures": stranger}):
+        with pytest.raises(VerbRefused):
+            judge.judge_release(release_order(**wrong))
+    with pytest.raises(VerbRefused, match="not allow"):
+        replace(make(tmp_path, ""), verify=verify_release).judge_release(release_order())
+    with pytest.raises(VerbRefused):  # a signature of a script
+        make(tmp_path, allowed).judge_release(release_order())

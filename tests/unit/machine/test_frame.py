@@ -95,7 +95,8 @@ def test_a_verb_crosses(verb):
 
 def test_the_list_is_closed():
     jobs = {"StartScript", "LookJob", "CancelJob", "ForgetJob"}
-    assert set(VERBS) == jobs | {"DescribeHelper", "LearnKeys", "RunCommand", "DescribeTracing"}
+    versions = {"LookUpdate", "StageUpdate", "SwitchUpdate", "ConfirmUpdate", "EndUpdate"}
+    assert set(VERBS) == jobs | versions | {"DescribeHelper", "LearnKeys", "RunCommand", "DescribeTracing"}
     assert set(ANSWER_TO) == set(VERBS.values())
     assert set(ANSWER_TO.values()) == set(ANSWERS.values())
 

@@ -80,6 +80,11 @@ def test_nothing_is_unpacked_that_is_not_what_was_ordered_and_signed(tmp_path: P
     other = replace(release(tmp_path, "2.0"), version="3.0")
     with pytest.raises(VerbRefused, match="holds version"):
         stage(other, versions, run)
+    for shape in ({"version": "../../../x"}, {"sha256": "../x"}):
+        with pytest.raises(VerbRefused, match="malformed"):
+            stage(replace(other, **shape), versions, run)
+    with pytest.raises(VerbRefused, match="agent's user"):
+        staging.stage(release(tmp_path, "2.0"), versions, run=run, uid=4_000_000_000)
     (tmp_path / "link").symlink_to(other.path)
     with pytest.raises(VerbRefused, match="cannot be installed"):
         stage(release(tmp_path, "2.0", path=str(tmp_path / "link")), versions, run)
