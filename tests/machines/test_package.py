@@ -152,6 +152,7 @@ def node(
         sign_in(plane, "operator") as operator,
         sign_in(plane, "admin") as admin,
     ):
+        machine.must("mkdir", "/etc/pve")  # as on a node, where a group may read what is below
         python = machine.must("python3", "-c", DISTRIBUTIONS)
         yield Node(machine, packages, door, operator, admin, read(machine), python)
 
@@ -164,6 +165,7 @@ def test_it_installs_without_internet_beside_an_untouched_python(node: Node) -> 
     came = [line for line in differences(node.before, read(node.machine)) if "/python3" in line]
     assert [line for line in came if not line.startswith("came: /opt/nanny-agent/")] == []
     assert node.machine.must("dpkg", "--verify", "nanny-agent") == ""
+    assert node.machine.must("id", "--name", "--groups", "nannyagent").split() == ["nannyagent", "www-data"]
     inside = "import sys, nanny_ops, msgspec, psutil, proxmoxer; print(sys.prefix, nanny_ops.__file__)"
     told = node.machine.must("/opt/nanny-agent/bin/python", "-I", "-c", inside)
     assert told.split()[0] == "/opt/nanny-agent"
@@ -258,6 +260,20 @@ def test_one_can_go_back_under_a_running_job_too(node: Node) -> None:
     node.until(lambda: node.seen()["version"] == OLD, "the old version is seen")
     end_job(node, job)
     assert node.identity() == identity
+
+
+def test_an_upgrade_that_lost_its_power_is_finished_afterwards(node: Node) -> None:
+    identity = node.identity()
+    node.machine.put(node.packages[NEW], "/root/agent.deb")
+    node.machine.must("dpkg", "--unpack", "/root/agent.deb")
+    node.machine.must("sync")
+    node.machine.cut_power()
+    node.machine.boot()
+    node.until(lambda: node.seen()["version"] == NEW, "what was unpacked works already")
+    node.machine.must("dpkg", "--configure", "--pending", timeout=120)
+    assert node.machine.must("dpkg", "--audit") == ""
+    assert (node.state("nanny-agent.service"), node.identity()) == ("active", identity)
+    node.install(OLD, "--allow-downgrades")
 
 
 def test_a_job_of_the_agent_can_upgrade_the_agent(node: Node) -> None:
