@@ -40,7 +40,7 @@ VOLATILE = (
     "/var/cache/debconf",
     "/var/lib/apt",
     "/var/lib/dpkg",
-    "/var/lib/systemd",
+    "/var/lib/systemd/timers",
     "/var/log",
     "/var/tmp",
 )
@@ -316,5 +316,8 @@ def test_nothing_is_left_when_it_is_purged(node: Node) -> None:
         "a file that the package does not know is the owner's"
     )
     node.machine.must("rm", "-r", "/etc/nanny-ops")
+    node.machine.must("rm", "/root/agent.deb", "/root/token")
     assert differences(node.before, read(node.machine)) == []
+    named = ["find", "/", "-xdev", "-iname", "nanny*", "-not", "-path", "/proc/*"]
+    assert node.machine.must(*named) == "", "also where the difference does not look"
     assert node.machine.must("systemctl", "is-system-running").strip() == "running"
