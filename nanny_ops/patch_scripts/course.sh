@@ -12,9 +12,6 @@ export SYSTEMD_PAGER
 lock_pause=${NANNY_LOCK_PAUSE:-5}
 root=${NANNY_ROOT:-}
 
-release() { # key of os-release
-    sed -n "s/^$1=//p" "$root/etc/os-release" 2>/dev/null | head -n 1 | tr -d "\"'"
-}
 distribution=$(release ID)
 alike=" $distribution $(release ID_LIKE) "
 

@@ -95,6 +95,17 @@ class Protection:
 
 
 @dataclass(frozen=True, kw_only=True)
+class System:
+    """The operating system of a target as its os-release tells it: ``debian``, ``12``, ``Debian GNU/Linux 12``."""
+
+    id: Name = ""
+    version: Name = ""
+    name: Name = ""
+    #: The day after which it gets no more fixes, ISO 8601; empty where it does not tell.
+    support_end: Word = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class PatchReport:
     """All that is told; a field is empty or None where nothing is known of it."""
 
@@ -109,6 +120,7 @@ class PatchReport:
     services: Annotated[list[Name], MaxLen(MOST_PATHS)] = field(default_factory=list)
     kernel_running: Name = ""
     kernel_newest: Name = ""
+    system: System | None = None
     steps: Annotated[list[Step], MaxLen(MOST_STEPS)] = field(default_factory=list)
     probes: Annotated[list[ProbeResult], MaxLen(MOST_STEPS)] = field(default_factory=list)
     hooks: Annotated[list[HookResult], MaxLen(MOST_STEPS)] = field(default_factory=list)
@@ -126,7 +138,7 @@ class PatchReport:
 
 #: What the entries of a report's lists are, and what stands in its other fields.
 LISTED = {"left": Left, "steps": Step, "probes": ProbeResult, "hooks": HookResult}
-SINGLE = {"lock": LockHolder, "interrupted": Interrupted, "protection": Protection}
+SINGLE = {"lock": LockHolder, "interrupted": Interrupted, "system": System, "protection": Protection}
 
 
 def restored(values: Mapping[str, Any]) -> PatchReport:

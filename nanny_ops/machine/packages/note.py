@@ -11,6 +11,7 @@ kind               further keys
 ``reboot``         required: true, false or null; why: list of texts
 ``service``        name of a service that runs on replaced files
 ``kernel``         running, newest
+``system``         id, version, name and, where os-release tells it, support_end: the day after which fixes end
 ``ended``          how: partial, blocked or quarantined; without it an exit code other than 0 is a failure
 =================  ===================================================================================================
 
@@ -30,6 +31,7 @@ from nanny_ops.protocol.patch_report import (
     Left,
     LockHolder,
     PatchReport,
+    System,
 )
 
 #: What a line of notes begins with.
@@ -57,6 +59,7 @@ class Notes:
     services: list[str] = field(default_factory=list)
     kernel_running: str = ""
     kernel_newest: str = ""
+    system: System | None = None
     #: How the script says that it ended, where it has a word that is neither success nor failure.
     ended: Ended = ""
 
@@ -127,6 +130,11 @@ def _kernel(notes: Notes, record: Record) -> None:
     notes.kernel_running, notes.kernel_newest = _text(record, "running", NAME), _text(record, "newest", NAME)
 
 
+def _system(notes: Notes, record: Record) -> None:
+    told = {key: _text(record, key, NAME) for key in ("id", "version", "name")}
+    notes.system = System(**told, support_end=_text(record, "support_end", WORD))
+
+
 def _ended(notes: Notes, record: Record) -> None:
     how = record.get("how")
     if how == "partial" or how == "blocked" or how == "quarantined":
@@ -154,5 +162,6 @@ _READERS: dict[str, Callable[[Notes, Record], None]] = {
     "reboot": _reboot,
     "service": _one_of("services", "name", NAME),
     "kernel": _kernel,
+    "system": _system,
     "ended": _ended,
 }
