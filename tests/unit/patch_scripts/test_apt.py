@@ -208,6 +208,12 @@ def apt(request, tmp_path):
     return Apt(tmp_path, [program] if request.param == "dash" else [program, "ash"])
 
 
+@pytest.fixture
+def debian(tmp_path):
+    """Under one shell, for what does not hang on the shell."""
+    return Apt(tmp_path, ["dash"])
+
+
 @pytest.mark.rows("G0-PT-03")
 def test_a_dry_run_lists_and_installs_nothing(apt):
     done = apt.run("--dry-run")
@@ -252,10 +258,10 @@ def test_nothing_asks_and_nothing_waits_for_ever(apt):
 @pytest.mark.parametrize(
     "words", [["--exclude=openssl,bash"], ["--exclude", "openssl,bash"], ["--exclude=openssl", "--exclude=bash:amd64"]]
 )
-def test_exclusions_are_pins_in_a_private_file(apt, words):
-    apt.set("admin-preferences", "Package: x\nPin: version 1\nPin-Priority: 1\n")
-    apt.run("--dry-run", *words)
-    pins = apt.get("preferences")
+def test_exclusions_are_pins_in_a_private_file(debian, words):
+    debian.set("admin-preferences", "Package: x\nPin: version 1\nPin-Priority: 1\n")
+    debian.run("--dry-run", *words)
+    pins = debian.get("preferences")
     assert pins.endswith("\n\nPackage: x\nPin: version 1\nPin-Priority: 1\n")
     assert "Package: openssl\nPin: version 3.0-1\nPin-Priority: 32767\n" in pins
     assert "Package: bash\nPin: version 5.2-1\n" in pins
@@ -277,8 +283,8 @@ def test_only(apt):
 
 
 @pytest.mark.parametrize(("word", "expected"), [("libc6", ["libc6", "libc6:i386"]), ("libc6:amd64", ["libc6"])])
-def test_only_with_architectures(apt, word, expected):
-    assert names(apt.run("--dry-run", "--only", word)) == expected
+def test_only_with_architectures(debian, word, expected):
+    assert names(debian.run("--dry-run", "--only", word)) == expected
 
 
 def test_only_of_nothing_upgradable_is_fine(apt):
@@ -395,12 +401,12 @@ def test_a_package_from_nowhere_has_no_security_word(apt):
         ["--only=../x"],
     ],
 )
-def test_wrong_arguments_are_told(apt, words):
-    done = apt.run("--dry-run", *words)
+def test_wrong_arguments_are_told(debian, words):
+    done = debian.run("--dry-run", *words)
     assert done.exit_code == 2
     assert done.stdout == b"[]\n"
     assert done.stderr.startswith(b"apt.sh: ")
-    assert not (apt.state / "calls").exists()
+    assert not (debian.state / "calls").exists()
 
 
 def test_a_system_without_apt_is_told(apt, tmp_path):
@@ -445,39 +451,39 @@ def test_who_holds_the_lock_is_told_and_left_alone(apt):
 
 
 @pytest.mark.rows("F3")
-def test_a_lock_that_the_kernel_tells_of_is_not_even_tried(apt):
-    apt.set("dpkg/lock", "")
-    inode = (apt.state / "dpkg/lock").stat().st_ino
-    apt.set(
+def test_a_lock_that_the_kernel_tells_of_is_not_even_tried(debian):
+    debian.set("dpkg/lock", "")
+    inode = (debian.state / "dpkg/lock").stat().st_ino
+    debian.set(
         "root/proc/locks",
         f"1: POSIX  ADVISORY  WRITE 77 08:01:{inode} 0 EOF\n2: -> POSIX ADVISORY WRITE 78 0:1:1 0 EOF\n",
     )
-    apt.set("root/proc/77/comm", "dpkg\n")
-    done = apt.run("--lock-timeout=0")
+    debian.set("root/proc/77/comm", "dpkg\n")
+    done = debian.run("--lock-timeout=0")
     assert (done.exit_code, listed(done), read(done.stdout).lock) == (5, [], LockHolder(pid=77, name="dpkg"))
-    assert not (apt.state / "calls").exists()
-    assert apt.run("--dry-run", "--lock-timeout=0").exit_code == 0
+    assert not (debian.state / "calls").exists()
+    assert debian.run("--dry-run", "--lock-timeout=0").exit_code == 0
 
 
 @pytest.mark.rows("F17")
 @pytest.mark.parametrize("release", sorted(path.name for path in GOLDEN.iterdir() if path.is_dir()))
-def test_what_is_left_is_told_with_the_reason_as_each_release_words_it(apt, release):
+def test_what_is_left_is_told_with_the_reason_as_each_release_words_it(debian, release):
     for name in ("upgrade", "hold", "upgradable"):
-        apt.set(name, (GOLDEN / release / f"{name}.txt").read_text())
-    done = apt.run("--dry-run")
+        debian.set(name, (GOLDEN / release / f"{name}.txt").read_text())
+    done = debian.run("--dry-run")
     left = [[one.name, one.old_version, one.version, one.why] for one in read(done.stdout).left]
     found = {"left": left, "list": [[one["name"], one["version"], one["security"]] for one in listed(done)]}
     assert found == json.loads((GOLDEN / release / "expected.json").read_text())
 
 
 @pytest.mark.rows("F17")
-def test_security_is_unknown_where_nobody_tells(apt):
-    apt.set("upgrade", UPGRADE + "Inst old [1] (2 Proxmox:12/stable [amd64])\n")
-    assert {one["name"]: one["security"] for one in listed(apt.run("--dry-run"))}["old"] is None
-    (apt.state / "lists/x_InRelease").unlink()
-    done = apt.run("--dry-run")
+def test_security_is_unknown_where_nobody_tells(debian):
+    debian.set("upgrade", UPGRADE + "Inst old [1] (2 Proxmox:12/stable [amd64])\n")
+    assert {one["name"]: one["security"] for one in listed(debian.run("--dry-run"))}["old"] is None
+    (debian.state / "lists/x_InRelease").unlink()
+    done = debian.run("--dry-run")
     assert [one["security"] for one in listed(done)] == [None, True, True, True, None]
-    done = apt.run("--dry-run", "--security-only")
+    done = debian.run("--dry-run", "--security-only")
     assert (done.exit_code, read(done.stdout).ended) == (4, "partial")
     assert b"nobody tells" in done.stderr
 
@@ -501,12 +507,12 @@ def test_an_interrupted_dpkg_is_left_alone_or_repaired_by_wish(apt):
 
 
 @pytest.mark.rows("F4")
-def test_a_repair_that_does_not_help_ends_the_run(apt):
-    apt.set(
+def test_a_repair_that_does_not_help_ends_the_run(debian):
+    debian.set(
         "status", STATUS.replace("bash\t5.2-1\tinstall ok installed", "bash\t5.2-1\tinstall reinstreq half-installed")
     )
-    done = apt.run("--repair")
-    assert (done.exit_code, read(done.stdout).ended, apt.installs) == (6, "quarantined", [])
+    done = debian.run("--repair")
+    assert (done.exit_code, read(done.stdout).ended, debian.installs) == (6, "quarantined", [])
 
 
 @pytest.mark.rows("F17")
@@ -521,30 +527,30 @@ def test_a_repair_that_does_not_help_ends_the_run(apt):
         (False, "", True),
     ],
 )
-def test_a_container_never_needs_a_kernel(apt, container, packages, required):
-    apt.link("pid:[4026532999]" if container else "pid:[4026531836]")
+def test_a_container_never_needs_a_kernel(debian, container, packages, required):
+    debian.link("pid:[4026532999]" if container else "pid:[4026531836]")
     if packages is not None:
-        apt.set("root/run/reboot-required", "*** System restart required ***\n")
-        apt.set("root/run/reboot-required.pkgs", packages)
-    assert read(apt.run("--dry-run").stdout).reboot_required is required
+        debian.set("root/run/reboot-required", "*** System restart required ***\n")
+        debian.set("root/run/reboot-required.pkgs", packages)
+    assert read(debian.run("--dry-run").stdout).reboot_required is required
 
 
 @pytest.mark.rows("F17")
-def test_a_host_is_told_of_the_kernel_that_the_next_start_takes(apt):
-    apt.link("pid:[4026531836]")
+def test_a_host_is_told_of_the_kernel_that_the_next_start_takes(debian):
+    debian.link("pid:[4026531836]")
     running = os.uname().release
-    apt.set(f"root/boot/vmlinuz-{running}", "")
-    notes = read(apt.run("--dry-run").stdout)
+    debian.set(f"root/boot/vmlinuz-{running}", "")
+    notes = read(debian.run("--dry-run").stdout)
     assert (notes.reboot_required, notes.kernel_running, notes.kernel_newest) == (False, running, running)
     for kernel in ("999.9.12-4-pve", "999.10.2-1-pve", "999.11.0-1-pve.dpkg-bak"):
-        apt.set(f"root/boot/vmlinuz-{kernel}", "")
-    notes = read(apt.run("--dry-run").stdout)
+        debian.set(f"root/boot/vmlinuz-{kernel}", "")
+    notes = read(debian.run("--dry-run").stdout)
     assert (notes.reboot_required, notes.kernel_newest) == (True, "999.10.2-1-pve")
-    apt.set("root/etc/kernel/proxmox-boot-pin", f"{running}\n")
-    assert read(apt.run("--dry-run").stdout).reboot_required is False
+    debian.set("root/etc/kernel/proxmox-boot-pin", f"{running}\n")
+    assert read(debian.run("--dry-run").stdout).reboot_required is False
 
 
-def test_services_on_replaced_files_are_named_by_their_unit(apt):
+def test_services_on_replaced_files_are_named_by_their_unit(debian):
     deleted = "7f0-7f1 r-xp 00000000 fd:01 12 /usr/lib/x86_64-linux-gnu/libssl.so.3 (deleted)\n"
     data = "7f0-7f1 rw-s 00000000 00:01 12 /dev/zero (deleted)\n7f0-7f1 r-xp 0 fd:01 12 /usr/bin/x\n"
     for pid, maps, group, space in (
@@ -555,24 +561,24 @@ def test_services_on_replaced_files_are_named_by_their_unit(apt):
         (11, deleted, "0::/\n", "pid:[4026532999]"),
         (12, deleted, "0::/system.slice/dbus.service\n", "pid:[4026532999]"),
     ):
-        apt.set(f"root/proc/{pid}/maps", maps)
-        apt.set(f"root/proc/{pid}/cgroup", group)
-        apt.set(f"root/proc/{pid}/comm", "plain\n")
-        (apt.state / f"root/proc/{pid}/ns").mkdir()
-        (apt.state / f"root/proc/{pid}/ns/pid").symlink_to(space)
-    notes = read(apt.run("--dry-run").stdout)
+        debian.set(f"root/proc/{pid}/maps", maps)
+        debian.set(f"root/proc/{pid}/cgroup", group)
+        debian.set(f"root/proc/{pid}/comm", "plain\n")
+        (debian.state / f"root/proc/{pid}/ns").mkdir()
+        (debian.state / f"root/proc/{pid}/ns/pid").symlink_to(space)
+    notes = read(debian.run("--dry-run").stdout)
     assert notes.services == ["dbus.service", "nginx.service", "plain", "ssh.service"]
     assert (notes.reboot_required, notes.reboot_why) == (True, ["dbus.service runs on replaced files"])
 
 
 @pytest.mark.rows("F17")
-def test_who_may_not_look_does_not_say_no(apt):
-    (apt.state / "root/proc/1/maps").unlink()
-    assert read(apt.run("--dry-run").stdout).reboot_required is None
+def test_who_may_not_look_does_not_say_no(debian):
+    (debian.state / "root/proc/1/maps").unlink()
+    assert read(debian.run("--dry-run").stdout).reboot_required is None
 
 
-def test_what_was_planned_and_not_done_is_no_success(apt):
-    done = apt.run("--only=bash")
+def test_what_was_planned_and_not_done_is_no_success(debian):
+    done = debian.run("--only=bash")
     assert (done.exit_code, listed(done), read(done.stdout).ended) == (4, [], "partial")
     assert b"did not do all that it had planned: bash" in done.stderr
 
