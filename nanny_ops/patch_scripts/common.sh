@@ -168,15 +168,25 @@ patience() {
 }
 
 # Who holds a lock on one of these files, as "pid name"; nothing if nobody does. The kernel's list of locks tells, as far
-# as this pid namespace can see.
+# as this pid namespace can see. It names files by a number that two file systems may both use, so who is said to hold
+# the lock must have the file open as well, where that can be looked at.
 holder() {
     for file in "$@"; do
         inode=$(stat -c %i "$file" 2>/dev/null) || continue
-        pid=$(awk -v inode="$inode" '$2 != "->" && $6 ~ (":" inode "$") && $5 > 0 { print $5; exit }' "$root/proc/locks" 2>/dev/null)
-        [ -n "$pid" ] || continue
-        echo "$pid $(cat "$root/proc/$pid/comm" 2>/dev/null)"
-        return
+        file=$(readlink -f "$file")
+        found=$(awk -v inode="$inode" '$2 != "->" && $6 ~ (":" inode "$") && $5 > 0 { print $5 }' "$root/proc/locks" 2>/dev/null |
+            while read -r pid; do
+                ! may_hold "$pid" "$file" || { echo "$pid $(cat "$root/proc/$pid/comm" 2>/dev/null)" && break; }
+            done)
+        [ -z "$found" ] || { echo "$found" && return; }
     done
+}
+may_hold() { # pid, file: whether the process has it open, or cannot be looked at
+    [ -r "$root/proc/$1/fd" ] || return 0
+    for link in "$root/proc/$1/fd"/*; do
+        [ "$(readlink "$link")" != "$2" ] || return 0
+    done
+    return 1
 }
 
 # End, for somebody else is at work. Words: "pid name" as holder tells it, a sentence.

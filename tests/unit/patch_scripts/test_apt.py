@@ -463,6 +463,11 @@ def test_a_lock_that_the_kernel_tells_of_is_not_even_tried(debian):
     assert (done.exit_code, listed(done), read(done.stdout).lock) == (5, [], LockHolder(pid=77, name="dpkg"))
     assert not (debian.state / "calls").exists()
     assert debian.run("--dry-run", "--lock-timeout=0").exit_code == 0
+    (debian.state / "root/proc/77/fd").mkdir()
+    (debian.state / "root/proc/77/fd/3").symlink_to("/of/another/file-system")
+    assert debian.run("--only=nothing", "--lock-timeout=0").exit_code == 0
+    (debian.state / "root/proc/77/fd/4").symlink_to(debian.state / "dpkg/lock")
+    assert debian.run("--only=nothing", "--lock-timeout=0").exit_code == 5
 
 
 @pytest.mark.rows("F17")
