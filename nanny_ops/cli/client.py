@@ -33,6 +33,7 @@ from nanny_ops.errors import (
     ValidationFailed,
 )
 from nanny_ops.protocol import patch_report
+from nanny_ops.protocol.package_exception import PackageException
 from nanny_ops.protocol.patch import PackageChange, PastEnd, PatchOperation, ScriptVersion
 from nanny_ops.protocol.patch_order import Hold, Hook
 from nanny_ops.protocol.probe import Probe
@@ -184,6 +185,22 @@ class Client(UpdateCalls):
     def release_patch(self, operation_id: str) -> PatchOperation:
         """Give an ended order's target to others. Raises NotFound, Forbidden, Conflict when it has not ended."""
         return _patch(self._object("POST", f"/api/patches/{_segment(operation_id)}/release"))
+
+    def add_exception(self, asked: Mapping[str, Any]) -> PackageException:
+        """Hold a package back; fields as in ExceptionRequest. Raises ValidationFailed, Forbidden, NotFound."""
+        return record(PackageException, self._send("POST", "/api/package-exceptions", body=dict(asked)).json())
+
+    def exceptions(self, limit: int = PAGE, **filters: str) -> list[PackageException]:
+        """List packages that are held back, newest first; the filter is active."""
+        return [record(PackageException, row) for row in self._every("/api/package-exceptions", filters, limit)]
+
+    def exception(self, key: str) -> PackageException:
+        """Show one exception. Raises NotFound."""
+        return record(PackageException, self._object("GET", f"/api/package-exceptions/{_segment(key)}"))
+
+    def remove_exception(self, key: str) -> PackageException:
+        """End an exception. Raises NotFound, Forbidden."""
+        return record(PackageException, self._object("DELETE", f"/api/package-exceptions/{_segment(key)}"))
 
     def place_reboot(self, order: Mapping[str, Any]) -> Reboot:
         """Order a reboot; fields as in RebootRequest. Raises ValidationFailed, Forbidden, NotFound, Conflict."""

@@ -23,6 +23,7 @@ NOUNS: dict[str, str] = {
     "token": "nanny_ops.cli.token:own",
     "enrollment-token": "nanny_ops.cli.token:fleet",
     "patch": "nanny_ops.cli.patch",
+    "exception": "nanny_ops.cli.exception",
     "reboot": "nanny_ops.cli.reboot",
     "release": "nanny_ops.cli.release",
     "update": "nanny_ops.cli.update",

@@ -26,13 +26,10 @@ TRUNCATION_MARK = "[nanny-ops: output cut here]"
 
 
 @dataclass(frozen=True, kw_only=True)
-class PatchRequest(PatchOptions):
-    """What an operator orders."""
+class PatchTerms(PatchOptions):
+    """What is ordered, whatever it is aimed at."""
 
-    agent_id: Identifier
     mode: Mode
-    lxc_id: Annotated[str, MaxLen(64)] = ""
-    vmid: Annotated[str, MaxLen(64)] | int = ""
     script_id: Annotated[str, MaxLen(128)] = ""
     script_args: Annotated[str, MaxLen(4096)] = ""
     exclude: PackageNames = field(default_factory=list)
@@ -41,6 +38,15 @@ class PatchRequest(PatchOptions):
     timeout_seconds: Annotated[int, Ge(1), Le(LONGEST_TIMEOUT)] = DEFAULT_TIMEOUT
     #: UTC in ISO 8601; empty means one day from now.
     expires_at: Annotated[str, MaxLen(64)] = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PatchRequest(PatchTerms):
+    """What an operator orders."""
+
+    agent_id: Identifier
+    lxc_id: Annotated[str, MaxLen(64)] = ""
+    vmid: Annotated[str, MaxLen(64)] | int = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,6 +157,8 @@ class PatchOperation(PatchOptions):
     security_only: bool
     timeout_seconds: int
     created_by: str
+    #: With which others it was placed; empty for a single order.
+    batch_id: str = ""
     created_at: str
     updated_at: str
     expires_at: str

@@ -23,6 +23,7 @@ from nanny_ops.protocol.investigation import (
 from nanny_ops.protocol.legacy import LegacyMetrics
 from nanny_ops.protocol.metrics import Accepted, SystemMetrics
 from nanny_ops.protocol.operation import Ack, AckAnswer, OpenOperations, OutputChunk, Renew
+from nanny_ops.protocol.package_exception import ExceptionRequest, PackageException
 from nanny_ops.protocol.patch import (
     PatchOperation,
     PatchRecord,
@@ -32,6 +33,7 @@ from nanny_ops.protocol.patch import (
     ScriptUpload,
     ScriptVersion,
 )
+from nanny_ops.protocol.patch_batch import BatchRequest, PatchBatch
 from nanny_ops.protocol.proxmox import ClusterReport, LxcReport, NodeReport, QemuReport
 from nanny_ops.protocol.realtime import Connected, Gap, RecordEvent, Subscribe
 from nanny_ops.protocol.reboot import Reboot, RebootAnswer, RebootFailure, RebootRecord, RebootRequest
@@ -51,6 +53,8 @@ from nanny_ops.protocol.update import Update, UpdateAnswer, UpdateRecord, Update
 COMMANDS = (DeviceAuthStart, Authorize, Deny, Register, RegisterWithToken, Refresh, Subscribe, Ack, Renew, OutputChunk)
 REQUESTS = (
     PatchRequest,
+    BatchRequest,
+    ExceptionRequest,
     ScriptUpload,
     ScriptSignature,
     SigningKeyUpload,
@@ -87,6 +91,8 @@ ANSWERS = (
     OpenOperations,
     ScriptDigest,
     PatchOperation,
+    PatchBatch,
+    PackageException,
     ScriptVersion,
     ScriptSignatures,
     SigningKey,

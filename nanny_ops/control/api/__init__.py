@@ -18,7 +18,9 @@ from nanny_ops.control.api import (
     operation,
     output,
     package,
+    package_exception,
     patch,
+    patch_batch,
     proxmox,
     realtime,
     reboot,
@@ -41,6 +43,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     realtime.router,
     operation.router,
     patch.router,
+    patch_batch.router,
     script.router,
     signature.router,
     result.router,
@@ -59,6 +62,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     package.router,
     release.router,
     update.router,
+    package_exception.router,
 )
 
 #: Endpoints of hot paths, called before any router; each is documented by one of them.

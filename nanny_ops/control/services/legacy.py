@@ -23,7 +23,7 @@ from nanny_ops.protocol.clock import stamp, stamp_micros
 from nanny_ops.protocol.legacy import GIGABYTE, NANNYAGENT, REBOOT_OPERATIONS, Dialect, LegacyFilesystem, LegacyMetrics
 from nanny_ops.protocol.metrics import SystemMetrics
 from nanny_ops.protocol.operation import ENDED, Ack, Outcome, Status
-from nanny_ops.protocol.patch import PackageChange, PatchRecord, PatchRequest, ResultMetadata, script_argv
+from nanny_ops.protocol.patch import PackageChange, PatchRecord, ResultMetadata, script_argv
 from nanny_ops.protocol.patch_order import OPTIONS
 
 #: Stands in a script's address where no order's id does.
@@ -89,12 +89,12 @@ def record(told: dict[str, Any]) -> dict[str, Any] | None:
     return _investigation(told) if "user_prompt" in told else _patch(told)
 
 
-def check(request: PatchRequest) -> None:
+def check(asked: dict[str, Any]) -> None:
     """Raise ValidationFailed for an order that cannot be expressed: left out, an exclusion would upgrade too much.
 
     What needs more than arguments of the script is refused with the other features that an agent does not have.
     """
-    if len(_words(vars(request))) > 1:
+    if len(_words(asked)) > 1:
         raise ValidationFailed(f"script_args: {ONE_ARGUMENT}.", field="script_args")
 
 

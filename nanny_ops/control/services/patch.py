@@ -2,17 +2,20 @@
 
 import hashlib
 import json
-import re
 import shlex
 import uuid
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from nanny_ops.control.services import audit, lease, legacy
 from nanny_ops.control.services import operation as operations
+from nanny_ops.control.services import package_exception as exceptions
 from nanny_ops.control.services import patch_option as options
 from nanny_ops.control.services import script as scripts
 from nanny_ops.control.services.principal import Person
+from nanny_ops.control.services.word import is_package
 from nanny_ops.control.store import agent as agents
 from nanny_ops.control.store import operation as store
 from nanny_ops.control.store import patch as patches
@@ -26,9 +29,9 @@ from nanny_ops.protocol import patch_report
 from nanny_ops.protocol.clock import from_micros, micros, parse_stamp, stamp, stamp_micros
 from nanny_ops.protocol.legacy import NANNYAGENT
 from nanny_ops.protocol.operation import ENDED, Status, guest_kind, parse_guest
-from nanny_ops.protocol.patch import DEFAULT_EXPIRY, PackageChange, PastEnd, PatchOperation, PatchRequest
+from nanny_ops.protocol.patch import DEFAULT_EXPIRY, PackageChange, PastEnd, PatchOperation, PatchRequest, PatchTerms
+from nanny_ops.protocol.patch_order import Hold
 
-PACKAGE_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9+._:-]*")
 KINDS = {"lxc": "a container", "qemu": "a virtual machine"}
 #: What is kept of every order; its options are kept beside them.
 KEPT = ("mode", "script_args", "exclude", "only", "security_only", "timeout_seconds")
@@ -47,12 +50,12 @@ def place(tx: Tx, person: Person, request: PatchRequest, key: str, now: datetime
     if agent is None:
         raise NotFound(f"There is no agent '{request.agent_id}'.")
     person.require(agent.team_id, "operator", "patch")
-    hashed, digest = _key(person, key), _digest(request)
+    hashed, digest = key_of(person, key), digest_of(request)
     if hashed and (earlier := store.by_request_key(tx, hashed, micros(now - KEY_LIFETIME))) is not None:
         if earlier.request_digest != digest:
             raise Conflict("This Idempotency-Key was used for another request.")
         return earlier, False
-    operation = _operation(tx, person, agent, request, now)
+    operation = make(tx, person, agent, request, now)
     return operations.create(tx, replace(operation, request_key=hashed or None, request_digest=digest)), True
 
 
@@ -134,6 +137,7 @@ def rendered(operation: Operation, packages: list[PackageChange] | None = None) 
         security_only=asked["security_only"],
         timeout_seconds=asked["timeout_seconds"],
         created_by=operation.created_by,
+        batch_id=operation.batch_id or "",
         created_at=stamp(from_micros(operation.created_at)),
         updated_at=stamp(from_micros(operation.updated_at)),
         expires_at=stamp(from_micros(operation.expires_at)),
@@ -165,15 +169,21 @@ def expiry(expires_at: str, now: datetime, usual: timedelta) -> datetime:
     return asked
 
 
-def _operation(tx: Tx, person: Person, agent: Agent, request: PatchRequest, now: datetime) -> Operation:
+def make(tx: Tx, person: Person, agent: Agent, request: PatchRequest, now: datetime) -> Operation:
+    """Return the operation that a request comes to, not yet written.
+
+    Raises Conflict, NotFound, ValidationFailed, NoScriptForTarget.
+    """
     if agent.status == "revoked":
         raise Conflict("This agent was revoked; it takes no orders.")
-    _check_words(request)
-    if agent.dialect == NANNYAGENT:
-        legacy.check(request)
-    vmid, target, families = _aim(tx, agent, request)
+    check_words(request)
+    guest, vmid, target, families = _aim(tx, agent, request)
     options.check(tx, request, target, agent.team_id)
     options.demand(agent, request, target)
+    held = exceptions.holds(exceptions.active(tx, agent.team_id, now), agent, guest, target)
+    asked = _without({**{name: getattr(request, name) for name in KEPT}, **options.kept(request)}, held)
+    if agent.dialect == NANNYAGENT:
+        legacy.check(asked)
     if request.script_id:
         script = scripts.named(tx, request.script_id, [agent.team_id])
     else:
@@ -187,7 +197,7 @@ def _operation(tx: Tx, person: Person, agent: Agent, request: PatchRequest, now:
         target=target,
         vmid=vmid,
         script_id=script.id,
-        request={**{name: getattr(request, name) for name in KEPT}, **options.kept(request)},
+        request=asked,
         created_by=person.id,
         created_at=micros(now),
         updated_at=micros(now),
@@ -195,10 +205,11 @@ def _operation(tx: Tx, person: Person, agent: Agent, request: PatchRequest, now:
     )
 
 
-def _check_words(request: PatchRequest) -> None:
+def check_words(request: PatchTerms) -> None:
+    """Raise ValidationFailed for names and arguments that cannot be handed to a script."""
     for field, names in (("exclude", request.exclude), ("only", request.only)):
         for name in names:
-            if not PACKAGE_NAME.fullmatch(name):
+            if not is_package(name):
                 raise ValidationFailed(f"{field}: {name!r} is not the name of a package.", field=field)
     if both := sorted(set(request.exclude) & set(request.only)):
         raise ValidationFailed(f"only: '{both[0]}' is excluded at the same time.", field="only")
@@ -210,8 +221,20 @@ def _check_words(request: PatchRequest) -> None:
         raise ValidationFailed(f"script_args: cannot be split into words: {wrong}.", field="script_args") from None
 
 
-def _aim(tx: Tx, agent: Agent, request: PatchRequest) -> tuple[int | None, str, list[str]]:
-    """Return the guest an order is for, its target, and what it runs.
+def _without(asked: dict[str, Any], held: Sequence[Hold]) -> dict[str, Any]:
+    """Return what is asked with the exceptions that count for its target. Raises Conflict where it asks for one."""
+    for hold in held:
+        if hold.name in asked["only"]:
+            until = f" until {hold.expires_at}" if hold.expires_at else ""
+            raise Conflict(f"'{hold.name}' is held back{until}: {hold.reason}", package=hold.name)
+    if not held:
+        return asked
+    exclude = [*asked["exclude"], *(hold.name for hold in held if hold.name not in asked["exclude"])]
+    return {**asked, "exclude": exclude, "holds": [asdict(hold) for hold in held]}
+
+
+def _aim(tx: Tx, agent: Agent, request: PatchRequest) -> tuple[Guest | None, int | None, str, list[str]]:
+    """Return the guest an order is for, as far as it is known, its number, the target, and what it runs.
 
     A guest that nobody has reported yet is taken to be a container that runs what its host runs, unless the order says
     that it is a virtual machine. Raises Conflict for one that is gone, ValidationFailed for one of another kind.
@@ -220,17 +243,17 @@ def _aim(tx: Tx, agent: Agent, request: PatchRequest) -> tuple[int | None, str, 
     vmid = parse_guest(request.lxc_id, request.vmid)
     said = guest_kind(str(request.vmid)) or ("lxc" if request.lxc_id else "")
     if vmid is None:
-        return None, "host", host
+        return None, None, "host", host
     guest = inventory.known_guest(tx, agent.cluster_pk or agent.id, vmid)
     if guest is None:  # the inventory may be late; the agent says so when there is no such guest
-        return vmid, f"{said or 'lxc'}:{vmid}", host
+        return None, vmid, f"{said or 'lxc'}:{vmid}", host
     if guest.gone_at is not None:
         raise Conflict(f"Guest {vmid} ({guest.name}) is gone.", vmid=vmid)
     if said and guest.kind != said:
         raise ValidationFailed(f"vmid: guest {vmid} ({guest.name}) is {KINDS[guest.kind]}.", field="vmid")
     if guest.template:
         raise Conflict(f"Guest {vmid} ({guest.name}) is a template; nothing runs in it.", vmid=vmid)
-    return vmid, f"{guest.kind}:{vmid}", _runs(guest) or host
+    return guest, vmid, f"{guest.kind}:{vmid}", _runs(guest) or host
 
 
 def _runs(guest: Guest) -> list[str]:
@@ -242,9 +265,11 @@ def _runs(guest: Guest) -> list[str]:
     return [word for word in words if word]
 
 
-def _key(person: Person, key: str) -> str:
+def key_of(person: Person, key: str) -> str:
+    """Return what is kept of a person's Idempotency-Key; nothing where there is none."""
     return hashlib.sha256(f"{person.id}|{key}".encode()).hexdigest() if key else ""
 
 
-def _digest(request: PatchRequest) -> str:
+def digest_of(request: Any) -> str:
+    """Return what two equal requests have in common; ``request`` is a wire record."""
     return hashlib.sha256(json.dumps(asdict(request), sort_keys=True).encode()).hexdigest()

@@ -45,6 +45,7 @@ class Operation:
     asked_at: int | None = None
     request_key: str | None = None
     request_digest: str | None = None
+    batch_id: str | None = None
 
 
 def add(tx: Tx, operation: Operation) -> None:

@@ -10,10 +10,11 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
 from nanny_ops.control.store.database import Database
+from nanny_ops.control.store.patch_tables import patch_batches
 from nanny_ops.control.store.proxmox_tables import clusters
 
-#: Of all tables: whoever imports the later module has both.
-METADATA = clusters.metadata
+#: Of all tables: whoever imports the modules of tables has all of them.
+METADATA, _ = clusters.metadata, patch_batches
 #: PostgreSQL advisory lock that lets one process migrate while others wait.
 MIGRATION_LOCK = 6_102_024
 

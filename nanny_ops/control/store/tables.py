@@ -263,6 +263,8 @@ operations = Table(
     *instants("lease_until", "silent_at", "held_until", "asked_at"),
     Index("ix_operations_held_until", "held_until"),
     Index("ix_operations_asked_at", "asked_at"),
+    # With which others it was placed.
+    Column("batch_id", String(64), index=True),
     # Who repeats a request with the same Idempotency-Key gets the first one's operation.
     Column("request_key", String(64)),
     Column("request_digest", String(64)),

@@ -140,6 +140,8 @@ def team(
         "release_id": released(person, team_id),
         "update_id": created(person, "/api/updates", {"agent_id": agent.id})["id"],
         "key_id": "0" * 32,
+        "exception_id": created(person, "/api/package-exceptions", {"package": "nginx", "reason": "r"})["id"],
+        "batch_id": created(person, "/api/patch-batches", {"order": {"mode": "dry-run"}, "all": True})["id"],
     }
     for noun in ("clusters", "nodes", "guests", "storages", "tasks"):
         made.ids[noun] = person.get(f"/api/proxmox/{noun}").json()["items"][0]["id"]

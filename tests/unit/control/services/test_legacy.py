@@ -109,9 +109,9 @@ def test_an_order_is_one_argument_or_is_not_told(now: datetime, asked: dict[str,
     if argument is None:
         assert told is None
         with pytest.raises(ValidationFailed):
-            service.check(request)
+            service.check(vars(request))
         return
-    service.check(request)
+    service.check(vars(request))
     assert told is not None
     assert told["script_args"] == argument
     assert told["exclusions"] == asked.get("exclude")

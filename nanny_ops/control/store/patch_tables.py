@@ -1,0 +1,50 @@
+"""Tables around patch orders: batches of them, packages that are held back, and nodes that are given a rest."""
+
+from sqlalchemy import JSON, Column, ForeignKey, Index, Integer, String, Table, Text
+
+from nanny_ops.control.store.columns import Id, Instant, instants, metadata
+from nanny_ops.control.store.columns import team as team_column
+
+#: Orders that were placed together; ``skipped`` holds what the selection left out, with the reason.
+patch_batches = Table(
+    "patch_batches",
+    metadata,
+    Column("id", Id, primary_key=True),
+    team_column(),
+    Column("request", JSON, nullable=False),
+    Column("skipped", JSON, nullable=False),
+    Column("placed", Integer, nullable=False),
+    Column("created_by", Id, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    *instants("cancelled_at"),
+    Column("request_key", String(64), index=True),
+    Column("request_digest", String(64)),
+    Index("ix_patch_batches_team_id_created_at", "team_id", "created_at"),
+)
+
+#: Packages that stay as they are. ``object`` is a tag, an agent's id or our id of a guest, as ``scope`` says.
+package_exceptions = Table(
+    "package_exceptions",
+    metadata,
+    Column("id", Id, primary_key=True),
+    team_column(),
+    Column("scope", String(16), nullable=False),
+    Column("object", String(255), nullable=False),
+    Column("package", String(255), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("created_by", Id, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    *instants("expires_at", "removed_at"),
+    Index("ix_package_exceptions_team_id_scope", "team_id", "scope"),
+)
+
+#: Technical failures of an agent in a row, and until when no order of a batch is begun by it.
+breakers = Table(
+    "breakers",
+    metadata,
+    Column("agent_id", Id, ForeignKey("agents.id"), primary_key=True),
+    team_column(),
+    Column("failures", Integer, nullable=False),
+    Column("reason", Text, nullable=False),
+    *instants("opened_at", "until"),
+)
