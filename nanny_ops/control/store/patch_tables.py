@@ -38,7 +38,7 @@ package_exceptions = Table(
     Index("ix_package_exceptions_team_id_scope", "team_id", "scope"),
 )
 
-#: Technical failures of an agent in a row, and until when no order of a batch is begun by it.
+#: Technical failures of an agent in a row, and the instant of the last.
 breakers = Table(
     "breakers",
     metadata,
@@ -46,5 +46,5 @@ breakers = Table(
     team_column(),
     Column("failures", Integer, nullable=False),
     Column("reason", Text, nullable=False),
-    *instants("opened_at", "until"),
+    Column("failed_at", Instant, nullable=False),
 )
