@@ -57,10 +57,19 @@ def update(
     raise typer.Exit(updates.place(agents, release, force=force, watch=watch, as_json=as_json))
 
 
+@app.command("resume")
+def resume(agent: Name) -> None:
+    """Let a node go on with batches that was given a rest after failures in a row."""
+    with connect() as client:
+        resumed = client.resume_agent(find(client, agent)["agent_id"])
+    typer.echo(f"{resumed['hostname']} ({resumed['agent_id']}) goes on.")
+
+
 def state(agent: Mapping[str, Any]) -> str:
-    """Say shortly how an agent is: ``revoked``, or its health, that two machines are it, and what it cannot read."""
+    """Say shortly how an agent is: ``revoked``, or its health, whether two machines are it, what it cannot read."""
     if agent["status"] == "revoked":
         return "revoked"
     health: str = agent["health_status"]
     doubled = ", duplicate" if agent.get("duplicate_identity") else ""
-    return health + doubled + (", Proxmox VE unread" if agent.get("proxmox_unread") else "")
+    rests = ", resting" if agent.get("resting") else ""
+    return health + doubled + rests + (", Proxmox VE unread" if agent.get("proxmox_unread") else "")

@@ -117,6 +117,10 @@ class Client(UpdateCalls):
         """End the trust in an agent. Raises NotFound, Forbidden."""
         return self._object("POST", f"/api/agents/{_segment(agent_id)}/revoke")
 
+    def resume_agent(self, agent_id: str) -> dict[str, Any]:
+        """End the rest of an agent's node. Raises NotFound, Forbidden."""
+        return self._object("POST", f"/api/agents/{_segment(agent_id)}/resume")
+
     def add_token(self, noun: TokenNoun, asked: Mapping[str, Any]) -> dict[str, Any]:
         """Make a token; the answer holds its secret, this once. Raises ValidationFailed, Forbidden, NotFound."""
         made: dict[str, Any] = self._send("POST", f"/api/{noun}", body=dict(asked)).json()

@@ -49,6 +49,15 @@ class Settings(BaseModel):
     )
     metrics_retention_hours: int = Field(48, ge=1, description="Hours that raw metrics are kept.")
     event_retention_hours: int = Field(720, ge=1, description="Hours that events are kept for replay.")
+    patch_node_limit: int = Field(4, ge=1, description="Patches that run at once on one node and its guests.")
+    patch_storage_limit: int = Field(
+        4, ge=1, description="Patches that run at once on guests of one storage, of those that are to be protected."
+    )
+    patch_cluster_limit: int = Field(16, ge=1, description="Patches that run at once in one cluster.")
+    patch_rest_failures: int = Field(
+        3, ge=1, description="Technical failures in a row after which a node's orders of batches wait."
+    )
+    patch_rest_seconds: int = Field(900, ge=1, description="Seconds that they wait before one of them is tried.")
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,8 @@ from fastapi import APIRouter, Query, Response
 
 from nanny_ops.control.api.state import AsAnyone, AsPerson, Control
 from nanny_ops.control.services import agent as service
+from nanny_ops.control.services import breaker
+from nanny_ops.control.services.capacity import bounds_of
 from nanny_ops.control.store import agent as store
 from nanny_ops.control.store.database import Tx
 from nanny_ops.protocol.enrollment import AgentStatus
@@ -44,7 +46,9 @@ async def every(
         found, total = store.page(tx, who.teams, limit, offset)
         doubled = service.duplicated(tx, found, now)
         unread = service.unread(tx, found)
-        return [service.rendered(one, now, doubled.get(one.id), unread.get(one.id, ())) for one in found], total
+        resting = breaker.resting(tx, [one.id for one in found], bounds_of(control.settings).rest, now)
+        shown = [service.rendered(one, now, doubled.get(one.id), unread.get(one.id, ())) for one in found]
+        return [{**one, "resting": resting.get(one["agent_id"])} for one in shown], total
 
     items, total = await control.database.read(look)
     response.headers["X-Total-Count"] = str(total)
@@ -58,3 +62,10 @@ async def revoke(agent_id: str, who: AsPerson, control: Control) -> dict[str, An
     control.sessions.forget(agent_id)
     control.streams.close_subject(agent_id)
     return service.rendered(found, control.clock())
+
+
+@router.post("/api/agents/{agent_id}/resume", responses=UNKNOWN)
+async def resume(agent_id: str, who: AsPerson, control: Control) -> dict[str, Any]:
+    """End the rest that a node was given after failures in a row: its orders of batches go on. Needs operator."""
+    now = control.clock()
+    return service.rendered(await control.database.write(lambda tx: breaker.resume(tx, who, agent_id, now)), now)

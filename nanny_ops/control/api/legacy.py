@@ -21,6 +21,7 @@ from nanny_ops.control.services import operation as operations
 from nanny_ops.control.services import reboot as reboots
 from nanny_ops.control.services import result as results
 from nanny_ops.control.services import script as scripts
+from nanny_ops.control.services.capacity import bounds_of
 from nanny_ops.control.services.lease import Reply
 from nanny_ops.control.services.principal import HostAgent
 from nanny_ops.control.store.database import Tx
@@ -78,7 +79,7 @@ async def download(collection: str, script_id: str, name: str, who: AsAnyone, co
     def begin(tx: Tx) -> Reply | None:
         scripts.fetched(tx, script_id, who, control.clock())
         if isinstance(who, HostAgent) and collection != service.SCRIPTS:
-            return service.fetched(tx, who, collection, script, control.clock())
+            return service.fetched(tx, who, collection, script, control.clock(), bounds_of(control.settings))
         return None
 
     if (reply := await control.database.write(begin)) is not None and not (answer := told(control, reply)).proceed:

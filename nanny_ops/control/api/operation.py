@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query
 from nanny_ops.control.api.state import AsAgent, Control, State
 from nanny_ops.control.services import lease
 from nanny_ops.control.services import operation as service
+from nanny_ops.control.services.capacity import bounds_of
 from nanny_ops.errors import Forbidden, TargetBusy
 from nanny_ops.protocol.operation import Ack, AckAnswer, Renew
 
@@ -18,7 +19,7 @@ ANSWERS: dict[int | str, dict[str, Any]] = {
 }
 WAITS = {
     **ANSWERS,
-    423: {"description": "Another operation has the target, or another claim the lease; see Retry-After"},
+    423: {"description": "Another operation has the target, too many run, or another claim the lease; see Retry-After"},
 }
 FENCED = {**ANSWERS, 409: {"description": "Another holds the lease"}}
 
@@ -36,7 +37,10 @@ async def open_operations(
 @router.post("/api/operations/{operation_id}/ack", responses=WAITS)
 async def acknowledge(operation_id: str, body: Ack, agent: AsAgent, control: Control) -> dict[str, Any]:
     """Note that the agent has the order, or let it begin; ``proceed`` says whether it should go on."""
-    reply = await control.database.write(lambda tx: lease.acknowledge(tx, agent, operation_id, body, control.clock()))
+    bounds = bounds_of(control.settings)
+    reply = await control.database.write(
+        lambda tx: lease.acknowledge(tx, agent, operation_id, body, control.clock(), bounds)
+    )
     return asdict(told(control, reply))
 
 

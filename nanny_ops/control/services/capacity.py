@@ -1,4 +1,4 @@
-"""How many patches run at once: on a node, on a storage whose guests are protected, in a cluster. The oldest goes first.
+"""How many patches run at once: on a node, on a storage of protected guests, in a cluster. The oldest goes first.
 
 An order that may not begin is told to ask again. Older ones that ask too and could begin count as if they ran, so
 that none is passed by for ever; older ones whose own target is taken, or whose node rests, do not.
@@ -7,11 +7,12 @@ that none is passed by for ever; older ones whose own target is taken, or whose 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from nanny_ops.control.services import breaker
 from nanny_ops.control.services.breaker import Rest
+from nanny_ops.control.settings import Settings
 from nanny_ops.control.store import capacity as store
 from nanny_ops.control.store import inventory, storage
 from nanny_ops.control.store import lease as targets
@@ -24,6 +25,8 @@ VOLUME = re.compile(r"([A-Za-z][A-Za-z0-9._-]*):")
 #: Seconds after which an order that waits asks again: the first in the row, each place behind it, and at most. The last
 #: must be shorter than the time for which an order keeps its place.
 FIRST, EACH, LAST = 15, 3, 120
+#: Orders that are told at once that there is room.
+NEXT = 4
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,12 @@ class Bounds:
     storage: int = 4
     cluster: int = 16
     rest: Rest = field(default_factory=Rest)
+
+
+def bounds_of(settings: Settings) -> Bounds:
+    """Return the bounds that are set."""
+    rest = Rest(settings.patch_rest_failures, timedelta(seconds=settings.patch_rest_seconds))
+    return Bounds(settings.patch_node_limit, settings.patch_storage_limit, settings.patch_cluster_limit, rest)
 
 
 @dataclass(frozen=True)
@@ -65,8 +74,22 @@ def wait(tx: Tx, operation: Operation, bounds: Bounds, now: datetime, asked_sinc
     )
 
 
+def next_ones(tx: Tx, ended: Operation, now: datetime, asked_since: int) -> list[Operation]:
+    """Return the oldest that ask in the cluster of an ended patch, which has made room for one of them."""
+    if ended.kind != "patch":
+        return []
+    scope, at = store.scope_of(tx, ended.agent_id), micros(now)
+    taken = {_place(one) for one in store.running(tx, scope, at)}
+    return [one for one in store.asking(tx, scope, at, asked_since) if _place(one) not in taken][:NEXT]
+
+
 def _older(
-    tx: Tx, operation: Operation, running: Sequence[Operation], asking: Sequence[Operation], bounds: Bounds, now: datetime
+    tx: Tx,
+    operation: Operation,
+    running: Sequence[Operation],
+    asking: Sequence[Operation],
+    bounds: Bounds,
+    now: datetime,
 ) -> list[Operation]:
     """Return those that ask too, came earlier and could begin."""
     taken = {_place(one) for one in running}

@@ -11,8 +11,9 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from nanny_ops.control.services import audit
+from nanny_ops.control.services import audit, capacity
 from nanny_ops.control.services import operation as operations
+from nanny_ops.control.services.capacity import Bounds
 from nanny_ops.control.services.principal import HostAgent
 from nanny_ops.control.store import event as events
 from nanny_ops.control.store import lease as store
@@ -31,6 +32,8 @@ LEASE = 120
 AGAIN, PLACE = 15, 150
 #: Seconds after which another claim asks again, at most.
 AGAIN_CLAIM = 60
+#: Where nobody has set other bounds.
+USUAL = Bounds()
 #: How long after its longest run an operation's end may still be reported before it counts as expired.
 REPORT_GRACE = timedelta(hours=1)
 #: Lapsed leases noted in one sweep: bounds the writer's time.
@@ -52,7 +55,7 @@ class Reply:
     ended: Operation | None = None
 
 
-def acknowledge(tx: Tx, agent: HostAgent, operation_id: str, ack: Ack, now: datetime) -> Reply:
+def acknowledge(tx: Tx, agent: HostAgent, operation_id: str, ack: Ack, now: datetime, bounds: Bounds = USUAL) -> Reply:
     """Note that an agent has an order, or let it begin; idempotent. To wait is a reply: the question is noted too."""
     operation = operations.owned(tx, agent, operation_id)
     status = Status(operation.status)
@@ -68,7 +71,8 @@ def acknowledge(tx: Tx, agent: HostAgent, operation_id: str, ack: Ack, now: date
         return Reply(answer=_answer(operation))
     if status is Status.RUNNING:
         return _ask_again(tx, operation, ack.claim, now)
-    return _busy(tx, operation, now) or Reply(answer=_begin(tx, operation, ack.claim, now))
+    wait = _busy(tx, operation, now) or _full(tx, operation, bounds, now)
+    return wait or Reply(answer=_begin(tx, operation, ack.claim, now))
 
 
 def renew(tx: Tx, agent: HostAgent, operation_id: str, lease: int, now: datetime) -> AckAnswer:
@@ -93,7 +97,9 @@ def release(tx: Tx, operation: Operation, now: datetime) -> None:
         return
     rows.change(tx, operation.id, held_until=None)
     scope = store.scope_of(tx, operation.agent_id, operation.vmid)
-    for waiting in store.waiting(tx, scope, operation.target, micros(now), 0):
+    told = store.waiting(tx, scope, operation.target, micros(now), 0)
+    more = capacity.next_ones(tx, operation, now, _asked_since(now))
+    for waiting in {one.id: one for one in (*told, *more)}.values():
         operations.announce(tx, waiting, "create", micros(now))
 
 
@@ -149,13 +155,26 @@ def _busy(tx: Tx, operation: Operation, now: datetime) -> Reply | None:
     store.lock_target(tx, scope, operation.target)
     first = store.on_target(tx, scope, operation.target, at)
     if first is None:
-        row = store.waiting(tx, scope, operation.target, at, micros(now - timedelta(seconds=PLACE)))
+        row = store.waiting(tx, scope, operation.target, at, _asked_since(now))
         first = next((one for one in row if _age(one) < _age(operation)), None)
     if first is None:
         return None
     why = f"{first.id} comes first on {operation.target}."
     rows.change(tx, operation.id, asked_at=at, reason=f"It waits: {why}")
     return Reply(wait=TargetBusy(why, retry_after=AGAIN))
+
+
+def _full(tx: Tx, operation: Operation, bounds: Bounds, now: datetime) -> Reply | None:
+    """Tell who must wait although its target is free: others run on its node, its storage or in its cluster."""
+    wait = capacity.wait(tx, operation, bounds, now, _asked_since(now))
+    if wait is None:
+        return None
+    rows.change(tx, operation.id, asked_at=micros(now), reason=f"It waits: {wait.why}")
+    return Reply(wait=TargetBusy(wait.why, retry_after=wait.retry_after))
+
+
+def _asked_since(now: datetime) -> int:
+    return micros(now - timedelta(seconds=PLACE))
 
 
 def _ask_again(tx: Tx, operation: Operation, claim: str, now: datetime) -> Reply:

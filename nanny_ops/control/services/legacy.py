@@ -13,6 +13,7 @@ from typing import Any
 from nanny_ops.control.services import lease
 from nanny_ops.control.services import operation as operations
 from nanny_ops.control.services.agent import health
+from nanny_ops.control.services.capacity import Bounds
 from nanny_ops.control.services.principal import HostAgent
 from nanny_ops.control.store import agent as agents
 from nanny_ops.control.store.database import Tx
@@ -98,7 +99,9 @@ def check(asked: dict[str, Any]) -> None:
         raise ValidationFailed(f"script_args: {ONE_ARGUMENT}.", field="script_args")
 
 
-def fetched(tx: Tx, agent: HostAgent, operation_id: str, script: Script, now: datetime) -> lease.Reply:
+def fetched(
+    tx: Tx, agent: HostAgent, operation_id: str, script: Script, now: datetime, bounds: Bounds = lease.USUAL
+) -> lease.Reply:
     """Note that an agent fetches the script of its order, and so begins it; or that it must wait for its target.
 
     Raises Conflict once it has ended.
@@ -108,7 +111,7 @@ def fetched(tx: Tx, agent: HostAgent, operation_id: str, script: Script, now: da
         raise ValidationFailed("The script is not the one of this order.")
     if Status(operation.status) in ENDED:
         raise Conflict(f"The operation is {operation.status}.", status=operation.status)
-    return lease.acknowledge(tx, agent, operation_id, Ack(state="running"), now)
+    return lease.acknowledge(tx, agent, operation_id, Ack(state="running"), now, bounds)
 
 
 def file_name(script_id: str) -> str:

@@ -139,7 +139,8 @@ def rendered(batch: Batch, counted: Sequence[tuple[str, str | None, int]]) -> Pa
 def _orders(
     tx: Tx, person: Person, terms: PatchTerms, targets: Sequence[Candidate], batch_id: str, now: datetime
 ) -> tuple[list[tuple[Candidate, Operation]], list[Skipped]]:
-    placed, refused = [], []
+    placed: list[tuple[Candidate, Operation]] = []
+    refused: list[Skipped] = []
     told = {name: getattr(terms, name) for name in vars(terms)}
     for one in targets:
         if one.agent is None:

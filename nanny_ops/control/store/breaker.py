@@ -11,7 +11,7 @@ from nanny_ops.control.store.patch_tables import breakers as rows
 
 @dataclass(frozen=True)
 class Breaker:
-    """Technical failures of one agent since its last order that came to an end of its own; ``failed_at`` is the last."""
+    """Technical failures of one agent in a row; ``failed_at`` is the instant of the last."""
 
     agent_id: str
     team_id: str

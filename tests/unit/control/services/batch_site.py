@@ -25,7 +25,7 @@ GUESTS: tuple[tuple[int, str, str, dict[str, Any]], ...] = (
     (105, "far", "pve3", {}),
     (106, "vm1", "pve1", {"kind": "qemu", "ostype": "l26"}),
     (107, "dark", "pve2", {"unknown_since": 7}),
-    (108, "alp", "pve2", {"ostype": "alpine"}),
+    (108, "alp", "pve2", {"ostype": "gentoo"}),
 )
 
 

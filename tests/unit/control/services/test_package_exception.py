@@ -30,6 +30,8 @@ PERSON = Person("user-1", "op@example.com", "op", False, {teams.DEFAULT: "operat
 VIEWER = Person("user-2", "v@example.com", "v", False, {teams.DEFAULT: "viewer"})
 STRANGER = Person("user-3", "s@example.com", "s", False, {})
 
+pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+
 
 @pytest.fixture
 def site(database: Database, now: datetime) -> Database:

@@ -65,7 +65,7 @@ def test_a_page_can_be_narrowed_by_mode(database: Database, now: datetime) -> No
 def test_a_guest_decides_about_its_script(database: Database, agent: Agent, now: datetime) -> None:
     for vmid, ostype, extra in (
         (100, "debian", {}),
-        (101, "alpine", {}),
+        (101, "gentoo", {}),
         (102, "debian", {"gone_at": 1}),
         (103, "", {}),
     ):
@@ -73,7 +73,7 @@ def test_a_guest_decides_about_its_script(database: Database, agent: Agent, now:
         database.write_now(lambda tx, row=row: tx.connection.execute(guests.insert(), [row]))
     aimed = {vmid: replace(ASKED, vmid=str(vmid)) for vmid in (100, 101, 102, 103, 104)}
     assert place(database, now, aimed[100])[0].target == "lxc:100"
-    with pytest.raises(NoScriptForTarget, match="alpine"):
+    with pytest.raises(NoScriptForTarget, match="gentoo"):
         place(database, now, aimed[101])
     with pytest.raises(Conflict, match="gone"):
         place(database, now, aimed[102])

@@ -19,6 +19,8 @@ from tests.unit.control.services.batch_site import PERSON, TEAM
 
 ASKED = BatchRequest(order=PatchTerms(mode="dry-run", security_only=True), select=Select(tags=["web", "db"]))
 
+pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+
 
 @pytest.fixture
 def site(database: Database, now: datetime) -> Database:
@@ -72,7 +74,6 @@ def test_what_is_wrong_for_one_target_leaves_that_one_out(site: Database, now: d
         (replace(ASKED, team_id="team-9"), NotFound),
     ],
 )
-@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_what_is_wrong_for_all_is_refused_whole(
     site: Database, now: datetime, request_: BatchRequest, error: type[Exception]
 ) -> None:
