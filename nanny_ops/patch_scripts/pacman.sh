@@ -95,6 +95,7 @@ if ! fetch; then
     # pacman stops at the first that does not answer, and then does nothing at all with the others: one after the other.
     cp "$said.errors" "$work/first-errors"
     pacman-conf --repo-list | sort -u >"$work/repositories"
+    # shellcheck disable=SC2094 # nothing is written to the list of all
     while read -r repository; do
         grep -v -x -F -e "$repository" "$work/repositories" >"$work/others"
         leave_out "$work/others"

@@ -2,6 +2,13 @@
 # What the scripts of dnf, yum and zypper share: everything that is asked of rpm itself. Taken in after the course of a run.
 
 native=$(uname -m)
+# By its path: busybox has an rpm of its own, which its shell would prefer.
+rpm_program=$(printf '%s\n' "$PATH" | tr ':' '\n' | while read -r place; do
+    if [ -x "$place/rpm" ]; then echo "$place/rpm" && break; fi
+done)
+rpm() {
+    "${rpm_program:-/usr/bin/rpm}" "$@"
+}
 rpm_format='%{NAME}\t%|EPOCH?{%{EPOCH}:}:{}|%{VERSION}-%{RELEASE}\t%{ARCH}\n'
 
 # name, epoch:version-release, architecture -> name.architecture where it is a foreign one, and the version without "0:".
