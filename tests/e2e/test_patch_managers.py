@@ -4,6 +4,7 @@ What is proved here is the manager, not a distribution: the containers are Debia
 patch`` is the matrix; what it proves stands in tests/recorded/support.json, from which docs/patching.md has its table.
 """
 
+import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -210,3 +211,27 @@ def test_a_stale_lock_of_pacman_is_named_and_goes_only_on_demand(make: Make) -> 
     said = foreign.patch("--repair")
     assert (said.code, said.changes) == (0, ALL), said.stdout
     assert foreign.shell("test -e /var/lib/pacman/db.lck").exit_code == 1
+
+
+@EACH
+def test_a_whole_release_is_an_upgrade_of_its_own(make: Make, manager: Manager) -> None:
+    foreign = make(manager)
+    foreign.shell("rpm -e nanny-stuck")  # what cannot be installed would end a dist-upgrade of zypper
+    said = foreign.patch("--dist-upgrade")
+    assert (said.code, said.changes) == (0, ALL), said.stdout
+
+
+def test_a_rolling_distribution_is_upgraded_as_a_whole(make: Make) -> None:
+    foreign = make(MANAGERS[1])
+    foreign.shell("rpm -e nanny-stuck; sed -i 's/opensuse-leap/opensuse-tumbleweed/' /etc/os-release")
+    refused = foreign.patch("--only=nanny-lib")
+    assert (refused.code, refused.packages) == (2, [])
+    said = foreign.patch("--dry-run")
+    assert (said.code, said.changes) == (0, ALL), said.stdout
+
+
+@EACH
+def test_what_is_proved_stands_in_the_record(make: Make, manager: Manager) -> None:
+    version = make(manager).shell(manager.version).stdout.decode().strip()
+    proof = {one["manager"]: one for one in json.loads(SUPPORT.read_text())}[manager.name]
+    assert (proof["proof"], proof["version"], proof["on"]) == ("manager", version.partition(".")[0], ["Debian 13"])

@@ -55,7 +55,7 @@ def told(done: Done) -> dict[str, Any]:
     """Return what a run said, as golden files keep it; what depends on the machine of the test is left out."""
     lines = done.stdout.decode().splitlines()
     notes = [json.loads(line.removeprefix("nanny-note ")) for line in lines if line.startswith("nanny-note ")]
-    kept = [one for one in notes if one["kind"] not in {"reboot", "service", "kernel"}]
+    kept = [one for one in notes if one["kind"] not in {"system", "reboot", "service", "kernel"}]
     return {"code": done.exit_code, "packages": json.loads(lines[-1]), "notes": kept}
 
 

@@ -44,5 +44,5 @@ def test_security_updates_are_named_with_their_versions(fedora):
 def test_the_generation_before_dnf_is_told_so(fedora, release):
     (fedora.root / "etc/os-release").write_text(release)
     done = fedora.patch(["dash"], "dnf", "--dry-run")
-    assert (done.exit_code, done.stdout) == (3, b"[]\n")
+    assert (done.exit_code, done.stdout.splitlines()[-1]) == (3, b"[]")
     assert b"this script is for Fedora" in done.stderr
