@@ -1,7 +1,7 @@
 """Write the table of what is supported, and how that was tested, into docs/patching.md.
 
 ``./run support-table`` prints it, ``./run docs`` writes it, ``./run lint`` checks with ``--check`` that it is as it
-would be written. What was proved stands in tests/recorded/support.json; the matrix (``./run test e2e -k patch``) compares
+would be written. What was proved stands in tests/recorded/support.json; ``./run test e2e -k patch`` compares
 that with what it proves.
 """
 
