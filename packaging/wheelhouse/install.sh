@@ -72,6 +72,11 @@ print(told["version"])
 if [ -e "$prefix/bin/nanny-agent" ] && command -v dpkg-query >/dev/null && owner=$(dpkg-query -S "$prefix/bin/nanny-agent" 2>/dev/null); then
     die "$prefix belongs to the package ${owner%%:*}; upgrade it with apt-get instead"
 fi
+# An update by order and this must not meet.
+if [ -d "$prefix" ] && command -v flock >/dev/null; then
+    exec 9>"$prefix/.lock"
+    flock -n 9 || die "another version is being installed in $prefix"
+fi
 if [ -n "$remove" ]; then
     if [ "$prefix" = "$home_of_units" ] && [ -e /etc/systemd/system/nanny-agent.service ]; then
         [ ! -d /run/systemd/system ] ||
@@ -87,7 +92,9 @@ if [ -n "$remove" ]; then
         [ ! -d /run/systemd/system ] || systemctl daemon-reload
         rm -f /usr/local/bin/nanny-agent /run/nanny-agent-helper.socket
     fi
-    rm -rf "${prefix:?}/versions" "${prefix:?}/current" "${prefix:?}/bin"
+    for mine in versions current bin trial start failed.json .staging .lock; do
+        rm -rf "${prefix:?}/$mine"
+    done
     [ ! -d "$prefix" ] || rmdir --ignore-fail-on-non-empty "$prefix"
     say "removed from $prefix; /etc/nanny-ops, /var/lib/nannyagent, /var/lib/nanny-agent-helper and the user nannyagent stay"
     exit 0
@@ -116,6 +123,10 @@ rm -f "$prefix/.current.new" "$prefix/.bin.new"
 point "versions/$version" current
 point current/bin bin
 if [ "$before" != "versions/$version" ]; then
+    # Else the starter would go back to the version before the update that was on trial.
+    if [ -e "$prefix/trial/to" ] && [ ! -e "$prefix/trial/confirmed" ] && [ ! -e "$prefix/trial/returned" ]; then
+        say "Somebody installed version $version on the machine while this one was on trial." >"$prefix/trial/returned"
+    fi
     for old in "$prefix/versions"/*; do
         case versions/${old##*/} in
             "versions/$version" | "$before") ;;

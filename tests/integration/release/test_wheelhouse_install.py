@@ -1,5 +1,6 @@
 """A wheelhouse that was built is installed by its own installer, once, and not when it is damaged."""
 
+import fcntl
 import shutil
 import subprocess
 import sys
@@ -23,8 +24,8 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place / "house"
 
 
-def install(house: Path, prefix: Path) -> "subprocess.CompletedProcess[str]":
-    argv = [house / "install.sh", "--prefix", prefix, "--python", sys.executable]
+def install(house: Path, prefix: Path, *options: str) -> "subprocess.CompletedProcess[str]":
+    argv = [house / "install.sh", "--prefix", prefix, "--python", sys.executable, *options]
     environ = {"PATH": "/usr/bin:/bin"}
     return subprocess.run(argv, capture_output=True, text=True, timeout=100, env=environ, check=False)
 
@@ -41,12 +42,25 @@ def test_a_version_is_installed_beside_the_one_before_and_older_ones_go(unpacked
         (prefix / "versions" / old / "manifest.json").write_text("{}")
     (prefix / "current").symlink_to("versions/8.1.0")
     (prefix / "versions" / VERSION / "lib").mkdir(parents=True)  # half a version, as after a loss of power
+    (prefix / "trial").mkdir()
+    (prefix / "trial/to").write_text("8.1.0\n")
     for _ in range(2):
         done = install(unpacked, prefix)
         assert done.returncode == 0, done.stderr
         assert version(prefix) == f"nanny-agent {VERSION}"
         assert sorted(path.name for path in (prefix / "versions").iterdir()) == ["8.1.0", VERSION]
-    assert sorted(path.name for path in prefix.iterdir()) == ["bin", "current", "versions"]
+    assert "9.0.0 on the machine while this one was on trial" in (prefix / "trial/returned").read_text()
+    done = install(unpacked, prefix, "--remove")
+    assert done.returncode == 0, done.stderr
+    assert not prefix.exists()
+
+
+def test_two_installations_do_not_meet(unpacked: Path, tmp_path: Path) -> None:
+    with (tmp_path / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = install(unpacked, tmp_path)
+    assert done.returncode == 1
+    assert "another version is being installed" in done.stderr
 
 
 def test_what_was_damaged_on_its_way_is_not_installed(unpacked: Path, tmp_path: Path) -> None:
