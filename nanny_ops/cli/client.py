@@ -8,13 +8,13 @@ import random
 import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import fields
 from types import TracebackType
 from typing import IO, Any, Literal, TypeVar
 from urllib.parse import quote, urlsplit
 
 import httpx
 
+from nanny_ops.cli.answer import batch_of, patch_of, record
 from nanny_ops.cli.client_update import UpdateCalls
 from nanny_ops.errors import (
     BadRequest,
@@ -32,11 +32,9 @@ from nanny_ops.errors import (
     Unreachable,
     ValidationFailed,
 )
-from nanny_ops.protocol import patch_report
 from nanny_ops.protocol.package_exception import PackageException
-from nanny_ops.protocol.patch import PackageChange, PastEnd, PatchOperation, ScriptVersion
-from nanny_ops.protocol.patch_order import Hold, Hook
-from nanny_ops.protocol.probe import Probe
+from nanny_ops.protocol.patch import PatchOperation, ScriptVersion
+from nanny_ops.protocol.patch_batch import PatchBatch
 from nanny_ops.protocol.reboot import Reboot
 from nanny_ops.protocol.signature import SigningKeyEntry
 
@@ -172,23 +170,41 @@ class Client(UpdateCalls):
         """Order a dry run or an apply; fields as in PatchRequest. With a ``key`` it may be repeated without harm."""
         headers = {"Idempotency-Key": key} if key else {}
         answer = self._send("POST", "/api/patches", body=dict(order), headers=headers, repeatable=bool(key))
-        return _patch(answer.json())
+        return patch_of(answer.json())
 
     def patches(self, limit: int = PAGE, **filters: str) -> list[PatchOperation]:
         """List orders, newest first; filters are agent_id, status, outcome, vmid and mode."""
-        return [_patch(row) for row in self._every("/api/patches", filters, limit)]
+        return [patch_of(row) for row in self._every("/api/patches", filters, limit)]
 
     def patch(self, operation_id: str) -> PatchOperation:
         """Show an order with its package list. Raises NotFound."""
-        return _patch(self._object("GET", f"/api/patches/{_segment(operation_id)}"))
+        return patch_of(self._object("GET", f"/api/patches/{_segment(operation_id)}"))
 
     def cancel_patch(self, operation_id: str) -> PatchOperation:
         """Take an order back. Raises NotFound, Forbidden, Conflict when it has ended otherwise."""
-        return _patch(self._object("POST", f"/api/patches/{_segment(operation_id)}/cancel"))
+        return patch_of(self._object("POST", f"/api/patches/{_segment(operation_id)}/cancel"))
 
     def release_patch(self, operation_id: str) -> PatchOperation:
         """Give an ended order's target to others. Raises NotFound, Forbidden, Conflict when it has not ended."""
-        return _patch(self._object("POST", f"/api/patches/{_segment(operation_id)}/release"))
+        return patch_of(self._object("POST", f"/api/patches/{_segment(operation_id)}/release"))
+
+    def place_batch(self, asked: Mapping[str, Any], *, key: str = "") -> PatchBatch:
+        """Order a patch of all targets that fit; fields as in BatchRequest. Raises ValidationFailed, Forbidden."""
+        headers = {"Idempotency-Key": key} if key else {}
+        answer = self._send("POST", "/api/patch-batches", body=dict(asked), headers=headers, repeatable=bool(key))
+        return batch_of(answer.json())
+
+    def batches(self, limit: int = PAGE) -> list[PatchBatch]:
+        """List batches, newest first, without their targets."""
+        return [batch_of(row) for row in self._every("/api/patch-batches", {}, limit)]
+
+    def batch(self, batch_id: str) -> PatchBatch:
+        """Show a batch with its targets. Raises NotFound."""
+        return batch_of(self._object("GET", f"/api/patch-batches/{_segment(batch_id)}"))
+
+    def cancel_batch(self, batch_id: str) -> PatchBatch:
+        """Take back what has not ended. Raises NotFound, Forbidden."""
+        return batch_of(self._object("POST", f"/api/patch-batches/{_segment(batch_id)}/cancel"))
 
     def add_exception(self, asked: Mapping[str, Any]) -> PackageException:
         """Hold a package back; fields as in ExceptionRequest. Raises ValidationFailed, Forbidden, NotFound."""
@@ -317,12 +333,6 @@ class Client(UpdateCalls):
         raise trouble
 
 
-def record(kind: type[T], values: Mapping[str, Any]) -> T:
-    """Make a wire record of an answer; keys that this release does not know are left out."""
-    known = {field.name for field in fields(kind)}  # type: ignore[arg-type]
-    return kind(**{name: value for name, value in values.items() if name in known})
-
-
 def is_loopback(host: str) -> bool:
     """Tell whether an address leads back to this machine."""
     if host == "localhost":
@@ -344,22 +354,6 @@ def _checked(url: str) -> str:
     if parts.scheme == "http" and not is_loopback(host):
         raise SettingsError(f"Will not speak plain http to {host}: the token would travel readable; use https.")
     return url.rstrip("/")
-
-
-def _patch(values: Mapping[str, Any]) -> PatchOperation:
-    packages = values["package_list"]
-    return record(
-        PatchOperation,
-        {
-            **values,
-            "package_list": None if packages is None else [record(PackageChange, row) for row in packages],
-            "history": [record(PastEnd, row) for row in values["history"]],
-            "hooks": [record(Hook, row) for row in values.get("hooks", ())],
-            "probes": [record(Probe, row) for row in values.get("probes", ())],
-            "report": None if values.get("report") is None else patch_report.restored(values["report"]),
-            "holds": [record(Hold, row) for row in values.get("holds", ())],
-        },
-    )
 
 
 def _error(answer: httpx.Response) -> NannyError:

@@ -7,7 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from nanny_ops.cli.client import TRIES, Client, record
+from nanny_ops.cli.answer import record
+from nanny_ops.cli.client import TRIES, Client
 from nanny_ops.errors import (
     Conflict,
     Forbidden,

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from nanny_ops.cli.patch import _summary, _why_idle
+from nanny_ops.cli.patch_view import summary, why_idle
 from nanny_ops.protocol.clock import now, stamp
 from nanny_ops.protocol.patch import PatchOperation
 from tests.unit.cli.test_watch import ORDER
@@ -15,7 +15,7 @@ ENDED = replace(
 
 
 def told(operation: PatchOperation) -> dict[str, object]:
-    return {key: value for key, value in _summary(operation).items() if value not in (None, "", [])}
+    return {key: value for key, value in summary(operation).items() if value not in (None, "", [])}
 
 
 def test_an_ended_order_is_told_in_a_few_lines() -> None:
@@ -35,11 +35,11 @@ def test_an_ended_order_is_told_in_a_few_lines() -> None:
 
 def test_an_open_order_tells_when_it_lapses_and_what_it_is_narrowed_to() -> None:
     waiting = replace(ORDER, created_at=stamp(now()), only=["bash", "tar"], security_only=True)
-    summary = told(waiting)
-    assert (summary["what"], summary["where"]) == ("apply", "the host itself, by a")
-    assert (summary["only"], summary["limited to"]) == (["bash", "tar"], "security updates")
-    assert "lapses" in summary
-    assert "ended" not in summary
+    lines = told(waiting)
+    assert (lines["what"], lines["where"]) == ("apply", "the host itself, by a")
+    assert (lines["only"], lines["limited to"]) == (["bash", "tar"], "security updates")
+    assert "lapses" in lines
+    assert "ended" not in lines
 
 
 def test_a_silent_agent_is_told_with_the_order_it_runs() -> None:
@@ -58,7 +58,7 @@ def test_an_ended_order_that_keeps_its_target_tells_how_to_give_it_free() -> Non
 
 def test_why_an_order_waits_names_the_agent_and_the_way_out() -> None:
     agent = {"hostname": "pve1", "status": "active", "health_status": "offline"}
-    away = _why_idle(ORDER, {**agent, "last_seen": stamp(now() - timedelta(minutes=20, seconds=1))})
+    away = why_idle(ORDER, {**agent, "last_seen": stamp(now() - timedelta(minutes=20, seconds=1))})
     assert "pve1 has not fetched this order yet (offline, last seen 20 min ago)" in away
     assert "nanny-ops patch cancel patch-1" in away
-    assert "never seen" in _why_idle(ORDER, {**agent, "last_seen": None})
+    assert "never seen" in why_idle(ORDER, {**agent, "last_seen": None})

@@ -1,0 +1,53 @@
+"""Wire records of answers: what this release does not know is left out, so that an older program serves a newer one."""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any, TypeVar
+
+from nanny_ops.protocol import patch_report
+from nanny_ops.protocol.patch import PackageChange, PastEnd, PatchOperation, PatchTerms
+from nanny_ops.protocol.patch_batch import BatchTarget, PatchBatch, Select, Skipped
+from nanny_ops.protocol.patch_order import Hold, Hook
+from nanny_ops.protocol.probe import Probe
+
+T = TypeVar("T")
+
+
+def record(kind: type[T], values: Mapping[str, Any]) -> T:
+    """Make a wire record of an answer; keys that this release does not know are left out."""
+    known = {field.name for field in fields(kind)}  # type: ignore[arg-type]
+    return kind(**{name: value for name, value in values.items() if name in known})
+
+
+def patch_of(values: Mapping[str, Any]) -> PatchOperation:
+    """Make a patch order of an answer."""
+    packages = values["package_list"]
+    return record(
+        PatchOperation,
+        {
+            **values,
+            "package_list": None if packages is None else [record(PackageChange, row) for row in packages],
+            "history": [record(PastEnd, row) for row in values["history"]],
+            "hooks": [record(Hook, row) for row in values.get("hooks", ())],
+            "probes": [record(Probe, row) for row in values.get("probes", ())],
+            "report": None if values.get("report") is None else patch_report.restored(values["report"]),
+            "holds": [record(Hold, row) for row in values.get("holds", ())],
+        },
+    )
+
+
+def batch_of(values: Mapping[str, Any]) -> PatchBatch:
+    """Make a batch of an answer."""
+    order = values["order"]
+    hooks, probes = ([record(kind, row) for row in order[name]] for kind, name in ((Hook, "hooks"), (Probe, "probes")))
+    return record(
+        PatchBatch,
+        {
+            **values,
+            "order": record(PatchTerms, {**order, "hooks": hooks, "probes": probes}),
+            "select": record(Select, values["select"]),
+            "exclude": record(Select, values["exclude"]),
+            "targets": [record(BatchTarget, row) for row in values["targets"]],
+            "skipped": [record(Skipped, row) for row in values["skipped"]],
+        },
+    )
