@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import NoReturn
 
 from nanny_ops.errors import MachineError
+from nanny_ops.lab import btrfs
 from nanny_ops.lab.guest import GUEST_PATH
-from nanny_ops.lab.image import copy_tree, lay_image, lift_image, unmounted
+from nanny_ops.lab.image import copy_image, copy_tree, lay_image, lift_image, unmounted
 from nanny_ops.machine.run import Done, run
 
 #: Program -> Debian package that holds it.
@@ -61,7 +62,11 @@ class Container:
         """Write the configuration and lay the image under the root. Raises MachineError."""
         self.rootfs.parent.mkdir(parents=True)
         (self.path / self.name / "config").write_text(self._config(hostname))  # first: clearing up goes by it
-        lay_image(image, self.rootfs)
+        if btrfs.holds(self.rootfs.parent):
+            btrfs.create(self.rootfs)
+            copy_image(image, self.rootfs)
+        else:
+            lay_image(image, self.rootfs)
         (self.rootfs / "etc/hostname").write_text(hostname + "\n")
         (self.rootfs / "etc/hosts").write_text(f"127.0.0.1 localhost\n127.0.1.1 {hostname}\n")
 
@@ -92,13 +97,20 @@ class Container:
         self._tool("lxc-unfreeze")
 
     def keep(self, name: str) -> None:
-        """Keep a copy of what it has written. Raises MachineError."""
+        """Keep what it has written: by a snapshot of its subvolume, or else a copy. Raises MachineError."""
         kept = self._kept(name)
         kept.parent.mkdir(exist_ok=True)
-        copy_tree(self._layer, kept)
+        if btrfs.is_subvolume(self.rootfs):
+            btrfs.snapshot(self.rootfs, kept)
+        else:
+            copy_tree(self._layer, kept)
 
     def bring_back(self, name: str) -> None:
         """Let a stopped container's files be what was kept. Raises MachineError."""
+        if btrfs.is_subvolume(self.rootfs):
+            btrfs.delete(self.rootfs)
+            btrfs.snapshot(self._kept(name), self.rootfs)
+            return
         layer = self._layer
         with unmounted(self.rootfs):
             shutil.rmtree(layer)
@@ -106,7 +118,10 @@ class Container:
 
     def drop(self, name: str) -> None:
         """Forget what was kept."""
-        shutil.rmtree(self._kept(name), ignore_errors=True)
+        if btrfs.is_subvolume(self._kept(name)):
+            btrfs.delete(self._kept(name))
+        else:
+            shutil.rmtree(self._kept(name), ignore_errors=True)
 
     @property
     def _layer(self) -> Path:

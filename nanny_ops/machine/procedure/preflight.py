@@ -42,8 +42,9 @@ def space(scene: Scene) -> str:
     if scene.job.dry_run:
         raise Skip("A dry run unpacks nothing.")
     done = scene.target.command(["df", "-Pk", *PLACES], 30)
-    if done.timed_out or done.exit_code != 0:
-        raise Skip("How much room there is cannot be told.")
+    if done.timed_out:
+        sentence = f"In {scene.target_name} no program answers; it may be frozen by a backup."
+        raise Halt(Outcome.TARGET_STOPPED, sentence)
     free = _free(done.stdout.decode("utf-8", "replace"))
     if not free:
         raise Skip("How much room there is cannot be told.")
