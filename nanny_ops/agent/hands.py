@@ -24,6 +24,8 @@ from nanny_ops.machine.verbs import (
     ProxmoxReading,
     ReadMetrics,
     ReadProxmox,
+    RebootState,
+    RebootVerb,
     RunCommand,
     SignatureCheck,
     StartScript,
@@ -59,6 +61,9 @@ class Hands(Protocol):
 
     @overload
     async def do(self, verb: JobVerb) -> JobState: ...
+
+    @overload
+    async def do(self, verb: RebootVerb) -> RebootState: ...
 
     @overload
     async def do(self, verb: RunCommand) -> CommandOutput: ...

@@ -47,6 +47,9 @@ class Finding:
     stderr_path: str = ""
     stdout_truncated: bool = False
     stderr_truncated: bool = False
+    #: Marks of a target that was to reboot; see :mod:`nanny_ops.machine.life`.
+    before: str = ""
+    after: str = ""
     report: PatchReport | None = None
 
     @property

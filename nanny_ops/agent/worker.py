@@ -70,7 +70,8 @@ class Worker:
     async def prune(self) -> None:
         """Forget orders that ended long ago, and remove what any left behind whose end was cut short by ours."""
         for order_id in [*self._spool.prune(), *self._spool.ended_lately()]:
-            await self._tidy(self._operations["patch"], order_id)
+            for operation in self._operations.values():
+                await self._tidy(operation, order_id)
 
     async def idle(self) -> None:
         """Wait until no order is under way."""
@@ -248,4 +249,6 @@ def kind_of(record: dict[str, Any]) -> Kind | None:
         return "patch"
     if "release_id" in record:
         return "update"
+    if "requested_at" in record:
+        return "reboot"
     return "investigation" if "user_prompt" in record else None

@@ -160,7 +160,7 @@ def _less(typed: Typed) -> dict[str, Any]:
 
 def _run_one(agent: str, guest: str, order: dict[str, Any], *, watch: bool, as_json: bool) -> None:
     with connect() as client:
-        agent_id, vmid = _aim(client, agent, guest)
+        agent_id, vmid = aim(client, agent, guest)
         operation = client.place_patch({"agent_id": agent_id, "vmid": vmid, **order}, key=str(uuid.uuid4()))
         if watch:
             follow(client, operation, as_json=as_json)
@@ -185,7 +185,7 @@ def _run_many(agent: str, asked: dict[str, Any], *, watch: bool, as_json: bool) 
         raise typer.Exit(EMPTY)
 
 
-def _aim(client: Client, agent: str, guest: str) -> tuple[str, str]:
+def aim(client: Client, agent: str, guest: str) -> tuple[str, str]:
     """Return the agent and the number of the guest; who reported a guest can also reach it."""
     if agent:
         return agents.find(client, agent)["agent_id"], guest

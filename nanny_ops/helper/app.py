@@ -21,6 +21,7 @@ from nanny_ops.helper.judge import Judge
 from nanny_ops.helper.keyring import Keyring
 from nanny_ops.helper.ledger import Ledger
 from nanny_ops.helper.peer import allowed
+from nanny_ops.helper.reboots import Reboots
 from nanny_ops.helper.server import Server
 from nanny_ops.helper.settings import DEFAULT_FILE, load
 from nanny_ops.machine import pinned_keys
@@ -68,8 +69,10 @@ def serve(config: Path | None, environ: MutableMapping[str, str], pause: Callabl
         keyring = Keyring(settings.trusted_keys_file, settings.state_dir / pinned_keys.NAME, now)
         judge = Judge(settings.policy_file, keyring, now)
         access.write(settings.state_dir / FOLDER, settings.proxmox)
-        deeds = Deeds(settings.state_dir / FOLDER, judge, Ledger(settings.state_dir / "begun"), user.gid)
-        Server(socket, Catalogue(judge, deeds, user.uid).do, user.permits, idle=settings.idle_seconds).serve()
+        jobs_dir, ledger = settings.state_dir / FOLDER, Ledger(settings.state_dir / "begun")
+        deeds, reboots = Deeds(jobs_dir, judge, ledger, user.gid), Reboots(jobs_dir, judge, ledger)
+        catalogue = Catalogue(judge, deeds, reboots, user.uid)
+        Server(socket, catalogue.do, user.permits, idle=settings.idle_seconds).serve()
 
 
 def _prepare(state_dir: Path) -> None:

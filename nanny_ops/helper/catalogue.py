@@ -5,6 +5,7 @@ from functools import partial
 
 from nanny_ops.helper.deeds import Deeds
 from nanny_ops.helper.judge import Judge
+from nanny_ops.helper.reboots import Reboots
 from nanny_ops.machine import carrier, staging, tracer
 from nanny_ops.machine.commands import perform_command
 from nanny_ops.machine.perform_update import perform_update
@@ -22,11 +23,14 @@ from nanny_ops.machine.verbs import (
     DescribeHelper,
     DescribeTracing,
     ForgetJob,
+    ForgetReboot,
     HelperAnswer,
     HelperVerb,
     LearnKeys,
     LookJob,
+    LookReboot,
     RunCommand,
+    StartReboot,
     StartScript,
 )
 
@@ -36,15 +40,17 @@ log = logging.getLogger(__name__)
 class Catalogue:
     """Carries out verbs; may be called from many threads."""
 
-    def __init__(self, judge: Judge, deeds: Deeds, uid: int = 0) -> None:
+    def __init__(self, judge: Judge, deeds: Deeds, reboots: Reboots, uid: int = 0) -> None:
         """Take the parts, and whose files are taken."""
-        self._judge, self._deeds, self._uid = judge, deeds, uid
+        self._judge, self._deeds, self._reboots, self._uid = judge, deeds, reboots, uid
 
     def do(self, verb: HelperVerb | UpdateVerb) -> HelperAnswer | UpdateState:
         """Carry out one verb; blocks. Raises VerbRefused, MachineError."""
         match verb:
             case StartScript() | LookJob() | CancelJob() | ForgetJob():
                 return self._deeds.do(verb)
+            case StartReboot() | LookReboot() | ForgetReboot():
+                return self._reboots.do(verb)
             case DescribeHelper():
                 return self._judge.describe()
             case LearnKeys(keys=told):

@@ -16,16 +16,26 @@ import nanny_ops
 from nanny_ops.errors import MachineError, SettingsError, ValidationFailed, VerbRefused
 from nanny_ops.helper import owned
 from nanny_ops.helper.keyring import Keyring, Verify
-from nanny_ops.machine import commands, signature
+from nanny_ops.machine import commands, life, signature
 from nanny_ops.machine.frame import PROTOCOL, SCRIPT_CAP
 from nanny_ops.machine.plan import HookScript, Plan
-from nanny_ops.machine.policy import HOST, MOST_SIGNERS, READING, UPDATE, Policy, report
+from nanny_ops.machine.policy import HOST, MOST_SIGNERS, READING, REBOOT, UPDATE, Policy, report
 from nanny_ops.machine.policy import load as load_policy
 from nanny_ops.machine.update_verbs import StageUpdate
-from nanny_ops.machine.verbs import HelperFacts, KeySignature, KeysLearned, RunCommand, ScriptJob, VerifySignature
+from nanny_ops.machine.verbs import (
+    HelperFacts,
+    KeySignature,
+    KeysLearned,
+    RebootOrder,
+    RunCommand,
+    ScriptJob,
+    VerifySignature,
+)
 from nanny_ops.protocol.operation import Outcome
 from nanny_ops.protocol.patch import LONGEST_TIMEOUT, OUTPUT_CAP
 from nanny_ops.protocol.probe import MOST_PROBES
+from nanny_ops.protocol.reboot import LONGEST_TIMEOUT as LONGEST_REBOOT
+from nanny_ops.protocol.reboot import SHORTEST_TIMEOUT
 from nanny_ops.protocol.release import is_version
 from nanny_ops.protocol.signature import KEY_SIZE, SIGNATURE_SIZE, SigningKey, decode, release_message, script_message
 
@@ -35,6 +45,8 @@ LEAST_VMID, LARGEST_VMID = 100, 999_999_999
 MOST_WORDS, LONGEST_WORD, WORDS_CAP = 2200, 128 * 1024 - 1, 384 * 1024
 #: Scripts around the script of one job.
 MOST_HOOKS = 16
+#: Characters of the reason for a reboot.
+LONGEST_REASON = 1024
 _ID, _CLAIM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"), re.compile(r"[A-Za-z0-9._-]{0,64}")
 
 
@@ -90,6 +102,18 @@ def _check_words(argv: list[str]) -> None:
         raise _refusal("The script's arguments hold a NUL character.")
 
 
+def _check_reboot(order: RebootOrder) -> None:
+    check_id(order.reboot_id)
+    if not _CLAIM.fullmatch(order.claim):
+        raise _refusal("The claim is malformed.")
+    if order.kind not in (life.HOST, life.LXC, life.QEMU) or (order.kind == life.HOST) != (order.vmid is None):
+        raise _refusal("A reboot is of the host, or of a guest that it numbers.")
+    if order.vmid is not None and not LEAST_VMID <= order.vmid <= LARGEST_VMID:
+        raise _refusal(f"{order.vmid} is no number of a guest.")
+    if not SHORTEST_TIMEOUT <= order.timeout_seconds <= LONGEST_REBOOT or len(order.reason) > LONGEST_REASON:
+        raise _refusal("The time limit or the reason is out of bounds.")
+
+
 @dataclass(frozen=True)
 class Judge:
     """Knows where the owner's files lie, and the time."""
@@ -142,6 +166,17 @@ class Judge:
             return READING
         owned.demand(self.policy_file)
         return load_policy(str(self.policy_file))
+
+    def permit_reboot(self, order: RebootOrder) -> None:
+        """Refuse a reboot that no honest daemon would send, or that the owner forbids now. Raises VerbRefused."""
+        _check_reboot(order)
+        target = HOST if order.vmid is None else str(order.vmid)
+        try:
+            policy = self.policy()
+        except SettingsError as wrong:
+            raise _refusal(wrong.message) from wrong
+        if forbidden := policy.refuses_operation(REBOOT, target) or policy.mistimed(self.now(), dry_run=False):
+            raise _refusal(forbidden)
 
     def permit_command(self, asked: RunCommand) -> None:
         """Refuse a command that the catalogue or the owner's policy does not hold. Raises VerbRefused."""

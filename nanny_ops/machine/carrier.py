@@ -89,6 +89,21 @@ def unit_argv(directory: Path, seal: str, path: str) -> list[str]:
     return [*call, "--", *_supervisor(directory, seal), "--in-unit"]
 
 
+def outlive(module: str, directory: Path, name: str, seconds: int) -> Done:
+    """Start a module that goes on when its caller ends, with a folder as its argument; ``seconds`` is its time limit.
+
+    It returns when the module has begun. Raises ProgramMissing.
+    """
+    call = [sys.executable, "-P", "-m", module, str(directory)]
+    if choose() is detached:
+        environment = {name: value for name, value in os.environ.items() if not _ABOUT_A_UNIT.fullmatch(name)}
+        return run(call, timeout=LAUNCH, env={**environment, "PYTHONPATH": _library()}, cwd="/", cap=CAP)
+    properties = {"Type": "exec", "RuntimeMaxSec": seconds + MARGIN, "TimeoutStopSec": STOP, "TasksMax": TASKS}
+    environ = {"PATH": os.environ.get("PATH", os.defpath), "PYTHONPATH": _library()}
+    argv = [*_call([f"--unit={name}.service"], properties, environ), "--", *call, "--in-unit"]
+    return run(argv, timeout=LAUNCH, cwd="/", cap=CAP)
+
+
 def errand() -> Callable[..., Done]:
     """Return what runs a short program as root with all that PID 1 may do, whatever sandbox we are in ourselves.
 

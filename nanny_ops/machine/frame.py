@@ -23,6 +23,8 @@ from nanny_ops.machine.verbs import (
     JobVerb,
     KeysLearned,
     LearnKeys,
+    RebootState,
+    RebootVerb,
     RunCommand,
     TracingFacts,
 )
@@ -39,6 +41,7 @@ ANSWERS: dict[str, type] = {kind.__name__: kind for kind in (*get_args(HelperAns
 ANSWER_TO: dict[type, type] = {
     **dict.fromkeys(get_args(JobVerb), JobState),
     **dict.fromkeys(get_args(UpdateVerb), UpdateState),
+    **dict.fromkeys(get_args(RebootVerb), RebootState),
     DescribeHelper: HelperFacts,
     LearnKeys: KeysLearned,
     RunCommand: CommandOutput,

@@ -177,6 +177,12 @@ def write_result(directory: Path, result: JobResult) -> None:
         _place(directory, replace(result, outcome="disk_full", reason=reason, packages=[], report=None))
 
 
+def target_of(directory: Path) -> int | None:
+    """Return the guest that a job's order names; None is the host. Raises OSError, ValueError for a torn order."""
+    found: int | None = json.loads((directory / "order.json").read_bytes())["vmid"]
+    return found
+
+
 def sync(path: Path) -> None:
     """Wait until a file or folder is on the disk."""
     descriptor = os.open(path, os.O_RDONLY)

@@ -3,12 +3,13 @@
 import os
 from pathlib import Path
 
-from nanny_ops.machine import host, metrics, signature, staging, tracer
+from nanny_ops.machine import host, metrics, occupied, reboot, signature, staging, tracer
 from nanny_ops.machine.commands import perform_command
 from nanny_ops.machine.perform_job import perform_job
 from nanny_ops.machine.perform_update import perform_update
 from nanny_ops.machine.proxmox.client import Client
 from nanny_ops.machine.proxmox.reader import Reader
+from nanny_ops.machine.reboot import perform_reboot
 from nanny_ops.machine.update_verbs import (
     ConfirmUpdate,
     EndUpdate,
@@ -26,12 +27,15 @@ from nanny_ops.machine.verbs import (
     DescribeHost,
     DescribeTracing,
     ForgetJob,
+    ForgetReboot,
     LookJob,
+    LookReboot,
     ProxmoxAccess,
     ProxmoxReading,
     ReadMetrics,
     ReadProxmox,
     RunCommand,
+    StartReboot,
     StartScript,
     Verb,
     VerifySignature,
@@ -54,6 +58,10 @@ def perform(verb: Verb | UpdateVerb | TryUpdate, *, jobs_dir: Path) -> Answer | 
             return _read_proxmox(verb)
         case VerifySignature():
             return signature.verify(verb)
+        case StartReboot() | LookReboot() | ForgetReboot():
+            if isinstance(verb, StartReboot):
+                occupied.demand_for_reboot(jobs_dir, verb.order)
+            return perform_reboot(verb, folder=reboot.folder_of(jobs_dir))
         case RunCommand():
             return perform_command(verb)
         case DescribeTracing():

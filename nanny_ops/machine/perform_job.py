@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from nanny_ops.machine import job
+from nanny_ops.machine import job, occupied
 from nanny_ops.machine.verbs import CancelJob, ForgetJob, JobPhase, JobState, JobVerb, LookJob, StartScript
 
 
@@ -10,6 +10,8 @@ def perform_job(verb: JobVerb, *, jobs_dir: Path) -> JobState:
     """Do what a verb asks and return where the job stands; blocks. Raises MachineError, ValidationFailed, OSError."""
     match verb:
         case StartScript(job=order):
+            if job.look(jobs_dir, order.job_id).phase in (JobPhase.ABSENT, JobPhase.READY):
+                occupied.demand_for_job(jobs_dir, order)
             state = job.start(jobs_dir, order)
             return job.tend(jobs_dir, order.job_id) if state.phase is JobPhase.LOST else state
         case LookJob(job_id=job_id):

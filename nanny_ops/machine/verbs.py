@@ -244,6 +244,68 @@ class KeysLearned:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RebootOrder:
+    """One reboot of this host or, with ``vmid``, of a guest of ``kind`` ``lxc`` or ``qemu``."""
+
+    reboot_id: str
+    kind: str
+    vmid: int | None
+    #: A sentence for those who are logged in.
+    reason: str
+    #: Seconds from its beginning within which the target must have begun anew.
+    timeout_seconds: int
+    claim: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StartReboot:
+    """Ask for a reboot to be begun; asking twice begins it once."""
+
+    order: RebootOrder
+
+
+@dataclass(frozen=True, kw_only=True)
+class LookReboot:
+    """Ask where a reboot stands, and what its target's mark is now."""
+
+    reboot_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForgetReboot:
+    """Ask for what is kept of a reboot to be removed; its result has been delivered."""
+
+    reboot_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RebootState:
+    """The answer about a reboot. A mark names one life of the target: no two have the same.
+
+    ``now`` is empty while the target does not run or cannot be asked; ``problem`` is what the program that reboots has
+    said against it.
+    """
+
+    reboot_id: str
+    #: False for one that is not known here, or was prepared and not begun.
+    begun: bool = False
+    kind: str = ""
+    before: str = ""
+    now: str = ""
+    begun_at: str = ""
+    timeout_seconds: int = 0
+    #: True once the program that reboots has ended; of a host that went down nobody knows.
+    asked: bool = False
+    problem: str = ""
+    claim: str = ""
+
+    @property
+    def proved(self) -> bool:
+        """Tell whether the target runs anew."""
+        return bool(self.before and self.now) and self.now != self.before
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunCommand:
     """Ask for one look by a command of the catalogue, at this host or, with ``vmid``, into a container."""
 
@@ -285,9 +347,13 @@ class TracingFacts:
 
 #: What is asked about jobs: all of it may be asked again, and all of it needs root.
 JobVerb = StartScript | LookJob | CancelJob | ForgetJob
+#: What is asked about reboots: as above.
+RebootVerb = StartReboot | LookReboot | ForgetReboot
 #: What a privileged helper does.
-HelperVerb = JobVerb | DescribeHelper | LearnKeys | RunCommand | DescribeTracing
-HelperAnswer = JobState | HelperFacts | KeysLearned | CommandOutput | TracingFacts
+HelperVerb = JobVerb | RebootVerb | DescribeHelper | LearnKeys | RunCommand | DescribeTracing
+HelperAnswer = JobState | RebootState | HelperFacts | KeysLearned | CommandOutput | TracingFacts
 #: What is done in the process that asks, where there is no helper.
-Verb = DescribeHost | ReadMetrics | ReadProxmox | VerifySignature | JobVerb | RunCommand | DescribeTracing
-Answer = HostFacts | MetricsReading | ProxmoxReading | SignatureCheck | JobState | CommandOutput | TracingFacts
+Verb = DescribeHost | ReadMetrics | ReadProxmox | VerifySignature | JobVerb | RebootVerb | RunCommand | DescribeTracing
+Answer = (
+    HostFacts | MetricsReading | ProxmoxReading | SignatureCheck | JobState | RebootState | CommandOutput | TracingFacts
+)

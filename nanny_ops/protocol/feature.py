@@ -23,6 +23,9 @@ START_STOPPED = "start-stopped"
 #: Reaches virtual machines through their guest agent.
 QEMU = "qemu"
 
+#: Reboots its host and guests, and tells by which proof.
+REBOOT = "reboot"
+
 #: Each feature, with what an order asks that needs it.
 FEATURES: dict[str, str] = {
     SCRIPT_OPTIONS: "dist_upgrade, autoremove, conffiles, lock_timeout_seconds and repair",
@@ -31,4 +34,5 @@ FEATURES: dict[str, str] = {
     PROBES: "probes and bake_seconds",
     START_STOPPED: "start_stopped",
     QEMU: "virtual machines",
+    REBOOT: "reboots",
 }

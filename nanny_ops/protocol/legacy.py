@@ -11,8 +11,6 @@ from nanny_ops.protocol.metrics import Amount, Percent, Text
 Dialect = Literal["guide", "nannyagent"]
 GUIDE: Dialect = "guide"
 NANNYAGENT: Dialect = "nannyagent"
-#: A third channel that these agents ask for.
-REBOOT_OPERATIONS = "reboot_operations"
 #: What an answer to a poll must contain; with anything else these agents give up.
 PENDING = "device not authorized yet"
 #: Bytes in one of their gigabytes; they round to the hundredth.

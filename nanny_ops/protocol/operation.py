@@ -72,6 +72,7 @@ class Outcome(StrEnum):
     NO_GUEST_AGENT = "no_guest_agent"
     DISK_FULL = "disk_full"
     AGENT_ERROR = "agent_error"
+    NOT_REBOOTED = "not_rebooted"
     UPDATE_FAILED = "update_failed"
     ROLLED_BACK = "rolled_back"
 
@@ -79,7 +80,7 @@ class Outcome(StrEnum):
 #: Outcomes that count as success.
 GOOD = frozenset({Outcome.OK, Outcome.NOTHING_TO_DO})
 
-Kind = Literal["patch", "investigation", "update"]
+Kind = Literal["patch", "investigation", "update", "reboot"]
 #: Kinds whose operations have their target to themselves while they run.
 EXCLUSIVE = frozenset({"patch", "reboot", "update"})
 #: What an agent makes up before it begins an order: the same for each try of one order, and nobody else's.

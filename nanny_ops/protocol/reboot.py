@@ -5,15 +5,19 @@ from typing import Annotated
 
 from annotated_types import Ge, Le, MaxLen, MinLen
 
+from nanny_ops.protocol.operation import Claim
+
 #: Seconds from the acknowledgement within which a target must have begun anew: the usual time, and the bounds.
 DEFAULT_TIMEOUT, SHORTEST_TIMEOUT, LONGEST_TIMEOUT = 300, 30, 3600
 #: Characters of an agent's reason that are kept, and that it may send.
 REASON_CAP, REASON_SENT = 2000, 65536
+#: Characters of a mark that names one life of a target: a boot id, or a start time with it.
+MARK_CAP = 128
 
 
 @dataclass(frozen=True, kw_only=True)
 class RebootRequest:
-    """A person wants a host or a container to begin anew; ``reason`` travels to the agent."""
+    """A person wants a host or a guest to begin anew; ``reason`` travels to the agent."""
 
     agent_id: Annotated[str, MinLen(1), MaxLen(64)]
     lxc_id: Annotated[str, MaxLen(64)] = ""
@@ -38,6 +42,30 @@ class RebootRecord:
     acknowledged_at: str
     completed_at: str
     error_message: str
+    #: ``host``, ``lxc:<vmid>`` or ``qemu:<vmid>``.
+    target: str = ""
+    #: Until when it must have begun.
+    expires_at: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RebootResult:
+    """What a reboot came to; two marks that differ prove that the target began anew: ``before`` and ``after``."""
+
+    outcome: Annotated[str, MinLen(1), MaxLen(32)]
+    reason: Annotated[str, MaxLen(REASON_CAP)] = ""
+    before: Annotated[str, MaxLen(MARK_CAP)] = ""
+    after: Annotated[str, MaxLen(MARK_CAP)] = ""
+    lease: Annotated[int, Ge(0), Le(2**31 - 1)] = 0
+    claim: Claim = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RebootResultAnswer:
+    """The answer to a result; False in ``new`` says that an earlier one stands."""
+
+    success: bool
+    new: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,3 +103,6 @@ class Reboot:
     expires_at: str
     acknowledged_at: str | None
     finished_at: str | None
+    #: By which marks of its target it was judged, as its agent told; empty where none did.
+    before: str = ""
+    after: str = ""

@@ -36,7 +36,13 @@ from nanny_ops.protocol.patch import (
 from nanny_ops.protocol.patch_batch import BatchRequest, PatchBatch
 from nanny_ops.protocol.proxmox import ClusterReport, LxcReport, NodeReport, QemuReport
 from nanny_ops.protocol.realtime import Connected, Gap, RecordEvent, Subscribe
-from nanny_ops.protocol.reboot import Reboot, RebootAnswer, RebootFailure, RebootRecord, RebootRequest
+from nanny_ops.protocol.reboot import (
+    Reboot,
+    RebootAnswer,
+    RebootFailure,
+    RebootRecord,
+    RebootRequest,
+)
 from nanny_ops.protocol.release import Release
 from nanny_ops.protocol.signature import (
     Endorsement,

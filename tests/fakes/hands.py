@@ -17,6 +17,9 @@ from nanny_ops.machine.verbs import (
     MetricsReading,
     ReadMetrics,
     ReadProxmox,
+    RebootState,
+    RebootVerb,
+    StartReboot,
     StartScript,
 )
 from nanny_ops.protocol.patch import PackageChange
@@ -86,9 +89,11 @@ class FakeHands:
         self.step(f"after {name}")
         return answer
 
-    def _job(self, verb: Any) -> JobState:
+    def _job(self, verb: Any) -> JobState | RebootState:
         if isinstance(verb, ReadProxmox):
             raise AssertionError("no Proxmox reading was prepared")
+        if isinstance(verb, RebootVerb):
+            return RebootState(reboot_id=verb.order.reboot_id if isinstance(verb, StartReboot) else verb.reboot_id)
         if isinstance(verb, StartScript):
             self._start(verb)
         job_id = verb.job.job_id if isinstance(verb, StartScript) else verb.job_id

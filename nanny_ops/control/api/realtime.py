@@ -16,7 +16,6 @@ from nanny_ops.control.services import realtime as service
 from nanny_ops.control.services.limit import Quota
 from nanny_ops.control.services.principal import HostAgent
 from nanny_ops.errors import Forbidden, NotFound, RateLimited, UnknownChannel
-from nanny_ops.protocol.legacy import REBOOT_OPERATIONS
 from nanny_ops.protocol.realtime import CHANNELS, Gap, Subscribe
 
 router = APIRouter(prefix="/api/realtime", tags=["realtime"])
@@ -79,10 +78,9 @@ async def _open(request: Request, control: State, peer: str, last_event_id: str 
 )
 async def subscribe(body: Subscribe, agent: AsAgent, control: Control) -> Response:
     """Bind a stream to the agent and to channels; what it has missed is sent first."""
-    channels = (*CHANNELS, REBOOT_OPERATIONS) if is_legacy(agent) else CHANNELS
-    unknown = [channel for channel in body.subscriptions if channel not in channels]
+    unknown = [channel for channel in body.subscriptions if channel not in CHANNELS]
     if unknown:
-        raise UnknownChannel(f"There is no channel '{unknown[0]}'; channels are {', '.join(channels)}.")
+        raise UnknownChannel(f"There is no channel '{unknown[0]}'; channels are {', '.join(CHANNELS)}.")
     stream = control.streams.get(body.clientId)
     if stream is None:
         raise NotFound("No stream is open under this clientId; open one with GET /api/realtime.")

@@ -6,17 +6,21 @@ from typing import Annotated, Any, ClassVar
 from fastapi import APIRouter, Body, Query, Response
 
 from nanny_ops.control.api.page import Listed, Paging
-from nanny_ops.control.api.state import AsPerson, Control
+from nanny_ops.control.api.state import AsAgent, AsPerson, Control
 from nanny_ops.control.services import operation as operations
 from nanny_ops.control.services import reboot as service
 from nanny_ops.control.store import operation as store
 from nanny_ops.protocol.operation import Outcome, Status
-from nanny_ops.protocol.reboot import Reboot, RebootRequest
+from nanny_ops.protocol.reboot import Reboot, RebootRequest, RebootResult, RebootResultAnswer
 
 router = APIRouter(prefix="/api/reboots", tags=["reboots"])
 EXAMPLES: dict[str, Any] = {
     "a container": {"value": {"agent_id": "agent-123", "lxc_id": "lxc-100", "reason": "new libc"}},
     "the host": {"value": {"agent_id": "agent-123", "timeout_seconds": 900}},
+}
+RESULTS: dict[str, Any] = {
+    "done": {"value": {"outcome": "ok", "reason": "It runs anew.", "before": "0c9b", "after": "77af", "claim": "c"}},
+    "not done": {"value": {"outcome": "not_rebooted", "reason": "Its boot id is the same.", "claim": "c"}},
 }
 MISSING: dict[int | str, dict[str, Any]] = {
     403: {"description": "The role does not allow it"},
@@ -39,7 +43,7 @@ class Order(RebootRequest):
 async def place(
     body: Annotated[Order, Body(openapi_examples=EXAMPLES)], person: AsPerson, control: Control, response: Response
 ) -> Reboot:
-    """Order the reboot of a host or a container; needs the role operator."""
+    """Order the reboot of a host or a guest; needs the role operator."""
     placed = await control.database.write(lambda tx: service.place(tx, person, body, control.clock()))
     response.headers["Location"] = f"/api/reboots/{placed.id}"
     return service.rendered(placed)
@@ -76,3 +80,14 @@ async def cancel(reboot_id: str, person: AsPerson, control: Control) -> Reboot:
     if new:
         operations.tell_end(control.counts, operation)
     return service.rendered(operation)
+
+
+@router.post("/{reboot_id}/result", responses={**MISSING, 409: {"description": "Another holds the lease"}})
+async def report(
+    reboot_id: str, body: Annotated[RebootResult, Body(openapi_examples=RESULTS)], agent: AsAgent, control: Control
+) -> RebootResultAnswer:
+    """Take what a reboot came to; idempotent, the first result stands."""
+    operation, new = await control.database.write(lambda tx: service.take(tx, agent, reboot_id, body, control.clock()))
+    if new:
+        operations.tell_end(control.counts, operation)
+    return RebootResultAnswer(success=True, new=new)

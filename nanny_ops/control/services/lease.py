@@ -125,8 +125,8 @@ def note_silence(tx: Tx, now: datetime) -> list[Operation]:
 def _begin(tx: Tx, operation: Operation, claim: str, now: datetime) -> AckAnswer:
     # From here on the expiry says by when the end must be reported: to expire a run would end it half way. Agents that
     # give no claim are those that may not keep to the order's time.
-    # A reboot reports no end: its time is over when it is over.
-    is_reboot = operation.kind == "reboot"
+    # A reboot by such an agent reports no end: its time is over when it is over.
+    is_reboot = operation.kind == "reboot" and not claim
     longest = timedelta(seconds=operation.request.get("timeout_seconds", 0))
     over = micros(now + longest + (timedelta(0) if is_reboot else REPORT_GRACE))
     until = over if claim or is_reboot else max(operation.expires_at, over)

@@ -21,11 +21,12 @@ from nanny_ops.control.store.operation import Operation
 from nanny_ops.control.store.script import Script
 from nanny_ops.errors import Conflict, ValidationFailed
 from nanny_ops.protocol.clock import stamp, stamp_micros
-from nanny_ops.protocol.legacy import GIGABYTE, NANNYAGENT, REBOOT_OPERATIONS, Dialect, LegacyFilesystem, LegacyMetrics
+from nanny_ops.protocol.legacy import GIGABYTE, NANNYAGENT, Dialect, LegacyFilesystem, LegacyMetrics
 from nanny_ops.protocol.metrics import SystemMetrics
 from nanny_ops.protocol.operation import ENDED, Ack, Outcome, Status
 from nanny_ops.protocol.patch import PackageChange, PatchRecord, ResultMetadata, script_argv
 from nanny_ops.protocol.patch_order import OPTIONS
+from nanny_ops.protocol.realtime import REBOOT_OPERATIONS
 
 #: Stands in a script's address where no order's id does.
 SCRIPTS = "scripts"

@@ -26,6 +26,10 @@ UNPROVED = (
     "The agent acknowledged the reboot, and no report has shown in time that the target began anew; nobody knows "
     "whether it did. A report of the next hour that shows it is still taken."
 )
+UNHEARD = (
+    "The agent began the reboot and was not heard of again in time; nobody knows what became of it. A late result is "
+    "still taken."
+)
 
 
 def create(tx: Tx, operation: Operation) -> Operation:
@@ -122,7 +126,8 @@ def sweep(tx: Tx, now: datetime) -> list[Operation]:
 def expire(tx: Tx, operation: Operation, now: datetime) -> Operation:
     """End an operation whose time has passed, and say what did not happen in time."""
     if operation.kind == "reboot" and operation.status == Status.RUNNING:
-        return move(tx, operation, Status.EXPIRED, now, outcome=Outcome.UNKNOWN.value, reason=UNPROVED)
+        reason = UNHEARD if operation.claim else UNPROVED
+        return move(tx, operation, Status.EXPIRED, now, outcome=Outcome.UNKNOWN.value, reason=reason)
     reason = {
         Status.PENDING: "The agent did not fetch it in time.",
         Status.DELIVERED: "The agent did not begin it in time.",

@@ -4,7 +4,8 @@ That an agent is heard again proves nothing: it may never have been away. What p
 target has run for a shorter time than has passed since the agent acknowledged the order. Where no such report comes in
 time nobody knows, and that is what people are told; one that comes within the hour after still tells the truth.
 
-Only agents of the older dialect carry out reboots; the order is refused for others.
+That is how reboots by agents of the older dialect are judged, which only acknowledge. An agent that says it can do more
+tells by itself what a reboot came to, with the marks of its target before and after: a boot id, or a container's start.
 """
 
 import uuid
@@ -24,12 +25,23 @@ from nanny_ops.control.store.database import Tx
 from nanny_ops.control.store.operation import Operation
 from nanny_ops.errors import Conflict, NotFound, ValidationFailed
 from nanny_ops.protocol.clock import from_micros, micros, stamp, stamp_micros
+from nanny_ops.protocol.feature import REBOOT
 from nanny_ops.protocol.inventory import GuestUsage, NodeUsage
 from nanny_ops.protocol.legacy import NANNYAGENT
-from nanny_ops.protocol.operation import OPEN, Ack, Outcome, Status, parse_container
+from nanny_ops.protocol.operation import (
+    GOOD,
+    MOVES,
+    OPEN,
+    Ack,
+    Outcome,
+    Status,
+    guest_kind,
+    parse_container,
+    parse_guest,
+)
 from nanny_ops.protocol.package_list import plain
 from nanny_ops.protocol.proxmox import LxcReport
-from nanny_ops.protocol.reboot import REASON_CAP, Reboot, RebootRequest
+from nanny_ops.protocol.reboot import REASON_CAP, Reboot, RebootRequest, RebootResult
 
 KIND = "reboot"
 #: How long an order waits for its agent, unless it says otherwise.
@@ -39,8 +51,8 @@ LIFETIME = timedelta(hours=1)
 TOLERANCE = 3_000_000
 #: How long after its time a reboot may still be proved.
 LATE = timedelta(hours=1)
-NOT_CARRIED_OUT = "This agent does not carry out reboots; only agents of the older dialect do."
-CONTAINERS = "this is a virtual machine; only containers and hosts can be rebooted."
+NOT_CARRIED_OUT = "The agent on {} (version {}) does not carry out reboots; update it."
+CONTAINERS = "this is a virtual machine; this agent can reboot containers and hosts only."
 
 
 def place(tx: Tx, person: Person, request: RebootRequest, now: datetime) -> Operation:
@@ -51,10 +63,9 @@ def place(tx: Tx, person: Person, request: RebootRequest, now: datetime) -> Oper
     person.require(agent.team_id, "operator", "patch")
     if agent.status == "revoked":
         raise Conflict("This agent was revoked; it takes no orders.")
-    if agent.dialect != NANNYAGENT:
-        raise Conflict(NOT_CARRIED_OUT)
-    vmid = _guest(tx, agent, request)
-    target = "host" if vmid is None else f"lxc:{vmid}"
+    if agent.dialect != NANNYAGENT and REBOOT not in agent.features:
+        raise Conflict(NOT_CARRIED_OUT.format(agent.hostname, agent.version or "unknown"), features=[REBOOT])
+    vmid, target = _aim(tx, agent, request)
     _alone(tx, agent, vmid, target)
     operation = Operation(
         id=f"reboot-{uuid.uuid4()}",
@@ -114,6 +125,25 @@ def fail(tx: Tx, agent: HostAgent, reboot_id: str, said: str, now: datetime) -> 
     return failed
 
 
+def take(tx: Tx, agent: HostAgent, reboot_id: str, said: RebootResult, now: datetime) -> tuple[Operation, bool]:
+    """End a reboot as its agent says, also a late one; the first result stands. Return it, and whether this is it.
+
+    One that is said to be done must be proved by two marks. Raises NotFound, Forbidden, Fenced, ValidationFailed.
+    """
+    operation = _owned(tx, agent, reboot_id)
+    lease.check(operation, said.lease, said.claim)
+    outcome = said.outcome if said.outcome in set(Outcome) else Outcome.AGENT_ERROR.value
+    if outcome in GOOD and not (said.before and said.after and said.before != said.after):
+        raise ValidationFailed("after: a reboot is proved by another mark than before.", field="after")
+    to = Status.COMPLETED if outcome in GOOD else Status.FAILED
+    if operation.result is not None or to not in MOVES[Status(operation.status)]:
+        return operation, False
+    result = {"before": plain(said.before), "after": plain(said.after)}
+    ended = operations.move(tx, operation, to, now, outcome=outcome, reason=plain(said.reason), result=result)
+    lease.release(tx, ended, now)
+    return ended, True
+
+
 def notice(
     tx: Tx, scope: str, guests: Sequence[GuestUsage | LxcReport], nodes: Sequence[NodeUsage], at: int, now: int
 ) -> None:
@@ -141,7 +171,7 @@ def proves(operation: Operation, began: int) -> bool:
 def settle(tx: Tx, now: datetime) -> list[Operation]:
     """Complete the reboots that are proved, and return them."""
     found = store.unproved(tx, micros(now - LATE))
-    return [_complete(tx, one, one.result["began_at"], now) for one in found if one.result]
+    return [_complete(tx, one, one.result["began_at"], now) for one in found if one.result and "began_at" in one.result]
 
 
 def rendered(operation: Operation) -> Reboot:
@@ -150,7 +180,7 @@ def rendered(operation: Operation) -> Reboot:
         id=operation.id,
         agent_id=operation.agent_id,
         target=operation.target,
-        lxc_id=f"lxc-{operation.vmid}" if operation.vmid else "",
+        lxc_id=f"lxc-{operation.vmid}" if operation.target.startswith("lxc:") else "",
         vmid=str(operation.vmid or ""),
         status=operation.status,
         outcome=operation.outcome,
@@ -163,6 +193,8 @@ def rendered(operation: Operation) -> Reboot:
         expires_at=stamp(from_micros(operation.expires_at)),
         acknowledged_at=stamp_micros(operation.started_at),
         finished_at=stamp_micros(operation.finished_at),
+        before=(operation.result or {}).get("before", ""),
+        after=(operation.result or {}).get("after", ""),
     )
 
 
@@ -194,11 +226,22 @@ def _of_host(tx: Tx, operation: Operation, hosts: dict[str, int]) -> int | None:
     return hosts.get(agent.hostname.partition(".")[0]) if agent is not None else None
 
 
-def _guest(tx: Tx, agent: agents.Agent, request: RebootRequest) -> int | None:
-    vmid = parse_container(request.lxc_id, request.vmid, CONTAINERS)
-    guest = None if vmid is None else inventory.known_guest(tx, agent.cluster_pk or agent.id, vmid)
-    if guest is not None and guest.gone_at is not None:
+def _aim(tx: Tx, agent: agents.Agent, request: RebootRequest) -> tuple[int | None, str]:
+    """Return the guest that an order is for, and its target; one that nobody has reported yet is a container."""
+    if agent.dialect == NANNYAGENT:
+        vmid = parse_container(request.lxc_id, request.vmid, CONTAINERS)
+    else:
+        vmid = parse_guest(request.lxc_id, request.vmid)
+    if vmid is None:
+        return None, "host"
+    said = guest_kind(str(request.vmid)) or ("lxc" if request.lxc_id else "")
+    guest = inventory.known_guest(tx, agent.cluster_pk or agent.id, vmid)
+    if guest is None:
+        return vmid, f"{said or 'lxc'}:{vmid}"
+    if guest.gone_at is not None:
         raise Conflict(f"Guest {vmid} ({guest.name}) is gone.", vmid=vmid)
-    if guest is not None and guest.kind != "lxc":
+    if agent.dialect == NANNYAGENT and guest.kind != "lxc":
         raise ValidationFailed(f"vmid: {CONTAINERS}", field="vmid")
-    return vmid
+    if said and guest.kind != said:
+        raise ValidationFailed(f"vmid: guest {vmid} ({guest.name}) is of the kind {guest.kind}.", field="vmid")
+    return vmid, f"{guest.kind}:{vmid}"

@@ -7,9 +7,8 @@ from nanny_ops.control.services import patch_option as options
 from nanny_ops.control.store.operation import Operation
 from nanny_ops.protocol.clock import from_micros, stamp, stamp_micros
 from nanny_ops.protocol.investigation import InvestigationRecord
-from nanny_ops.protocol.legacy import REBOOT_OPERATIONS
 from nanny_ops.protocol.patch import PatchRecord
-from nanny_ops.protocol.realtime import INVESTIGATIONS, PATCH_OPERATIONS, UPDATE_OPERATIONS
+from nanny_ops.protocol.realtime import INVESTIGATIONS, PATCH_OPERATIONS, REBOOT_OPERATIONS, UPDATE_OPERATIONS
 from nanny_ops.protocol.reboot import RebootRecord
 from nanny_ops.protocol.update import UpdateRecord
 
@@ -75,8 +74,10 @@ def _reboot(operation: Operation) -> RebootRecord:
     return RebootRecord(
         id=operation.id,
         agent_id=operation.agent_id,
-        lxc_id=f"lxc-{operation.vmid}" if operation.vmid else "",
+        lxc_id=f"lxc-{operation.vmid}" if operation.vmid and not is_machine(operation) else "",
         vmid=str(operation.vmid) if operation.vmid else "",
+        target=operation.target,
+        expires_at=stamp(from_micros(operation.expires_at)),
         reason=operation.request["reason"],
         requested_at=stamp(from_micros(operation.created_at)),
         status=operation.status,

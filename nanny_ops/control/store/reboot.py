@@ -26,6 +26,8 @@ def unproved(tx: Tx, since: int, scope: str = "") -> list[Operation]:
     ``scope`` narrows them down to those of a cluster, or of an agent outside one.
     """
     chosen = (operations.c.kind == "reboot") & operations.c.status.in_([Status.RUNNING, Status.EXPIRED])
+    # An agent that made a claim tells by itself what it came to, with a better proof.
+    chosen &= operations.c.claim.is_(None)
     chosen &= (operations.c.expires_at > since) & operations.c.started_at.is_not(None)
     query = select(operations).where(chosen).order_by(operations.c.expires_at.desc()).limit(MOST)
     if scope:  # not held: a report holds its agent's row by now

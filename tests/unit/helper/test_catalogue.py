@@ -11,11 +11,15 @@ from nanny_ops.machine.verbs import (
     DescribeHelper,
     DescribeTracing,
     ForgetJob,
+    ForgetReboot,
     HelperVerb,
     LearnKeys,
     LookJob,
+    LookReboot,
+    RebootOrder,
     RunCommand,
     ScriptJob,
+    StartReboot,
     StartScript,
 )
 
@@ -23,6 +27,9 @@ JOB = ScriptJob(job_id="a", vmid=None, script=b"", sha256="", argv=[], timeout_s
 VERBS = [
     StartScript(job=JOB),
     *(kind(job_id="a") for kind in (LookJob, CancelJob, ForgetJob)),
+    StartReboot(order=RebootOrder(reboot_id="r", kind="host", vmid=None, reason="", timeout_seconds=60)),
+    LookReboot(reboot_id="r"),
+    ForgetReboot(reboot_id="r"),
     DescribeHelper(),
     LearnKeys(keys=[]),
     RunCommand(name="df"),
@@ -49,13 +56,13 @@ class Part:
 
 def test_no_verb_is_forgotten() -> None:
     assert {type(verb) for verb in VERBS} == set(get_args(HelperVerb))
-    judge, deeds = Part(), Part()
-    catalogue = Catalogue(judge, deeds)  # type: ignore[arg-type]
+    judge, deeds, reboots = Part(), Part(), Part()
+    catalogue = Catalogue(judge, deeds, reboots)  # type: ignore[arg-type]
     assert all(catalogue.do(verb) is not None for verb in VERBS)
-    assert deeds.asked == ["do"] * 4
+    assert (deeds.asked, reboots.asked) == (["do"] * 4, ["do"] * 3)
     assert judge.asked == ["describe", "learn", "permit_command"]
 
 
 def test_a_command_that_is_not_permitted_is_not_run() -> None:
     with pytest.raises(VerbRefused):
-        Catalogue(Part(forbids=True), Part()).do(RunCommand(name="df"))  # type: ignore[arg-type]
+        Catalogue(Part(forbids=True), Part(), Part()).do(RunCommand(name="df"))  # type: ignore[arg-type]

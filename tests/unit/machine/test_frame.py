@@ -25,6 +25,7 @@ from nanny_ops.machine.verbs import (
     DescribeHelper,
     DescribeTracing,
     ForgetJob,
+    ForgetReboot,
     HelperFacts,
     JobPhase,
     JobResult,
@@ -33,8 +34,12 @@ from nanny_ops.machine.verbs import (
     KeysLearned,
     LearnKeys,
     LookJob,
+    LookReboot,
+    RebootOrder,
+    RebootState,
     RunCommand,
     ScriptJob,
+    StartReboot,
     StartScript,
     TracingFacts,
 )
@@ -60,6 +65,9 @@ ASKED = [
     StartScript(job=JOB),
     StartScript(job=replace(JOB, vmid=None)),
     *(kind(job_id="a") for kind in (LookJob, CancelJob, ForgetJob)),
+    StartReboot(order=RebootOrder(reboot_id="r", kind="lxc", vmid=101, reason="new libc", timeout_seconds=60)),
+    LookReboot(reboot_id="r"),
+    ForgetReboot(reboot_id="r"),
     DescribeHelper(),
     DescribeTracing(),
     LearnKeys(
@@ -96,7 +104,8 @@ def test_a_verb_crosses(verb):
 def test_the_list_is_closed():
     jobs = {"StartScript", "LookJob", "CancelJob", "ForgetJob"}
     versions = {"LookUpdate", "StageUpdate", "SwitchUpdate", "ConfirmUpdate", "EndUpdate"}
-    assert set(VERBS) == jobs | versions | {"DescribeHelper", "LearnKeys", "RunCommand", "DescribeTracing"}
+    reboots = {"StartReboot", "LookReboot", "ForgetReboot"}
+    assert set(VERBS) == jobs | versions | reboots | {"DescribeHelper", "LearnKeys", "RunCommand", "DescribeTracing"}
     assert set(ANSWER_TO) == set(VERBS.values())
     assert set(ANSWER_TO.values()) == set(ANSWERS.values())
 
@@ -120,6 +129,8 @@ def test_the_list_is_closed():
         b"\x92\xa7LookJob" + b"\x91" * 100_000,
         pack(["StartScript", {"job": {"job_id": "a"}}]),
         pack(["DescribeHelper", {"policy": {}}]),
+        pack(["StartReboot", {"order": {"reboot_id": "r", "kind": "host"}}]),
+        pack(["LookReboot", {"reboot_id": ["r"]}]),
         pack(["LearnKeys", {"keys": [{"key_id": "k", "public_key": "p", "origin": "root"}]}]),
         pack(["RunCommand", {"name": "df", "arguments": ["-h"], "vmid": None}]),
         pack(["RunCommand", {"name": "df", "arguments": {"a": 1}, "vmid": None}]),
@@ -145,6 +156,7 @@ def test_what_is_too_large_is_not_even_sent():
     [
         HelperFacts(version="1", protocol=PROTOCOL, keys=["k"], keys_from="file", policy=PolicyReport(), problem="p"),
         KeysLearned(keys=["k"]),
+        RebootState(reboot_id="r", begun=True, kind="host", before="a", now="b", begun_at="x", timeout_seconds=9),
         CommandOutput(name="df", exit_code=0, stdout="a", stderr="", truncated=False, timed_out=False, seconds=0.1),
         TracingFacts(tracers=["bcc"], btf=True, kprobes=None, problem="p"),
     ],

@@ -4,6 +4,9 @@ import hashlib
 import sys
 from typing import get_args
 
+import pytest
+
+from nanny_ops.errors import VerbRefused
 from nanny_ops.machine.perform import perform
 from nanny_ops.machine.run import run
 from nanny_ops.machine.verbs import (
@@ -11,15 +14,19 @@ from nanny_ops.machine.verbs import (
     DescribeHost,
     DescribeTracing,
     ForgetJob,
+    ForgetReboot,
     HostFacts,
     JobPhase,
     LookJob,
+    LookReboot,
     MetricsReading,
     ProxmoxAccess,
     ReadMetrics,
     ReadProxmox,
+    RebootOrder,
     RunCommand,
     ScriptJob,
+    StartReboot,
     StartScript,
     Verb,
     VerifySignature,
@@ -64,9 +71,14 @@ def test_a_dead_proxmox_is_told_with_the_fix(tmp_path):
     assert any("cannot be reached" in problem for problem in found.problems)
 
 
-def test_no_verb_is_forgotten():
+def test_no_verb_is_forgotten(tmp_path):
     tried = {DescribeHost, ReadMetrics, ReadProxmox, VerifySignature, StartScript, LookJob, CancelJob, ForgetJob}
-    assert set(get_args(Verb)) == tried | {RunCommand, DescribeTracing}
+    assert set(get_args(Verb)) == tried | {RunCommand, DescribeTracing, StartReboot, LookReboot, ForgetReboot}
+    assert not perform(LookReboot(reboot_id="r"), jobs_dir=tmp_path / "jobs").begun
+    assert not perform(ForgetReboot(reboot_id="r"), jobs_dir=tmp_path / "jobs").begun
+    nobody = RebootOrder(reboot_id="r", kind="qemu", vmid=999_999_999, reason="", timeout_seconds=60)
+    with pytest.raises(VerbRefused, match="no virtual machine"):
+        perform(StartReboot(order=nobody), jobs_dir=tmp_path / "jobs")
 
 
 def test_a_command_and_the_tracers(tmp_path):

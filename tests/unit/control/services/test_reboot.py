@@ -21,12 +21,13 @@ from nanny_ops.control.store import schema
 from nanny_ops.control.store import team as teams
 from nanny_ops.control.store.database import Database, sqlite_url
 from nanny_ops.control.store.operation import Operation
-from nanny_ops.errors import Conflict, Forbidden, NotFound, TargetBusy, ValidationFailed
+from nanny_ops.errors import Conflict, Fenced, Forbidden, NotFound, TargetBusy, ValidationFailed
 from nanny_ops.protocol.clock import micros
+from nanny_ops.protocol.feature import REBOOT
 from nanny_ops.protocol.inventory import GuestUsage, NodeUsage
 from nanny_ops.protocol.legacy import NANNYAGENT
 from nanny_ops.protocol.operation import Ack
-from nanny_ops.protocol.reboot import RebootRequest
+from nanny_ops.protocol.reboot import RebootRequest, RebootResult
 from tests.unit.control.services.test_operation import order
 
 AGENT = HostAgent("agent-1", teams.DEFAULT, "pve1.example.com", dialect=NANNYAGENT)
@@ -85,6 +86,7 @@ def plane(tmp_path: Path, now: datetime) -> Iterator[Plane]:
             who.id, who.team_id, who.hostname, "debian", "debian", "1", "", "6", "linux", [], "active", 0
         )
         database.write_now(lambda tx, row=row, who=who: agents.add(tx, replace(row, dialect=who.dialect)))
+    database.write_now(lambda tx: agents.change(tx, NEW.id, features=[REBOOT]))
     yield Plane(database, now)
     database.close()
 
@@ -197,7 +199,8 @@ def test_who_may_order_what(plane: Plane) -> None:
         plane.place(VIEWER)
     with pytest.raises(NotFound):
         plane.place(agent=replace(AGENT, id="agent-none"))
-    with pytest.raises(Conflict, match="older dialect"):
+    plane.database.write_now(lambda tx: agents.change(tx, NEW.id, features=[]))
+    with pytest.raises(Conflict, match="does not carry out reboots"):
         plane.place(agent=NEW)
     for wrong in ({"vmid": "qemu/100"}, {"vmid": 100, "lxc_id": "lxc-101"}, {"expires_at": "2001-01-01T00:00:00Z"}):
         with pytest.raises(ValidationFailed):
@@ -222,3 +225,66 @@ def test_the_record_is_that_of_the_older_dialect(plane: Plane) -> None:
     assert {name: told[name] for name in expected} == expected
     states = [legacy.record({**record, "status": status}) for status in ("running", "expired")]
     assert [one["status"] for one in states if one] == ["rebooting", "timeout"]
+
+
+def report(plane: Plane, operation: Operation, who: HostAgent = NEW, **said: Any) -> tuple[Operation, bool]:
+    result = RebootResult(**{"outcome": "ok", "before": "a", "after": "b", "claim": "c", **said})
+    return plane.database.write_now(lambda tx: service.take(tx, who, operation.id, result, plane.now))
+
+
+def begun_by_claim(plane: Plane, **asked: Any) -> Operation:
+    placed = plane.place(agent=NEW, **asked)
+    running = Ack(state="running", claim="c")
+    reply = plane.database.write_now(lambda tx: lease.acknowledge(tx, NEW, placed.id, running, plane.now))
+    assert reply.answer is not None
+    assert reply.answer.lease
+    return placed
+
+
+def test_an_agent_of_ours_tells_by_which_proof_and_the_first_word_stands(plane: Plane) -> None:
+    placed = begun_by_claim(plane)
+    plane.tick(60, [], [node(30, "pve2")])  # an uptime alone does not end it: a better proof is on its way
+    assert plane.state(placed) == ("running", None)
+    ended, new = report(plane, placed, reason="It runs anew.")
+    assert (ended.status, ended.outcome, new) == ("completed", "ok", True)
+    shown = service.rendered(ended)
+    assert (shown.before, shown.after, shown.explanation) == ("a", "b", "It runs anew.")
+    assert not report(plane, placed, outcome="not_rebooted")[1]
+    assert plane.place(agent=NEW).status == "pending"
+
+
+@pytest.mark.rows("F14")
+@pytest.mark.parametrize("marks", [{"after": "a"}, {"after": ""}, {"before": ""}], ids=str)
+def test_without_two_marks_that_differ_nothing_is_done(plane: Plane, marks: dict[str, str]) -> None:
+    placed = begun_by_claim(plane)
+    with pytest.raises(ValidationFailed, match="another mark"):
+        report(plane, placed, **marks)
+    ended, _ = report(plane, placed, outcome="not_rebooted", **marks)
+    assert (ended.status, ended.outcome) == ("failed", "not_rebooted")
+
+
+def test_who_may_tell(plane: Plane) -> None:
+    placed = begun_by_claim(plane)
+    with pytest.raises(Fenced):
+        report(plane, placed, claim="another")
+    with pytest.raises(Forbidden):
+        report(plane, placed, AGENT)
+    odd, _ = report(plane, placed, outcome="nonsense\x1b")
+    assert (odd.status, odd.outcome) == ("failed", "agent_error")
+
+
+def test_an_agent_that_never_came_back_is_unknown_and_its_late_word_counts(plane: Plane) -> None:
+    placed = begun_by_claim(plane)
+    plane.tick(300)
+    assert plane.state(placed) == ("running", None)  # it may tell for an hour after the order's time
+    plane.tick(3601)
+    assert plane.state(placed) == ("expired", "unknown")
+    plane.now += timedelta(hours=5)
+    assert report(plane, placed)[0].status == "completed"
+
+
+def test_virtual_machines_are_for_agents_that_can(plane: Plane) -> None:
+    placed = plane.place(agent=NEW, vmid="qemu-102")
+    assert (placed.target, service.rendered(placed).lxc_id) == ("qemu:102", "")
+    assert plane.created()[-1]["target"] == "qemu:102"
+    assert plane.place(agent=NEW, vmid="103").target == "lxc:103"

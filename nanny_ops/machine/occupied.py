@@ -1,0 +1,73 @@
+"""Whether something is at work on a target already: one job at a time, and none beside a reboot of what it runs on."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from nanny_ops.errors import MachineError, VerbRefused
+from nanny_ops.machine import job, reboot
+from nanny_ops.machine.verbs import JobPhase, RebootOrder, ScriptJob
+from nanny_ops.protocol import clock
+from nanny_ops.protocol.operation import Outcome
+
+Now = Callable[[], datetime]
+
+
+def demand_for_job(jobs_dir: Path, order: ScriptJob, now: Now = clock.now) -> None:
+    """Raise VerbRefused while another job runs on a job's target, or the target or its host reboots."""
+    for other, vmid in running(jobs_dir):
+        if other != order.job_id and vmid == order.vmid:
+            raise _refusal(f"The job {other} runs on {_name(vmid)}; there is one at a time.")
+    for one in under_way(reboot.folder_of(jobs_dir), now()):
+        if one.vmid in (None, order.vmid):
+            raise _refusal(f"{_name(one.vmid).capitalize()} reboots, by the order {one.reboot_id}.")
+
+
+def demand_for_reboot(jobs_dir: Path, order: RebootOrder, now: Now = clock.now) -> None:
+    """Raise VerbRefused while a job runs that a reboot would end, or another reboot is under way there."""
+    for other, vmid in running(jobs_dir):
+        if order.vmid in (None, vmid):
+            raise _refusal(f"The job {other} runs on {_name(vmid)}; a reboot would end it.")
+    for one in under_way(reboot.folder_of(jobs_dir), now()):
+        if one.reboot_id != order.reboot_id and (one.vmid is None or order.vmid in (None, one.vmid)):
+            raise _refusal(f"{_name(one.vmid).capitalize()} reboots already, by the order {one.reboot_id}.")
+
+
+def running(jobs_dir: Path) -> list[tuple[str, int | None]]:
+    """Return the jobs that run, each with its target."""
+    if not jobs_dir.is_dir():
+        return []
+    found = []
+    for folder in sorted(jobs_dir.iterdir()):
+        if folder.name.startswith(".") or not (folder / "started").exists():
+            continue
+        if job.look(jobs_dir, folder.name).phase is JobPhase.RUNNING:
+            found.append((folder.name, job.target_of(folder)))
+    return found
+
+
+def under_way(folder: Path, now: datetime) -> list[RebootOrder]:
+    """Return the reboots that were begun, are not proved, and whose time is not over."""
+    found = []
+    for order in reboot.open_reboots(folder):
+        try:
+            state = reboot.look(folder, order.reboot_id, _only_hosts)
+        except MachineError:  # its files are damaged, and it does not come to an end here
+            continue
+        ends = clock.parse_stamp(state.begun_at) + timedelta(seconds=state.timeout_seconds)
+        if not state.proved and not state.problem and now < ends:
+            found.append(order)
+    return found
+
+
+def _only_hosts(kind: str, vmid: int | None) -> str:
+    """Return the host's mark alone: a guest is not looked at just to learn whether it may be touched."""
+    return reboot.mark_here(kind, vmid) if vmid is None else ""
+
+
+def _name(vmid: int | None) -> str:
+    return "the host" if vmid is None else f"guest {vmid}"
+
+
+def _refusal(sentence: str) -> VerbRefused:
+    return VerbRefused(sentence, outcome=Outcome.BLOCKED.value)
