@@ -23,6 +23,8 @@ ROOM = 4
 #: Surprises after which a begun order is reported as the agent's own failure.
 SURPRISES = 5
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+#: Kinds of orders that leave files behind.
+_LEAVING = ("patch", "reboot")
 #: Those that may have a running job take their target first after a restart.
 _FIRST = (State.STARTED, State.BEGINNING)
 
@@ -70,8 +72,9 @@ class Worker:
     async def prune(self) -> None:
         """Forget orders that ended long ago, and remove what any left behind whose end was cut short by ours."""
         for order_id in [*self._spool.prune(), *self._spool.ended_lately()]:
-            for operation in self._operations.values():
-                await self._tidy(operation, order_id)
+            for kind in _LEAVING:
+                if kind in self._operations:
+                    await self._tidy(self._operations[kind], order_id)
 
     async def idle(self) -> None:
         """Wait until no order is under way."""

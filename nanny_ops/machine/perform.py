@@ -34,6 +34,8 @@ from nanny_ops.machine.verbs import (
     ProxmoxReading,
     ReadMetrics,
     ReadProxmox,
+    RebootState,
+    RebootVerb,
     RunCommand,
     StartReboot,
     StartScript,
@@ -59,19 +61,21 @@ def perform(verb: Verb | UpdateVerb | TryUpdate, *, jobs_dir: Path) -> Answer | 
         case VerifySignature():
             return signature.verify(verb)
         case StartReboot() | LookReboot() | ForgetReboot():
-            if isinstance(verb, StartReboot):
-                occupied.demand_for_reboot(jobs_dir, verb.order)
-            return perform_reboot(verb, folder=reboot.folder_of(jobs_dir))
-        case RunCommand():
-            return perform_command(verb)
-        case DescribeTracing():
-            return tracer.describe()
+            return _reboot(verb, jobs_dir)
+        case RunCommand() | DescribeTracing():
+            return perform_command(verb) if isinstance(verb, RunCommand) else tracer.describe()
         case StartScript() | LookJob() | CancelJob() | ForgetJob():
             return perform_job(verb, jobs_dir=jobs_dir)
         case TryUpdate():
             return staging.rehearse(verb)
         case LookUpdate() | StageUpdate() | SwitchUpdate() | ConfirmUpdate() | EndUpdate():
             return perform_update(verb)
+
+
+def _reboot(verb: RebootVerb, jobs_dir: Path) -> RebootState:
+    if isinstance(verb, StartReboot):
+        occupied.demand_for_reboot(jobs_dir, verb.order)
+    return perform_reboot(verb, folder=reboot.folder_of(jobs_dir))
 
 
 def _read_proxmox(order: ReadProxmox) -> ProxmoxReading:
