@@ -8,6 +8,7 @@ import json
 import math
 import os
 import re
+import secrets
 import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -36,6 +37,8 @@ MEMORY, TASKS = "50%", 4096
 OLDEST = 250
 #: There where PID 1 is systemd (sd_booted(3)), and listening to root there.
 BOOTED, PRIVATE = Path("run/systemd/system"), Path("run/systemd/private")
+#: What systemd says where a unit of this name is there.
+_TAKEN = b"already loaded"
 #: Whatever PID 1 gives to services by default, apt must be able to write.
 _OPEN = {"ProtectSystem": "no", "ProtectHome": "no"}
 #: Words of systemd in an environment that speak of one unit and of no other.
@@ -63,12 +66,19 @@ def detached(directory: Path, seal: str) -> Done:
     return run([*_supervisor(directory, seal)], timeout=LAUNCH, env=environment, cwd="/", cap=CAP)
 
 
-def transient(directory: Path, seal: str) -> Done:
-    """Start a supervisor as a unit of its own. Raises ProgramMissing."""
-    return run(unit_argv(directory, seal, os.environ.get("PATH", os.defpath)), timeout=LAUNCH, cwd="/", cap=CAP)
+def transient(directory: Path, seal: str, token: Callable[[int], str] = secrets.token_hex) -> Done:
+    """Start a supervisor as a unit of its own. Raises ProgramMissing.
+
+    While a script outlives its supervisor the unit's name is taken, and the next supervisor's has a word more.
+    """
+    path = os.environ.get("PATH", os.defpath)
+    done = run(unit_argv(directory, seal, path), timeout=LAUNCH, cwd="/", cap=CAP)
+    if done.exit_code == 0 or _TAKEN not in done.stderr:
+        return done
+    return run(unit_argv(directory, seal, path, f"-{token(3)}"), timeout=LAUNCH, cwd="/", cap=CAP)
 
 
-def unit_argv(directory: Path, seal: str, path: str) -> list[str]:
+def unit_argv(directory: Path, seal: str, path: str, more: str = "") -> list[str]:
     """Return the call that makes a job's unit; it names no secret, as anybody may read a unit."""
     job_id = directory.name
     properties = {
@@ -84,7 +94,7 @@ def unit_argv(directory: Path, seal: str, path: str) -> list[str]:
         "SyslogIdentifier": "nanny-job",
         "UMask": "0022",
     }
-    named = [f"--unit={unit(job_id)}", f"--description=Job {job_id} of nanny-ops"]
+    named = [f"--unit={unit(job_id + more)}", f"--description=Job {job_id} of nanny-ops"]
     call = _call(named, properties, {"PATH": path, "PYTHONPATH": _library()})
     return [*call, "--", *_supervisor(directory, seal), "--in-unit"]
 

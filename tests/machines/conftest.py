@@ -29,6 +29,14 @@ def need_machines() -> None:
         pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the machines of one Debian be in one process, so that two processes share the work."""
+    for item in items:
+        found = [suite for suite in SUITES if f"[{suite}" in item.nodeid or f"-{suite}" in item.nodeid]
+        if found and "tests/machines" in item.nodeid:
+            item.add_marker(pytest.mark.xdist_group(found[0]))
+
+
 @pytest.fixture(scope="session")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The package of what is being tested."""

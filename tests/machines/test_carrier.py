@@ -5,7 +5,7 @@ import pytest
 from nanny_ops.errors import ProgramMissing
 from nanny_ops.machine.frame import HEAD, read_reply, write_verb
 from nanny_ops.machine.verbs import CommandOutput, HelperAnswer, HelperVerb, JobPhase, RunCommand, StartScript
-from tests.job_contract import PUBLIC, Bench, Gated, JobContract, outcome, signed, wait
+from tests.job_contract import PUBLIC, Bench, Gated, JobContract, never_again, outcome, signed, wait
 from tests.machines.agent_node import PYTHON, AgentNode
 
 pytestmark = [pytest.mark.machine, pytest.mark.timeout(600)]
@@ -133,6 +133,5 @@ class TestJobs(JobContract):
             bench.sh(f"rm -f {bench.folder}/pids")
             gated = Gated(bench, job_id=f"op-{number}")
             bench.sh(f"systemctl {deed} nanny-job-op-{number}.service")
-            wait(bench, JobPhase.LOST, job_id=f"op-{number}")
+            assert never_again(bench, gated.job) == "unknown"
             bench.sh(f"! kill -0 {gated.script} 2>&1")
-            assert bench.ask(StartScript(job=gated.job)).phase is JobPhase.LOST

@@ -12,7 +12,6 @@ from typing import Any
 import httpx
 import pytest
 
-from nanny_ops.lab import systemd_machine
 from nanny_ops.lab.image import cache_dir
 from nanny_ops.lab.machine_image import machine_image
 from nanny_ops.lab.systemd_machine import SystemdMachine
@@ -20,6 +19,7 @@ from release.package import build
 from release.wheel import architecture
 from tests.e2e.file_tree import differences, snapshot
 from tests.integration.control.conftest import Server, make_server, sign_in
+from tests.machines.conftest import need_machines
 from tests.machines.tls_door import TlsDoor
 
 # The first test of each Debian may have to make its image.
@@ -143,8 +143,7 @@ def node(
     packages: dict[str, Path],
     plane: Server,
 ) -> Iterator[Node]:
-    if missing := systemd_machine.missing():
-        pytest.skip(" ".join(missing))
+    need_machines()
     image = machine_image(cache_dir(dict(os.environ)), request.param)
     with (
         SystemdMachine(image, tmp_path_factory.mktemp(request.param), hostname=f"node-{request.param}") as machine,

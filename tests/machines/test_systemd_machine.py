@@ -16,6 +16,7 @@ from nanny_ops.lab.machine_image import machine_image
 from nanny_ops.lab.systemd_machine import SystemdMachine
 from nanny_ops.machine.run import run
 from tests.e2e.file_tree import differences, snapshot
+from tests.machines.conftest import need_machines
 
 # The first test of each Debian may have to make its image.
 pytestmark = [pytest.mark.machine, pytest.mark.timeout(600)]
@@ -34,8 +35,7 @@ LAYERS = "lowerdir=/srv/guest,upperdir=/run/guest/upper,workdir=/run/guest/work"
 
 @pytest.fixture(scope="module", params=SUITES)
 def machine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SystemdMachine]:
-    if missing := systemd_machine.missing():
-        pytest.skip(" ".join(missing))
+    need_machines()
     cache = cache_dir(dict(os.environ))
     image = machine_image(cache, request.param)
     home = tmp_path_factory.mktemp(request.param)

@@ -17,6 +17,8 @@ from tests.machines.tls_door import TlsDoor
 
 pytestmark = [pytest.mark.machine, pytest.mark.timeout(600)]
 DAEMON, HELPER = "nanny-agent.service", "nanny-agent-helper.service"
+#: Waiting less for restarts is all that differs from the shipped units.
+DROP_INS = f"/etc/systemd/system/{DAEMON}.d"
 SETTINGS = 'url = "{url}"\nca_file = "/etc/nanny-ops/ca.pem"\nmetrics_interval = 5\npull_interval = 5\n'
 POLICY = f'targets = ["host", {VMID}]\n'
 #: Where scripts and packages of these tests leave their traces: kept over a restart of the machine.
@@ -72,7 +74,9 @@ class Site:
         self.node.write("/etc/nanny-ops/trusted-keys", "".join(lines))
         self.node.sh("mkdir -p -m 700 /etc/credstore")
         self.node.write("/etc/credstore/nanny-agent.enrollment-token", answer.json()["token"], "600")
-        self.node.machine.must("systemctl", "enable", "--now", DAEMON)
+        self.node.sh(f"mkdir -p {DROP_INS}")
+        self.node.write(f"{DROP_INS}/restart.conf", "[Service]\nRestartSec=1\n")
+        self.node.sh(f"systemctl daemon-reload; systemctl enable --now {DAEMON}")
         self.agent_id = str(self.node.token()["agent_id"])
         self.node.offer_packages(SLOW_NEW, installed=SLOW_OLD)
         self.node.start_container()
@@ -256,11 +260,10 @@ def test_a_restart_of_the_machine_is_told_and_nothing_is_begun_again(site: Site,
 def test_the_watchdog_replaces_a_daemon_that_hangs(site: Site) -> None:
     """With shorter times than the unit's own, which are no others."""
     node = site.node
-    drop_in = f"/run/systemd/system/{DAEMON}.d"
-    node.sh(f"mkdir -p {drop_in}")
-    node.write(f"{drop_in}/hurry.conf", "[Service]\nWatchdogSec=2\nTimeoutAbortSec=1\nRestartSec=1\n")
+    hurry = f"{DROP_INS}/hurry.conf"
+    node.write(hurry, "[Service]\nWatchdogSec=2\nTimeoutAbortSec=1\n")
     with contextlib.ExitStack() as stack:
-        stack.callback(node.sh, f"rm -r {drop_in}; systemctl daemon-reload; systemctl restart {DAEMON}")
+        stack.callback(node.sh, f"rm {hurry}; systemctl daemon-reload; systemctl restart {DAEMON}")
         node.sh(f"systemctl daemon-reload; systemctl restart {DAEMON}")
         before = node.pid()
         node.sh("sleep 4")

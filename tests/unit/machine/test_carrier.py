@@ -72,6 +72,11 @@ def test_a_procedure_has_the_time_that_it_needs(tmp_path: Path) -> None:
     assert f"--property=RuntimeMaxSec={seconds}" in unit_argv(tmp_path, "", "/usr/bin")
 
 
+def test_the_next_supervisor_of_a_job_has_a_name_of_its_own(tmp_path: Path) -> None:
+    argv = unit_argv(tmp_path / "op-1", "", "/usr/bin", "-2")
+    assert "--unit=nanny-job-op-1-2.service" in argv
+
+
 def test_an_errand_has_its_environment_and_a_limit() -> None:
     argv = errand_argv(["pct", "exec"], 3.5, {"PATH": "/usr/bin", "LC_ALL": "C"})
     assert argv[-3:] == ["--", "pct", "exec"]
