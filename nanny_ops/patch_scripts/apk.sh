@@ -11,7 +11,7 @@
 # upgraded can be said by name only; that they came in the versions listed is looked at afterwards. A dry run keeps its
 # indexes in a folder of its own.
 self=apk.sh
-name_pattern='[A-Za-z0-9_][A-Za-z0-9_.+-]*'
+name_pattern='[A-Za-z0-9_][A-Za-z0-9_.+:@-]*' # with a colon, for holds of a fleet may name other systems' packages
 manager=apk program=apk
 family='Alpine Linux and what else is like it'
 lock_words='unable to lock database|failed to lock'

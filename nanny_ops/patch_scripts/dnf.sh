@@ -9,7 +9,7 @@
 # are options of one call; the administrator's version locks stay and are heeded. A configuration file that its package
 # does not mark as one to keep (noreplace) is replaced by rpm whatever is asked; the old one stays as *.rpmsave.
 self=dnf.sh
-name_pattern='[A-Za-z0-9_][A-Za-z0-9_.+-]*'
+name_pattern='[A-Za-z0-9_][A-Za-z0-9_.+:-]*' # with a colon, for holds of a fleet may name other systems' packages
 manager=dnf program=dnf
 family='Fedora, and RHEL, CentOS, AlmaLinux, Rocky and Oracle Linux from version 8 on, and Amazon Linux from 2022 on'
 lock_words='another copy is running|waiting for process with pid|failed to obtain .*lock'

@@ -11,7 +11,7 @@
 # versions where the repositories have only those. The databases are fetched into a folder of this call's own, and laid in
 # place only when the upgrade begins: a system whose databases are newer than its packages is half upgraded already.
 self=pacman.sh
-name_pattern='[A-Za-z0-9_@][A-Za-z0-9_@.+-]*'
+name_pattern='[A-Za-z0-9_][A-Za-z0-9_.+:@-]*' # with a colon, for holds of a fleet may name other systems' packages
 manager=pacman program=pacman
 family='Arch Linux, Manjaro, EndeavourOS and what else is like Arch'
 lock_words='unable to lock database'

@@ -10,7 +10,7 @@
 # refused. What yum can be asked tells no package's size. A configuration file that its package does not mark as one to
 # keep (noreplace) is replaced by rpm whatever is asked; the old one stays as *.rpmsave.
 self=yum.sh
-name_pattern='[A-Za-z0-9_][A-Za-z0-9_.+-]*'
+name_pattern='[A-Za-z0-9_][A-Za-z0-9_.+:-]*' # with a colon, for holds of a fleet may name other systems' packages
 manager=yum program=yum
 family='RHEL, CentOS, Oracle Linux and Scientific Linux 7, and Amazon Linux 2'
 lock_words='another app is currently holding the yum lock|existing lock .*another copy is running'

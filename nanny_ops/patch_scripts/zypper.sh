@@ -10,7 +10,7 @@
 # be asked tells no package's size. A configuration file that its package does not mark as one to keep (noreplace) is
 # replaced by rpm whatever is asked; the old one stays as *.rpmsave. A root that transactional-update manages is left alone.
 self=zypper.sh
-name_pattern='[A-Za-z0-9_][A-Za-z0-9_.+-]*'
+name_pattern='[A-Za-z0-9_][A-Za-z0-9_.+:-]*' # with a colon, for holds of a fleet may name other systems' packages
 manager=zypper program=zypper
 family='openSUSE Leap, Tumbleweed and Slowroll, and SUSE Linux Enterprise'
 lock_words='system management is locked'

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.patch_scripts.replay import System, compare, told
+from tests.integration.patch_scripts.replay import System, compare, told
 
 GOLDEN = Path(__file__).parents[2] / "golden/packages/yum-3.4"
 SHELLS = [["busybox", "ash"], ["dash"], ["bash"]]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.patch_scripts.replay import System, compare, told
+from tests.integration.patch_scripts.replay import System, compare, told
 
 GOLDEN = Path(__file__).parents[2] / "golden/packages/apk-3.20"
 SHELLS = [["busybox", "ash"], ["dash"], ["bash"]]
