@@ -6,24 +6,23 @@ from pathlib import Path
 
 import pytest
 
-from nanny_ops.lab import systemd_machine
 from nanny_ops.lab.deb import Deb
 from nanny_ops.lab.deb import build as build_deb
 from nanny_ops.lab.image import cache_dir, debian_image, lay_image, lift_image
 from nanny_ops.machine.run import Done, run
 from release.package import build
 from release.wheel import architecture
+from tests.machines.conftest import need_machines
 
 # The first run has to make the image.
-pytestmark = [pytest.mark.machine, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.machine, pytest.mark.timeout(600), pytest.mark.xdist_group("bullseye")]
 #: What Debian 11 has of what the package asks for, and its smallest image has not: only the versions count here.
 HAS = (Deb("python3", "3.9.2-3"), Deb("systemd", "247.3-7+deb11u7"))
 
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    if missing := systemd_machine.missing():
-        pytest.skip(" ".join(missing))
+    need_machines()
     home = tmp_path_factory.mktemp("bullseye")
     files = [build_deb(deb, home / "debs") for deb in HAS]
     files.append(build("9.0.0", 1_760_000_000, home / "debs", architecture()))

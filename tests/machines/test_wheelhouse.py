@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from nanny_ops.lab import systemd_machine
 from nanny_ops.lab.deb import Deb
 from nanny_ops.lab.deb import build as build_deb
 from nanny_ops.lab.image import cache_dir
@@ -16,6 +15,7 @@ from nanny_ops.lab.systemd_machine import SystemdMachine
 from release.wheel import MACHINES, architecture
 from release.wheelhouse import PACKAGING, build
 from tests.e2e.file_tree import differences, snapshot
+from tests.machines.conftest import need_machines
 
 # The first test of each Debian may have to make its image.
 pytestmark = [pytest.mark.machine, pytest.mark.timeout(600)]
@@ -37,8 +37,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def machine(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, house: Path
 ) -> Iterator[SystemdMachine]:
-    if missing := systemd_machine.missing():
-        pytest.skip(" ".join(missing))
+    need_machines()
     image = machine_image(cache_dir(dict(os.environ)), request.param)
     with SystemdMachine(image, tmp_path_factory.mktemp(request.param)) as made:
         # Proxmox VE installs neither; nothing may need them.
