@@ -333,7 +333,7 @@ tell_left() {
             print name "\t" old "\t" $2
         }' >"$work/upgradable"
     sed -n '/^The following upgrades have been deferred due to phasing:/,/^[^ ]/p' "$work/all" | grep '^ ' | tr -s ' ' '\n' >"$work/phased"
-    apt-mark showhold | sed "s/:$native\$//" >"$work/holds"
+    apt-mark showhold -c "$work/plain.conf" | sed "s/:$native\$//" >"$work/holds"
     awk -F '\t' -v only="$only_given" -v security_only="$security_only" -v told="$told_security" "$awk_named$awk_security"'
         FILENAME == ARGV[1] { wanted[$1] = 1; next }
         FILENAME == ARGV[2] { planned[$1] = 1; next }
