@@ -17,15 +17,19 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 
 from benchmarks._figures import Figure, show
+from benchmarks._machine import Unit, ask_helper, machine_with_agent
 from benchmarks._plane import BIN, END, START, Enrolled, Plane, control_plane, enrol, process
 from benchmarks._process import Memory, cpu_seconds, memory
 
 GUESTS = 20
 MIB = 2**20
+#: A thousandth of a core, in seconds per minute.
+CPU = 0.06
 #: Seconds between two looks at the agent's memory.
 SAMPLE = 5
 #: Seconds the lab has to come up; real containers may have to be made first.
@@ -66,13 +70,12 @@ def _pve_settings(child: "subprocess.Popen[bytes]") -> dict[str, str]:
     }
 
 
-def write_token(file: Path, agent: Enrolled) -> None:
-    """Write the token file as the agent keeps it."""
+def token_text(agent: Enrolled) -> str:
+    """Return the token file as the agent keeps it."""
     until = datetime.now(UTC) + timedelta(seconds=agent.answer["expires_in"])
     names = ("access_token", "refresh_token", "token_type", "agent_id")
     said = {name: agent.answer[name] for name in names} | {"expires_at": until.strftime("%Y-%m-%dT%H:%M:%SZ")}
-    file.touch(mode=0o600)
-    file.write_text(json.dumps(said))
+    return json.dumps(said)
 
 
 def wait_until_heard(plane: Plane, agent: Enrolled, seconds: float) -> None:
@@ -97,16 +100,43 @@ def measure(pid: int, seconds: int) -> tuple[list[Memory], float]:
     return looks, (cpu_seconds(pid) - before) / (time.monotonic() - began) * 60
 
 
+def on_machine(warm_up: int, seconds: int) -> list[Figure]:
+    """Measure the running units on a machine of their own: the daemon alone, then with the helper at work."""
+    with control_plane() as plane, lab() as pve:
+        agent = enrol(plane, 1)[0]
+        with machine_with_agent(urlsplit(plane.url).port or 80, token_text(agent), pve) as machine:
+            wait_until_heard(plane, agent, 60)
+            time.sleep(warm_up)
+            daemon = Unit(machine, "nanny-agent")
+            before, began, looks = daemon.cpu_seconds(), time.monotonic(), list[int]()
+            while time.monotonic() < began + seconds:
+                time.sleep(SAMPLE)
+                looks.append(daemon.pss())
+            cpu = (daemon.cpu_seconds() - before) / (time.monotonic() - began) * 60
+            ask_helper(machine)
+            both = daemon.pss() + Unit(machine, "nanny-agent-helper").pss()
+    return [
+        Figure("daemon PSS, median", statistics.median(looks) / MIB, "MiB", 45),
+        Figure("daemon and helper PSS", both / MIB, "MiB", 60),
+        Figure("daemon CPU", cpu, "s per minute", CPU),
+        Figure("guests", GUESTS if pve else 0, ""),
+    ]
+
+
 def main() -> int:
     """Measure and print; return 1 when a figure misses its budget."""
     arguments = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     arguments.add_argument("--warm-up", type=int, default=90, help="seconds until the agent counts as settled")
     arguments.add_argument("--seconds", type=int, default=60, help="seconds it is then watched")
     arguments.add_argument("--json", action="store_true")
+    arguments.add_argument("--machine", action="store_true", help="measure the units on a whole machine instead")
     wanted = arguments.parse_args()
+    if wanted.machine:
+        return show(on_machine(wanted.warm_up, wanted.seconds), wanted.json)
     with control_plane() as plane, lab() as pve, tempfile.TemporaryDirectory(prefix="nanny-bench-") as state:
         agent = enrol(plane, 1)[0]
-        write_token(Path(state) / "token.json", agent)
+        (Path(state) / "token.json").touch(mode=0o600)
+        (Path(state) / "token.json").write_text(token_text(agent))
         settings = {"NANNYAPI_URL": plane.url, "NANNY_AGENT_STATE_DIR": state, **pve}
         with process([str(BIN / "nanny-agent"), "run"], settings, Path(state) / "log") as pid:
             wait_until_heard(plane, agent, 60)
@@ -117,7 +147,7 @@ def main() -> int:
         Figure("agent PSS, most", max(look.pss for look in looks) / MIB, "MiB"),
         Figure("agent RSS, most", max(look.rss for look in looks) / MIB, "MiB"),
         Figure("agent private memory, most", max(look.private for look in looks) / MIB, "MiB"),
-        Figure("agent CPU", cpu, "s per minute"),
+        Figure("agent CPU", cpu, "s per minute", CPU),
         Figure("guests", GUESTS if pve else 0, ""),
     ]
     return show(figures, wanted.json)
