@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import BinaryIO, Literal
 
 from nanny_ops.errors import Conflict, Unavailable
+from nanny_ops.protocol.redaction import LONGEST_LINE, Redactor, masked
 
 Stream = Literal["stdout", "stderr"]
 STREAMS: tuple[Stream, ...] = ("stdout", "stderr")
@@ -34,12 +35,16 @@ class Incoming:
         self._temporary = waiting / secrets.token_hex(8)
         self._files: dict[Stream, BinaryIO] = {}
         self._sums = {stream: hashlib.sha256() for stream in STREAMS}
+        self._redactors = {stream: Redactor() for stream in STREAMS}
         with _storage():
             home.mkdir(mode=0o700, parents=True, exist_ok=True)  # a place that cannot be used is better told at once
             self._temporary.mkdir(mode=0o700, parents=True)
 
     def write(self, stream: Stream, data: bytes) -> None:
-        """Append to one stream. Raises Unavailable when the disk is full."""
+        """Append to one stream, without its secrets. Raises Unavailable when the disk is full."""
+        self._put(stream, self._redactors[stream].feed(data))
+
+    def _put(self, stream: Stream, data: bytes) -> None:
         with _storage():
             if stream not in self._files:
                 self._files[stream] = (self._temporary / stream).open("ab")
@@ -48,6 +53,7 @@ class Incoming:
 
     def tail(self, stream: Stream, size: int) -> bytes:
         """Return the last bytes of what has come of one stream. Raises Unavailable."""
+        self._put(stream, self._redactors[stream].flush())
         if stream not in self._files:
             return b""
         with _storage(), (self._temporary / stream).open("rb") as file:
@@ -57,11 +63,12 @@ class Incoming:
 
     def keep(self, metadata: bytes) -> str:
         """Bring everything to disk under its final name and return the receipt. Raises Unavailable."""
+        for stream in STREAMS:
+            self._put(stream, self._redactors[stream].flush())
         sums = [self._sums[stream].digest() for stream in STREAMS]
         receipt = hashlib.sha256(b"".join([*sums, hashlib.sha256(metadata).digest()])).hexdigest()
         with _storage():
             for stream in STREAMS:
-                self.write(stream, b"")
                 self._files[stream].flush()
                 os.fsync(self._files[stream].fileno())
             self._close()
@@ -123,6 +130,8 @@ class Outputs:
         """Put a piece of a running script's output at its place and return the bytes held.
 
         A piece that is there already changes nothing; another one at the same place replaces what was behind it.
+        Secrets become stars, those too of which the first half came with the piece before.
+
         Raises Conflict for a piece that leaves a gap, with the offset to go on from, and Unavailable.
         """
         part = self._part(operation_id, stream)
@@ -132,12 +141,14 @@ class Outputs:
                 size = file.seek(0, os.SEEK_END)
                 if size < offset < LIVE_CAP:
                     raise Conflict(f"There is a gap; go on at byte {size}.", expected=size)
-                file.seek(offset)
                 data = data[: max(0, LIVE_CAP - offset)]
+                start, begun = _line_before(file, min(offset, size))
+                data = masked(begun + data)
+                file.seek(start)
                 if file.read(len(data)) != data:
-                    file.truncate(offset)
+                    file.truncate(start)
                     file.write(data)
-                    size = offset + len(data)
+                    size = start + len(data)
         return size
 
     def find(self, operation_id: str, receipt: str | None, stream: Stream) -> Path | None:
@@ -172,3 +183,12 @@ def _sync(directory: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _line_before(file: BinaryIO, place: int) -> tuple[int, bytes]:
+    """Return where the line begins that has not ended before a place, and its bytes up to there."""
+    start = max(0, place - LONGEST_LINE)
+    file.seek(start)
+    before = file.read(place - start)
+    cut = before.rfind(b"\n") + 1
+    return start + cut, before[cut:]

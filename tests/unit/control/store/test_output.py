@@ -116,3 +116,18 @@ def test_what_grows_is_bounded(tmp_path: Path) -> None:
     assert outputs.append("op", "stdout", 0, b"x" * (LIVE_CAP - 1)) == LIVE_CAP - 1
     assert outputs.append("op", "stdout", LIVE_CAP - 1, b"yz") == LIVE_CAP
     assert outputs.append("op", "stdout", LIVE_CAP + 1, b"late") == LIVE_CAP
+
+
+def test_secrets_become_stars_also_where_two_pieces_meet(tmp_path: Path) -> None:
+    outputs = Outputs(tmp_path)
+    said = b"one\nhttps://user:hunter2@host/\nend"
+    for start in range(0, len(said), 5):
+        for _ in range(2):
+            outputs.append("op", "stdout", start, said[start : start + 5])
+    part = outputs.find("op", None, "stdout")
+    assert part is not None
+    assert part.read_bytes() == said.replace(b"hunter2", b"*******")
+    receipt = receive(outputs, said)
+    kept = outputs.find("op", receipt, "stdout")
+    assert kept is not None
+    assert kept.read_bytes() == part.read_bytes()
