@@ -9,7 +9,7 @@ from functools import partial
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
-from nanny_ops.control.services import lease, operation, reboot, retention, rollup
+from nanny_ops.control.services import lease, operation, reboot, relocation, retention, rollup
 from nanny_ops.control.services.counts import Counts
 from nanny_ops.control.settings import Settings
 from nanny_ops.control.store import inventory, usage
@@ -59,6 +59,8 @@ def make(ticker: Ticker) -> AsyncIOScheduler:
 async def _expire(ticker: Ticker) -> None:
     for proved in await ticker.database.write(lambda tx: reboot.settle(tx, ticker.clock())):
         operation.tell_end(ticker.counts, proved)
+    for lost in await ticker.database.write(lambda tx: relocation.sweep(tx, ticker.clock())):
+        operation.tell_end(ticker.counts, lost)
     while expired := await ticker.database.write(lambda tx: lease.sweep(tx, ticker.clock())):
         for ended in expired:
             operation.tell_end(ticker.counts, ended)

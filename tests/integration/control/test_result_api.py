@@ -48,7 +48,7 @@ def test_the_guides_upload_ends_the_order(server: Server, operator: httpx.Client
     )
     seen = operator.get(f"/api/patches/{placed['id']}").json()
     assert (seen["status"], seen["outcome"], seen["duration"]) == ("completed", "ok", 15234)
-    assert seen["package_list"] == [{**NGINX, "security": None, "repository": ""}]
+    assert seen["package_list"] == [{**NGINX, "security": None, "repository": "", "size": None}]
     assert operator.get(f"/api/patches/{placed['id']}/stdout").content == b"Reading package lists...\n"
     assert operator.get(f"/api/patches/{placed['id']}/stderr").content == b"(no errors)\n"
     mine = packages.select().where(packages.c.agent_id == agent.id)
