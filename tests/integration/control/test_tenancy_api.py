@@ -50,6 +50,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "/api/patches/{operation_id}/result": {"files": {"exit_code": (None, "0")}},
     "/api/investigations/{investigation_id}/report": {"json": REPORT},
     "/api/reboot/{reboot_id}/fail": {"json": {"error": "no"}},
+    "/api/reboots/{reboot_id}/result": {"json": {"outcome": "unknown"}},
     "/api/updates/{update_id}/result": {"json": {"outcome": "ok"}},
     "/api/releases/{release_id}/signatures": {"json": {"key_id": "0" * 32, "signature": "A" * 86 + "=="}},
     "/api/scripts/{script_id}/signatures": {"json": {"key_id": "0" * 32, "signature": "A" * 86 + "=="}},
