@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from nanny_ops.errors import GuestLocked, ProxmoxError, ProxmoxForbidden
+from nanny_ops.errors import GuestLocked, ProgramMissing, ProxmoxError, ProxmoxForbidden
 from nanny_ops.machine.procedure.halt import Halt
 from nanny_ops.machine.procedure.scene import Scene, Skip
 from nanny_ops.machine.procedure.ward import Ward
@@ -41,7 +41,10 @@ def space(scene: Scene) -> str:
     """See that there is room for packages in the target. Raises Halt, MachineError."""
     if scene.job.dry_run:
         raise Skip("A dry run unpacks nothing.")
-    done = scene.target.command(["df", "-Pk", *PLACES], 30)
+    try:
+        done = scene.target.command(["df", "-Pk", *PLACES], 30)
+    except ProgramMissing as wrong:
+        raise Skip(f"How much room there is cannot be asked: {wrong.message}") from wrong
     if done.timed_out:
         sentence = f"In {scene.target_name} no program answers; it may be frozen by a backup."
         raise Halt(Outcome.TARGET_STOPPED, sentence)
