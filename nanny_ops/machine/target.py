@@ -172,9 +172,9 @@ class Lxc:
     run: Run = run
 
     def stage(self, call: Call) -> Problem | None:
-        """Make a private folder in the container, push the script, and verify it there by its checksum."""
+        """Bring the script into a private folder of the container and verify it there, all in one ``pct exec``."""
         try:
-            return self._prepare(call) or self._push(call) or self._verify(call)
+            return self._receive(call)
         except ProgramMissing:
             return Problem(Outcome.NO_PROXMOX, "pct is not installed here: this is not a Proxmox VE node.")
 
@@ -233,24 +233,14 @@ class Lxc:
         argv = self._exec("env", f"PATH={STANDARD_PATH}", "LC_ALL=C", *limit, *argv)
         return self.run(argv, timeout=seconds + COMMAND_MARGIN, env=self.environ, cwd="/", cap=65536)
 
-    def _prepare(self, call: Call) -> Problem | None:
-        done = self._errand(*self._exec("sh", "-c", guest.PREPARE, "sh", folder(call.job_id)))
-        return self._failure(done, "a private folder could not be made in /var/tmp")
-
-    def _push(self, call: Call) -> Problem | None:
-        """Push the script; pct push ends with 0 even when it has failed, so only its text is kept for a reason."""
-        remote = f"{folder(call.job_id)}/script"
-        done = self._errand("pct", "push", str(self.vmid), str(call.script), remote, "--perms", "0700")
-        said = done.stderr.decode("utf-8", "replace")
-        if done.exit_code == 0 and _DISK_FULL in said:
-            return Problem(Outcome.DISK_FULL, f"Container {self.vmid} has no space left in /var/tmp.")
-        return self._failure(done, "the script could not be pushed")
-
-    def _verify(self, call: Call) -> Problem | None:
+    def _receive(self, call: Call) -> Problem | None:
+        """Hand the verified bytes over by stdin; what arrived torn is told by its checksum."""
         wanted = call.interpreter.looked_up
-        arguments = [f"{folder(call.job_id)}/script", call.interpreter.path, wanted]
-        done = self._errand(*self._exec("env", f"PATH={STANDARD_PATH}", "sh", "-c", guest.VERIFY, "sh", *arguments))
-        if problem := self._failure(done, "the script could not be verified"):
+        arguments = [folder(call.job_id), call.interpreter.path, wanted]
+        receive = self._exec("env", f"PATH={STANDARD_PATH}", "sh", "-c", guest.RECEIVE, "sh", *arguments)
+        script = call.sealed.read_bytes()
+        done = self.run(receive, stdin=script, timeout=ERRAND, env=self.environ, cwd="/", cap=65536)
+        if problem := self._failure(done, "the script could not be brought into a private folder in /var/tmp"):
             return problem
         found = answers(done.stdout)
         if "lacks" in found:

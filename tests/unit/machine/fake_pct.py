@@ -9,14 +9,12 @@ echo "$*" >>"$state/calls"
 [ -f "$state/$id" ] || { echo "Configuration file 'nodes/pve1/lxc/$id.conf' does not exist" >&2; exit 2; }
 case $command in
     status) echo "status: $(cat "$state/$id")" ;;
-    push)
-        [ -f "$state/push-fails" ] && { echo "failed to create file: $4: No such file or directory" >&2; exit 0; }
-        [ "$(cat "$state/$id")" = running ] || { echo "can only push files to a running CT" >&2; exit 255; }
-        cp "$3" "$4" && chmod "$6" "$4" ;;
     exec)
         [ "$(cat "$state/$id")" = running ] || { echo "container '$id' not running!" >&2; exit 255; }
         shift 3
-        setsid "$@" &
+        [ -f "$state/stdin-torn" ] && { head -c 5 | setsid "$@"; exit; }
+        exec 3<&0
+        setsid "$@" <&3 3<&- &
         wait $! ;;
 esac
 """
@@ -48,5 +46,5 @@ class FakePct:
     def remove(self, vmid: int) -> None:
         (self.state / str(vmid)).unlink()
 
-    def break_push(self) -> None:
-        (self.state / "push-fails").touch()
+    def tear_stdin(self) -> None:
+        (self.state / "stdin-torn").touch()

@@ -178,9 +178,9 @@ class Swapped:
         return self.target.argv(call)
 
 
-@pytest.mark.parametrize(("vmid", "outcome"), [(None, "ok"), (101, "checksum_mismatch")])
-def test_a_script_swapped_after_its_verification_is_not_run(tmp_path, pct, vmid, outcome):
-    """On the host what runs are the verified bytes themselves; in a container what arrived is verified once more."""
+@pytest.mark.parametrize("vmid", [None, 101])
+def test_a_script_swapped_after_its_verification_is_not_run(tmp_path, pct, vmid):
+    """What runs on the host, and what is handed over to a container, are the verified bytes themselves."""
     note = tmp_path / "evil"
     evil = EVIL.replace(b"$EVIL", str(note).encode())
     order = make(tmp_path, f"echo '{LIST}'", vmid=vmid)
@@ -196,7 +196,7 @@ def test_a_script_swapped_after_its_verification_is_not_run(tmp_path, pct, vmid,
         swapped.supervise()
     result = jobs.look(tmp_path / "jobs", order.job_id).result
     assert result is not None
-    assert result.outcome == outcome
+    assert result.outcome == "ok"
     assert (directory / "script").read_bytes() == evil
     assert not note.exists()
     choose(vmid, pct.environ).unstage(call_of(order))

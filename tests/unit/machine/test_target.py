@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -92,9 +93,9 @@ def test_lxc_brings_verifies_runs_and_removes(tmp_path, pct):
     assert all(line.split()[2] == "--" for line in pct.calls if line.startswith("exec"))
 
 
-@pytest.mark.rows("PVE-26")
-def test_a_push_that_fails_with_exit_code_0_is_caught_by_the_checksum(tmp_path, pct):
-    pct.break_push()
+@pytest.mark.rows("PVE-25", "PVE-26")
+def test_a_script_that_arrives_torn_is_caught_by_the_checksum(tmp_path, pct):
+    pct.tear_stdin()
     call = make_call(tmp_path)
     problem = Lxc(101, pct.environ).stage(call)
     Lxc(101, pct.environ).unstage(call)
@@ -145,18 +146,23 @@ def test_a_frozen_container_is_named_within_the_errand_deadline(tmp_path):
     assert asked[0][1]["timeout"] == ERRAND
 
 
-@pytest.mark.parametrize("step", range(2))
-def test_a_full_disk_in_the_container_is_named(tmp_path, step):
-    said = b"failed to create file: /x: No space left on device\n"
-    answers = [{"exit_code": 1, "stderr": said}] if step == 0 else [{}, {"stderr": said}]
-    left = iter(answers)
-
-    def runner(argv, **_):
-        return Done(**{"argv": tuple(argv), "exit_code": 0, "stdout": b"", "stderr": b"", **next(left)})
-
+def test_a_full_disk_in_the_container_is_named(tmp_path):
+    runner, _ = pretend(exit_code=1, stderr=b"cat: write error: No space left on device\n")
     problem = Lxc(101, {}, runner).stage(make_call(tmp_path))
     assert problem is not None
     assert problem.outcome is Outcome.DISK_FULL
+
+
+@pytest.mark.rows("PVE-25")
+def test_bringing_a_script_costs_one_call_and_hands_over_the_sealed_bytes_alone(tmp_path, pct):
+    script = b"#!/bin/sh\n" + b"# long\n" * 30_000
+    call = make_call(tmp_path, script)
+    call.script.with_name("sealed").write_bytes(script)
+    call.script.write_bytes(b"#!/bin/sh\necho changed meanwhile\n")
+    assert Lxc(101, pct.environ).stage(replace(call, sealed=call.script.with_name("sealed"))) is None
+    assert (Path(folder(call.job_id)) / "script").read_bytes() == script
+    assert len([line for line in pct.calls if line.startswith("exec")]) == 1
+    Lxc(101, pct.environ).unstage(call)
 
 
 def test_a_container_without_the_tools_is_named(tmp_path):
