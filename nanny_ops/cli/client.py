@@ -144,6 +144,10 @@ class Client(UpdateCalls):
                 raise _error(answer)
             yield from answer.iter_bytes()
 
+    def upkeep(self, limit: int = PAGE, **filters: str) -> list[dict[str, Any]]:
+        """List how hosts and guests are kept; filters are state, support, security and restart."""
+        return list(self._every("/api/upkeep", filters, limit))
+
     def inventory(self, noun: InventoryNoun, limit: int = PAGE, **filters: str) -> list[dict[str, Any]]:
         """List what agents have reported of Proxmox VE; filters as in the API, empty ones do not count."""
         return list(self._every(f"/api/proxmox/{noun}", filters, limit))

@@ -24,6 +24,7 @@ NOUNS: dict[str, str] = {
     "enrollment-token": "nanny_ops.cli.token:fleet",
     "patch": "nanny_ops.cli.patch",
     "exception": "nanny_ops.cli.exception",
+    "upkeep": "nanny_ops.cli.upkeep",
     "reboot": "nanny_ops.cli.reboot",
     "release": "nanny_ops.cli.release",
     "update": "nanny_ops.cli.update",

@@ -9,7 +9,7 @@ from functools import partial
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
-from nanny_ops.control.services import lease, operation, reboot, relocation, retention, rollup
+from nanny_ops.control.services import lease, operation, reboot, relocation, retention, rollup, survey
 from nanny_ops.control.services.counts import Counts
 from nanny_ops.control.settings import Settings
 from nanny_ops.control.store import inventory, usage
@@ -50,7 +50,7 @@ def make(ticker: Ticker) -> AsyncIOScheduler:
     first = now() + timedelta(seconds=1)
     scheduler.add_job(_guarded(lambda: _expire(ticker)), "interval", seconds=EXPIRY_INTERVAL, next_run_time=first)
     scheduler.add_job(_guarded(lambda: _retain(ticker)), "interval", seconds=RETENTION_INTERVAL, next_run_time=first)
-    for tick in (_note_silence, _roll_up):
+    for tick in (_note_silence, _roll_up, _survey):
         job = _guarded(partial(tick, ticker))
         scheduler.add_job(job, "interval", seconds=FLEET_INTERVAL, next_run_time=first)
     return scheduler
@@ -81,6 +81,14 @@ async def _retain(ticker: Ticker) -> None:
 async def _note_silence(ticker: Ticker) -> None:
     before = micros(ticker.clock() - timedelta(seconds=OFFLINE_AFTER))
     await ticker.database.write(lambda tx: inventory.silence(tx, before))
+
+
+async def _survey(ticker: Ticker) -> None:
+    if ticker.settings.survey_hours:
+        interval = timedelta(hours=ticker.settings.survey_hours)
+        due = await ticker.database.read(lambda tx: survey.find_due(tx, interval, ticker.clock()))
+        if due:
+            await ticker.database.write(lambda tx: survey.place(tx, due, ticker.clock()))
 
 
 async def _roll_up(ticker: Ticker) -> None:

@@ -49,6 +49,9 @@ class Settings(BaseModel):
     )
     metrics_retention_hours: int = Field(48, ge=1, description="Hours that raw metrics are kept.")
     event_retention_hours: int = Field(720, ge=1, description="Hours that events are kept for replay.")
+    survey_hours: int = Field(
+        24, ge=0, description="Hours between two looks at what waits for a host or guest, by a dry run; 0 looks never."
+    )
     patch_node_limit: int = Field(4, ge=1, description="Patches that run at once on one node and its guests.")
     patch_storage_limit: int = Field(
         4, ge=1, description="Patches that run at once on guests of one storage, of those that are to be protected."

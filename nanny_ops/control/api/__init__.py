@@ -30,6 +30,7 @@ from nanny_ops.control.api import (
     signature,
     token,
     update,
+    upkeep,
     user,
 )
 
@@ -56,6 +57,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     inventory.router,
     event.router,
     fleet.router,
+    upkeep.router,
     history.router,
     exposition.router,
     proxmox.router,

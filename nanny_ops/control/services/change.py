@@ -34,6 +34,8 @@ KINDS: dict[str, str] = {
     "quorum.regained": "a cluster has quorum again",
     "storage.full": "a storage is nine tenths full or more; used and total",
     "storage.relieved": "a storage that was full is less than 85 % full",
+    "restart.needed": "a host or guest must be restarted for what was installed; why, and which operation told",
+    "restart.settled": "a host or guest need not be restarted any more",
     "backup.failed": "a backup failed; the task and its error",
 }
 #: Keys of a guest's body that are its size, and its disks, whose size stands inside their text.

@@ -34,8 +34,9 @@ def remember(tx: Tx, operation: Operation, changes: Iterable[PackageChange], now
     store.drop(tx, operation.agent_id, operation.target, gone)
     kept = [change for change in said.values() if change.action not in GONE]
     store.remember(tx, [_row(operation, change, planned=planned, now=now) for change in kept])
-    if planned and not _restricted(operation):
-        store.settle(tx, operation.agent_id, operation.target, said, operation.id, micros(now))
+    if planned and is_whole(operation):
+        untold = {*said, *operation.request.get("exclude", ())}  # of what was excluded a run says nothing
+        store.settle(tx, operation.agent_id, operation.target, untold, operation.id, micros(now))
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ def _row(operation: Operation, change: PackageChange, *, planned: bool, now: dat
     )
 
 
-def _restricted(operation: Operation) -> bool:
-    """Tell whether the order looked at some packages only, so that silence about others means nothing."""
+def is_whole(operation: Operation) -> bool:
+    """Tell whether the order looked at all packages; else silence about one means nothing."""
     asked = operation.request
-    return bool(asked.get("only") or asked.get("exclude") or asked.get("security_only"))
+    return not (asked.get("only") or asked.get("security_only"))
