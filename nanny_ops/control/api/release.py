@@ -27,6 +27,7 @@ PATIENCE = 1800
 RANGE = re.compile(r"bytes=(\d{1,12})-")
 MISSING: dict[int | str, dict[str, Any]] = {404: {"description": "No such release"}}
 BYTES: dict[int | str, dict[str, Any]] = {
+    400: {"description": "For agents: the range is too long"},
     **MISSING,
     200: {"content": {"application/x-tar": {"schema": {"type": "string", "format": "binary"}}}, "description": "All"},
     206: {"description": "The rest from the byte asked for"},
