@@ -12,6 +12,7 @@ from nanny_ops.cli.following import Every, Watched, follow
 from nanny_ops.cli.history import show_history
 from nanny_ops.cli.table import AsJson, Column, Limit, age, show
 from nanny_ops.cli.unit import measured, percent, release, size
+from nanny_ops.cli.upkeep import waiting
 from nanny_ops.errors import Conflict, NotFound, SettingsError
 
 cluster = typer.Typer(no_args_is_help=True, help="Proxmox VE clusters.")
@@ -50,6 +51,7 @@ GUESTS: dict[str, Column] = {
     "node": "node",
     "status": "status",
     "since": ("since", age),
+    "updates": ("upkeep", waiting),
     "cpu": "cpu",
     "memory": "memory",
     "lock": "lock",

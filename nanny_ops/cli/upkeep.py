@@ -1,5 +1,6 @@
 """``nanny-ops upkeep``: how well hosts and guests are kept."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
@@ -38,6 +39,14 @@ def list_upkeep(
     with connect() as client:
         found = client.upkeep(limit, **filters)
     show(found if as_json else [_row(one) for one in found], COLUMNS, as_json=as_json)
+
+
+def waiting(kept: Mapping[str, Any] | None) -> str:
+    """Write in one cell what waits for a guest: ``12 (3 security)``, ``none``, or ``?`` where nobody knows."""
+    if not kept or kept["state"] == "unknown":
+        return "?"
+    security = f" ({kept['security']} security)" if kept["security"] else ""
+    return f"{kept['pending']}{security}" if kept["state"] == "pending" else "none"
 
 
 def _row(one: dict[str, Any]) -> dict[str, Any]:

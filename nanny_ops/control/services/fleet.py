@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from nanny_ops.control.services import series, usage
+from nanny_ops.control.services import series, upkeep, usage
 from nanny_ops.control.services.agent import is_silent
 from nanny_ops.control.services.principal import Person
 from nanny_ops.control.store import agent as agents
@@ -252,7 +252,8 @@ def _fact(line: facts.Fact, now: datetime) -> dict[str, Any]:
 
 def _rendered(tx: Tx, things: Sequence[Thing], now: datetime) -> list[dict[str, Any]]:
     sources = _sources(tx, things, now)
-    return [{**_own(thing, sources), **_source(thing, sources)} for thing in things]
+    kept = upkeep.of_guests(tx, [thing for thing in things if isinstance(thing, store.Guest)], now)
+    return [{**_own(thing, sources), **_source(thing, sources), **kept.get(thing.id, {})} for thing in things]
 
 
 def _sources(tx: Tx, things: Sequence[Thing], now: datetime) -> Sources:

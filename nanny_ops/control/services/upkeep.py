@@ -4,7 +4,7 @@ Every dry run and every patch adds to it, the surveys of :mod:`nanny_ops.control
 nobody has looked at, or not for long, is unknown and never up to date.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -82,6 +82,17 @@ def rows(tx: Tx, who: Person, now: datetime) -> list[UpkeepRow]:
     )
     hosts = [_host(agent, known) for agent in enrolled if agent.status != "revoked"]
     return hosts + [_guest(guest, known) for guest in guests if not guest.template]
+
+
+def of_guests(tx: Tx, guests: Sequence[inventory.Guest], now: datetime) -> dict[str, dict[str, Any]]:
+    """Return for each guest, by our id, what a list of guests says of its upkeep."""
+    if not guests:
+        return {}
+    teams, scopes = {guest.team_id for guest in guests}, {guest.scope for guest in guests}
+    known = _Known(store.of_teams(tx, teams, scopes), store.pending(tx, teams, scopes), {}, now)
+    told = {guest.id: _guest(guest, known) for guest in guests}
+    names = ("state", "pending", "security", "restart_required", "looked_at")
+    return {key: {"upkeep": {name: getattr(row, name) for name in names}} for key, row in told.items()}
 
 
 def _before(tx: Tx, operation: Operation) -> Upkeep:

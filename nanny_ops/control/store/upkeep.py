@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import case, delete, func, insert, select
+from sqlalchemy import case, delete, func, insert, select, true
 
 from nanny_ops.control.store.database import Tx
 from nanny_ops.control.store.tables import agents, operations, packages, upkeep
@@ -50,14 +50,15 @@ def put(tx: Tx, row: Upkeep) -> None:
     tx.connection.execute(insert(upkeep).values(**vars(row)))
 
 
-def of_teams(tx: Tx, teams: Collection[str]) -> dict[tuple[str, str], Upkeep]:
-    """Return all that is known in some teams, by scope and target."""
-    rows = tx.connection.execute(select(upkeep).where(upkeep.c.team_id.in_(teams)))
+def of_teams(tx: Tx, teams: Collection[str], scopes: Collection[str] | None = None) -> dict[tuple[str, str], Upkeep]:
+    """Return all that is known in some teams, and in some scopes of theirs, by scope and target."""
+    here = true() if scopes is None else upkeep.c.scope.in_(scopes)
+    rows = tx.connection.execute(select(upkeep).where(upkeep.c.team_id.in_(teams) & here))
     return {(row.scope, row.target): Upkeep(**row._mapping) for row in rows}
 
 
-def pending(tx: Tx, teams: Collection[str]) -> dict[tuple[str, str], Pending]:
-    """Count the packages that wait in some teams, by scope and target."""
+def pending(tx: Tx, teams: Collection[str], scopes: Collection[str] | None = None) -> dict[tuple[str, str], Pending]:
+    """Count the packages that wait in some teams, and in some scopes of theirs, by scope and target."""
     scope = func.coalesce(agents.c.cluster_pk, agents.c.id)
     waits = (packages.c.installed != packages.c.candidate) & (packages.c.installed != "")
     counted = (
@@ -70,6 +71,7 @@ def pending(tx: Tx, teams: Collection[str]) -> dict[tuple[str, str], Pending]:
         select(*keys, *counted)
         .select_from(packages.join(agents, agents.c.id == packages.c.agent_id))
         .where(packages.c.team_id.in_(teams) & waits & (agents.c.status != "revoked"))
+        .where(true() if scopes is None else scope.in_(scopes))
         .group_by(*keys)
     )
     found: dict[tuple[str, str], Pending] = {}

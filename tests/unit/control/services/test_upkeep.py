@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 
-from nanny_ops.control.services import package
+from nanny_ops.control.services import fleet, package
 from nanny_ops.control.services import upkeep as service
 from nanny_ops.control.services.change import subject
 from nanny_ops.control.services.principal import Person
 from nanny_ops.control.store import event as events
 from nanny_ops.control.store import operation as operations
+from nanny_ops.control.store import proxmox as inventory
 from nanny_ops.control.store.database import Database, Tx
 from nanny_ops.control.store.operation import Operation
 from nanny_ops.protocol.clock import micros
@@ -142,3 +143,11 @@ def test_filters_hold_and_another_team_sees_nothing(results: Results) -> None:
     assert set(results.rows(restart=True)) == {"pve1"}
     stranger = Person("user-2", "b@example.com", "b", False, {"team-other": "admin"})
     assert results.rows(stranger) == {}
+
+
+def test_a_list_of_guests_says_how_each_is_kept(results: Results) -> None:
+    results.end(change("a", True))
+    wanted = inventory.GuestFilter()
+    page = results.database.read_now(lambda tx: fleet.guests(tx, PERSON, 100, 0, wanted, results.now))
+    told = {row["name"]: (row["upkeep"]["state"], row["upkeep"]["pending"]) for row in page.items}
+    assert (told["web1"], told["web2"]) == (("pending", 1), ("unknown", None))
