@@ -24,6 +24,11 @@ COLUMNS: dict[str, Column] = {
 }
 
 
+@app.callback()
+def upkeep() -> None:
+    """Stand between the noun and its only verb, which Typer would leave out otherwise."""
+
+
 @app.command("list")
 def list_upkeep(
     state: Annotated[str, typer.Option(help="Only up_to_date, pending or unknown.")] = "",
