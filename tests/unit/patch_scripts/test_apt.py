@@ -203,6 +203,7 @@ def names(done) -> list[str]:
 
 @pytest.fixture(params=["dash", "busybox"])
 def apt(request, tmp_path):
+    """Under both shells, for the ways through the script in which they could differ."""
     program = shutil.which(request.param)
     assert program is not None, f"install {request.param}: containers have it"
     return Apt(tmp_path, [program] if request.param == "dash" else [program, "ash"])
@@ -231,28 +232,28 @@ def test_a_dry_run_lists_and_installs_nothing(apt):
     assert all(" -s " in f" {call} " for call in apt.installs)
 
 
-def test_a_dry_run_keeps_its_indexes_cache_and_log_to_itself(apt):
-    apt.run("--dry-run")
-    conf = apt.get("conf")
+def test_a_dry_run_keeps_its_indexes_cache_and_log_to_itself(debian):
+    debian.run("--dry-run")
+    conf = debian.get("conf")
     for key in ("Dir::State::lists", "Dir::Cache", "Dir::Log", "Dir::Etc::preferences"):
         assert f'{key} "/var/tmp/nanny-apt.' in conf
     assert "#clear APT::Update::Post-Invoke;" in conf
 
 
-def test_nothing_asks_and_nothing_waits_for_ever(apt):
-    apt.run()
-    assert apt.get("env").split() == [
+def test_nothing_asks_and_nothing_waits_for_ever(debian):
+    debian.run()
+    assert debian.get("env").split() == [
         "APT_LISTCHANGES_FRONTEND=none",
         "DEBIAN_FRONTEND=noninteractive",
         "LC_ALL=C",
         "NEEDRESTART_MODE=l",
         "UCF_FORCE_CONFFOLD=1",
     ]
-    conf = apt.get("conf")
+    conf = debian.get("conf")
     assert '"--force-confdef"; "--force-confold"' in conf
-    assert re.search(r"-o=DPkg::Lock::Timeout=(300|29\d) ", apt.installs[-1])
+    assert re.search(r"-o=DPkg::Lock::Timeout=(300|29\d) ", debian.installs[-1])
     assert "Dir::State::lists" not in conf
-    assert "stdin was not empty" not in apt.get("calls")
+    assert "stdin was not empty" not in debian.get("calls")
 
 
 @pytest.mark.parametrize(
@@ -268,12 +269,12 @@ def test_exclusions_are_pins_in_a_private_file(debian, words):
     assert "libc6" not in pins
 
 
-def test_an_exclusion_covers_every_architecture_unless_one_is_named(apt):
-    apt.run("--dry-run", "--exclude=libc6")
-    assert "Package: libc6\n" in apt.get("preferences")
-    assert "Package: libc6:i386\n" in apt.get("preferences")
-    apt.run("--dry-run", "--exclude=libc6:i386")
-    assert "Package: libc6\n" not in apt.get("preferences")
+def test_an_exclusion_covers_every_architecture_unless_one_is_named(debian):
+    debian.run("--dry-run", "--exclude=libc6")
+    assert "Package: libc6\n" in debian.get("preferences")
+    assert "Package: libc6:i386\n" in debian.get("preferences")
+    debian.run("--dry-run", "--exclude=libc6:i386")
+    assert "Package: libc6\n" not in debian.get("preferences")
 
 
 def test_only(apt):
@@ -287,13 +288,13 @@ def test_only_with_architectures(debian, word, expected):
     assert names(debian.run("--dry-run", "--only", word)) == expected
 
 
-def test_only_of_nothing_upgradable_is_fine(apt):
-    done = apt.run("--dry-run", "--only=nginx")
+def test_only_of_nothing_upgradable_is_fine(debian):
+    done = debian.run("--dry-run", "--only=nginx")
     assert (done.exit_code, listed(done)) == (0, [])
 
 
-def test_security_only(apt):
-    done = apt.run("--dry-run", "--security-only")
+def test_security_only(debian):
+    done = debian.run("--dry-run", "--security-only")
     assert names(done) == ["libc6", "libc6:i386", "openssl"]
     assert {package["security"] for package in listed(done)} == {True}
 
@@ -333,28 +334,28 @@ def test_a_failure_still_tells_what_did_change(apt):
     assert b"exit code 100" in done.stderr
 
 
-def test_automatic_packages_stay_automatic(apt):
-    apt.run()
-    assert apt.get("marked") == "libc6\n"
+def test_automatic_packages_stay_automatic(debian):
+    debian.run()
+    assert debian.get("marked") == "libc6\n"
 
 
-def test_no_holds_are_placed(apt):
-    apt.set("upgrade", "\n".join(line for line in UPGRADE.splitlines() if "openssl" not in line) + "\n")
-    apt.run("--exclude=openssl")
-    assert {call.split()[0] for call in apt.get("marks").splitlines()} == {"showauto", "auto", "showhold"}
+def test_no_holds_are_placed(debian):
+    debian.set("upgrade", "\n".join(line for line in UPGRADE.splitlines() if "openssl" not in line) + "\n")
+    debian.run("--exclude=openssl")
+    assert {call.split()[0] for call in debian.get("marks").splitlines()} == {"showauto", "auto", "showhold"}
 
 
-def test_a_plan_that_would_remove_is_refused(apt):
-    apt.set("no-plan", "")
-    done = apt.run()
+def test_a_plan_that_would_remove_is_refused(debian):
+    debian.set("no-plan", "")
+    done = debian.run()
     assert done.exit_code == 100
     assert listed(done) == []
-    assert all(" -s " in f" {call} " for call in apt.installs)
+    assert all(" -s " in f" {call} " for call in debian.installs)
 
 
-def test_an_index_that_cannot_be_fetched_is_no_empty_list(apt):
-    apt.set("no-net", "")
-    done = apt.run("--dry-run")
+def test_an_index_that_cannot_be_fetched_is_no_empty_list(debian):
+    debian.set("no-net", "")
+    done = debian.run("--dry-run")
     assert done.exit_code == 100
     assert b"could not be refreshed" in done.stderr
     assert listed(done) == []
@@ -369,11 +370,11 @@ def test_a_locked_index_is_waited_for_but_not_for_ever(apt):
     assert len(apt.get("locks").splitlines()) == 49
 
 
-def test_nothing_upgradable(apt):
-    apt.set("upgrade", "Reading package lists...\n")
-    done = apt.run()
+def test_nothing_upgradable(debian):
+    debian.set("upgrade", "Reading package lists...\n")
+    done = debian.run()
     assert (done.exit_code, done.stdout.splitlines()[-1]) == (0, b"[]")
-    assert apt.installs == []
+    assert debian.installs == []
 
 
 def test_awkward_words_are_escaped(apt):
@@ -381,9 +382,9 @@ def test_awkward_words_are_escaped(apt):
     assert listed(apt.run("--dry-run"))[0]["repository"] == 'My "own" \\ repo:1/x'
 
 
-def test_a_package_from_nowhere_has_no_security_word(apt):
-    apt.set("upgrade", "Inst bash [5.2-1] (5.2-2 [amd64])\n")
-    assert [(one["repository"], one["security"]) for one in listed(apt.run("--dry-run"))] == [("", None)]
+def test_a_package_from_nowhere_has_no_security_word(debian):
+    debian.set("upgrade", "Inst bash [5.2-1] (5.2-2 [amd64])\n")
+    assert [(one["repository"], one["security"]) for one in listed(debian.run("--dry-run"))] == [("", None)]
 
 
 @pytest.mark.parametrize(
@@ -588,12 +589,12 @@ def test_what_was_planned_and_not_done_is_no_success(debian):
     assert b"did not do all that it had planned: bash" in done.stderr
 
 
-def test_a_plan_that_would_change_an_excluded_package_is_refused(apt):
-    apt.set("pulled", "Inst openssl [3.0-1] (3.0-2 Debian:12.5/stable [amd64])\n")
-    done = apt.run("--only=bash", "--exclude=openssl")
+def test_a_plan_that_would_change_an_excluded_package_is_refused(debian):
+    debian.set("pulled", "Inst openssl [3.0-1] (3.0-2 Debian:12.5/stable [amd64])\n")
+    done = debian.run("--only=bash", "--exclude=openssl")
     assert (done.exit_code, listed(done)) == (100, [])
     assert b"openssl is excluded" in done.stderr
-    assert all(" -s " in f" {call} " for call in apt.installs)
+    assert all(" -s " in f" {call} " for call in debian.installs)
 
 
 def test_a_run_that_is_ended_early_still_tells_what_did_change(apt):
