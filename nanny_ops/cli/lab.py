@@ -9,7 +9,7 @@ from pathlib import Path
 
 import typer
 
-from nanny_ops.lab import leftover, lxc
+from nanny_ops.lab import leftover, lxc, systemd_machine
 from nanny_ops.lab.fleet import LabPlan, containers_of
 from nanny_ops.lab.image import cache_dir
 from nanny_ops.lab.lab import Lab
@@ -70,6 +70,8 @@ def down() -> None:
     cache = cache_dir(dict(os.environ))
     for lab_id in leftover.purge(cache):
         print(f"removed what lab {lab_id} had left")
+    for name in systemd_machine.remove_abandoned():
+        print(f"removed what machine {name} had left")
     for record in leftover.records(cache):
         print(f"lab {record.lab_id} runs as process {record.pid}")
 

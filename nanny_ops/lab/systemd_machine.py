@@ -17,6 +17,7 @@ from nanny_ops.lab import nspawn
 from nanny_ops.lab.child import Child
 from nanny_ops.lab.guest import GUEST_PATH
 from nanny_ops.lab.image import lay_image, lift_image, must
+from nanny_ops.lab.machine_note import MachineNote, clear_abandoned
 from nanny_ops.machine.run import Done, run
 
 #: Program -> Debian package that holds it.
@@ -59,6 +60,7 @@ class SystemdMachine:
     binds: Mapping[Path, str] = field(default_factory=dict)
     number: str = field(default_factory=lambda: secrets.token_hex(3))
     _child: Child | None = None
+    _note: MachineNote | None = None
 
     @property
     def name(self) -> str:
@@ -101,6 +103,7 @@ class SystemdMachine:
 
     def create(self) -> None:
         """Lay its files out and connect it with this host. Raises MachineError."""
+        self._note = MachineNote(self.home)
         self.home.mkdir(parents=True)
         lay_image(self.image, self.rootfs)
         for path, text in self._own_files().items():
@@ -217,6 +220,9 @@ class SystemdMachine:
         if self._child is not None:
             self._child.end()
         remove(self.home)
+        if self._note is not None:
+            self._note.drop()
+            self._note = None
 
     def _inside(self, path: str) -> str:
         """Return a machine's path as this host reaches it: with /run and /tmp, and as long as no link is absolute."""
@@ -274,6 +280,22 @@ def remove(home: Path) -> None:
         _lock(home / "rootfs").unlink(missing_ok=True)
     lift_image(home / "rootfs")
     shutil.rmtree(home, ignore_errors=True)
+
+
+def remove_abandoned() -> list[str]:
+    """Remove the machines of processes that were killed, and return their names; also where their files were moved."""
+    return clear_abandoned(_remove_wherever)
+
+
+def _remove_wherever(home: Path) -> None:
+    for place in (home, *_moved(home.name)):
+        remove(place)
+
+
+def _moved(name: str) -> list[Path]:
+    """Return where a machine's files are mounted now: pytest renames directories before it removes them."""
+    places = (Path(line.split()[1]) for line in Path("/proc/self/mounts").read_text().splitlines())
+    return [place.parent for place in places if place.name == "rootfs" and place.parent.name == name]
 
 
 def _lock(rootfs: Path) -> Path:

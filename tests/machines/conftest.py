@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from nanny_ops.lab import systemd_machine
 from nanny_ops.lab.demo_guest import prepared_image
@@ -18,6 +20,8 @@ from tests.house.tree import ROOT
 from tests.machines.agent_node import CODE, GUEST_IMAGE, AgentNode
 
 SUITES = ("bookworm", "trixie")
+#: The modules that share the machines of :func:`node`.
+SHARED = ("test_carrier.py", "test_units.py")
 #: When the package was made, in seconds of the epoch; any time will do.
 EPOCH = 1_760_000_000
 
@@ -29,12 +33,38 @@ def need_machines() -> None:
         pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let the machines of one Debian be in one process, so that two processes share the work."""
-    for item in items:
-        found = [suite for suite in SUITES if f"[{suite}" in item.nodeid or f"-{suite}" in item.nodeid]
-        if found and "tests/machines" in item.nodeid:
-            item.add_marker(pytest.mark.xdist_group(found[0]))
+class ByMachine(LoadScopeScheduling):
+    """Keeps the tests of one machine in one process; the groups of xdist itself do not reach names in pytest 9."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        module = nodeid.partition("::")[0].rpartition("/")[2]
+        return f"{'node' if module in SHARED else module} {suite_of(nodeid)}"
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByMachine:
+    """Share the work between processes by machines."""
+    return ByMachine(config, log)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out on the newer Debian what is proved by one."""
+    twice = [item for item in items if item.get_closest_marker("one_debian") and suite_of(item.nodeid) == SUITES[1]]
+    if twice:
+        config.hook.pytest_deselected(items=twice)
+        items[:] = [item for item in items if item not in twice]
+
+
+def suite_of(nodeid: str) -> str:
+    """Return the Debian whose machine a test is for, empty where it is for no certain one."""
+    return next((suite for suite in SUITES if suite in nodeid.partition("[")[2]), "")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_abandoned_machines() -> None:
+    """Remove what a run that was killed has left on this host."""
+    if not systemd_machine.missing():
+        systemd_machine.remove_abandoned()
 
 
 @pytest.fixture(scope="session")

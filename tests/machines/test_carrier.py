@@ -96,7 +96,7 @@ def test_a_command_looks_at_the_machine_and_not_at_the_helpers_sandbox(node: Age
 class TestJobs(JobContract):
     """The same as for detached groups, and what only units give."""
 
-    @pytest.fixture(params=[InOneProcess, OverTheSocket])
+    @pytest.fixture(params=[pytest.param(InOneProcess, marks=pytest.mark.one_debian), OverTheSocket])
     def bench(self, request: pytest.FixtureRequest, node: AgentNode):  # type: ignore[no-untyped-def]
         made = request.param(node)
         yield made

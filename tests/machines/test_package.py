@@ -261,6 +261,7 @@ def test_one_can_go_back_under_a_running_job_too(node: Node) -> None:
     assert node.identity() == identity
 
 
+@pytest.mark.one_debian
 def test_an_upgrade_that_lost_its_power_is_finished_afterwards(node: Node) -> None:
     identity = node.identity()
     node.machine.put(node.packages[NEW], "/root/agent.deb")
@@ -275,6 +276,7 @@ def test_an_upgrade_that_lost_its_power_is_finished_afterwards(node: Node) -> No
     node.install(OLD, "--allow-downgrades")
 
 
+@pytest.mark.one_debian
 def test_a_job_of_the_agent_can_upgrade_the_agent(node: Node) -> None:
     node.machine.put(node.packages[NEW], "/root/agent.deb")
     await_end(node, order(node, UPGRADE))

@@ -15,7 +15,7 @@ from release.wheel import architecture
 from tests.machines.conftest import need_machines
 
 # The first run has to make the image.
-pytestmark = [pytest.mark.machine, pytest.mark.timeout(600), pytest.mark.xdist_group("bullseye")]
+pytestmark = [pytest.mark.machine, pytest.mark.timeout(600)]
 #: What Debian 11 has of what the package asks for, and its smallest image has not: only the versions count here.
 HAS = (Deb("python3", "3.9.2-3"), Deb("systemd", "247.3-7+deb11u7"))
 

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from nanny_ops.lab import systemd_machine
 from nanny_ops.lab.fleet import LabPlan
 from nanny_ops.lab.image import cache_dir
 from nanny_ops.lab.lab import ADMIN_TOKEN, Lab
@@ -29,6 +28,7 @@ from nanny_ops.machine.shebang import parse
 from nanny_ops.machine.target import Call
 from nanny_ops.machine.verbs import JobPhase, ProxmoxAccess, ScriptJob
 from nanny_ops.protocol.operation import Outcome
+from tests.machines.conftest import need_machines
 
 pytestmark = [pytest.mark.machine, pytest.mark.timeout(600)]
 VMID = 201
@@ -43,8 +43,7 @@ ExecStart=/usr/sbin/qemu-ga --method=unix-listen --path={SOCKET} --statedir=/var
 
 @pytest.fixture(scope="module", params=["bookworm", "trixie"])
 def machine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SystemdMachine]:
-    if missing := systemd_machine.missing():
-        pytest.skip(" ".join(missing))
+    need_machines()
     image = machine_image(cache_dir(dict(os.environ)), request.param)
     with SystemdMachine(image, tmp_path_factory.mktemp(request.param)) as made:
         (made.rootfs / "var/lib/qga").mkdir()
@@ -123,6 +122,7 @@ def test_a_script_past_its_time_is_ended_with_its_grandchildren(
     assert machine.run(["pgrep", "-f", "sleep 3600"]).exit_code == 1
 
 
+@pytest.mark.one_debian
 def test_a_cancelled_script_is_ended(target: Qemu, machine: SystemdMachine, tmp_path: Path) -> None:
     (tmp_path / "cancel").touch()
     verdict = carried_out(target, ordered("#!/bin/sh\nsleep 3601\n", tmp_path), tmp_path)
@@ -130,6 +130,7 @@ def test_a_cancelled_script_is_ended(target: Qemu, machine: SystemdMachine, tmp_
     assert machine.run(["pgrep", "-f", "sleep 3601"]).exit_code == 1
 
 
+@pytest.mark.one_debian
 def test_a_script_that_fails_tells_its_exit_code_and_last_words(target: Qemu, tmp_path: Path) -> None:
     verdict = carried_out(target, ordered("#!/bin/sh\necho 'no luck' >&2\nexit 9\n", tmp_path), tmp_path)
     assert verdict.outcome is Outcome.SCRIPT_FAILED
@@ -144,6 +145,7 @@ def test_a_large_script_and_a_large_output_arrive_whole(target: Qemu, tmp_path: 
     assert (tmp_path / "stdout").read_text() == "".join(f"{n}\n" for n in range(1, 60001)) + "[]\n"
 
 
+@pytest.mark.one_debian
 def test_an_interpreter_that_is_not_there_is_named(target: Qemu, tmp_path: Path) -> None:
     verdict = carried_out(target, ordered("#!/usr/bin/env fish\n", tmp_path), tmp_path)
     assert verdict.outcome is Outcome.INTERPRETER_MISSING
@@ -163,6 +165,7 @@ def test_a_guest_agent_that_forbids_programs_is_named(target: Qemu, machine: Sys
     assert "block-rpcs" in verdict.reason
 
 
+@pytest.mark.one_debian
 def test_a_guest_agent_that_is_not_there_is_named(target: Qemu, lab: Lab, tmp_path: Path) -> None:
     guest = lab.cluster.guests[VMID]
     guest.conf["agent"] = "0"
@@ -174,6 +177,7 @@ def test_a_guest_agent_that_is_not_there_is_named(target: Qemu, lab: Lab, tmp_pa
     assert "not switched on" in verdict.reason
 
 
+@pytest.mark.one_debian
 def test_a_short_command_tells_its_end(target: Qemu) -> None:
     done = target.command(["sh", "-c", "echo yes; exit 3"], 10)
     assert (done.exit_code, done.stdout) == (3, b"yes\n")

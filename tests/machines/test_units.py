@@ -143,6 +143,11 @@ def site(opened: Site) -> Iterator[Site]:
     opened.open_gate()
 
 
+def once(value: str) -> object:
+    """A parameter of a test that one Debian proves."""
+    return pytest.param(value, marks=pytest.mark.one_debian)
+
+
 def test_it_registered_by_a_credential_and_is_as_closed_as_promised(site: Site) -> None:
     node = site.node
     assert (node.show(DAEMON, "ActiveState"), node.show(DAEMON, "Type")) == ("active", "notify")
@@ -208,7 +213,7 @@ def test_a_restart_of_agent_and_helper_does_not_reach_dpkg(site: Site) -> None:
     assert node.sh("dpkg --audit") == ""
 
 
-@pytest.mark.parametrize("moment", ["ordered", "running", "over"])
+@pytest.mark.parametrize("moment", [once("ordered"), "running", once("over")])
 @pytest.mark.parametrize("victim", [DAEMON, HELPER])
 def test_a_killed_daemon_or_helper_costs_nothing(site: Site, victim: str, moment: str) -> None:
     def strike() -> None:
@@ -239,7 +244,7 @@ def test_a_killed_supervisor_is_told_and_nothing_is_begun_again(site: Site) -> N
     assert site.runs() == ["run", "through"]
 
 
-@pytest.mark.parametrize("how", ["reboot", "loss of power"])
+@pytest.mark.parametrize("how", ["reboot", once("loss of power")])
 def test_a_restart_of_the_machine_is_told_and_nothing_is_begun_again(site: Site, how: str) -> None:
     operation = site.order(script_id=site.wait_script())
     site.begun()
@@ -257,6 +262,7 @@ def test_a_restart_of_the_machine_is_told_and_nothing_is_begun_again(site: Site,
     assert again["outcome"] == "nothing_to_do", "the agent works as before"
 
 
+@pytest.mark.one_debian
 def test_the_watchdog_replaces_a_daemon_that_hangs(site: Site) -> None:
     """With shorter times than the unit's own, which are no others."""
     node = site.node
