@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 LEAST, WINDOW = 32 * 1024, timedelta(seconds=60)
 #: Tries in a row that bring less before it is given up.
 TRIES = 8
+#: The status of an answer to a range that begins where the file has ended.
+NOTHING_THERE = 416
 #: Bytes that stay free on the disk.
 RESERVE = 32 * 2**20
 
@@ -57,6 +59,8 @@ class Download:
             except Unreachable as wrong:
                 trouble = wrong.message
             except (Rejected, ForeignHost) as wrong:
+                if wrong.details.get("status") == NOTHING_THERE:
+                    raise _shorter(target, have, size) from wrong
                 trouble = self._hopeless(wrong)
             except OSError as wrong:
                 raise Refused(Outcome.DISK_FULL, f"The release cannot be written: {wrong}") from wrong
@@ -102,6 +106,13 @@ def _size(target: Path) -> int:
         return target.stat().st_size
     except FileNotFoundError:
         return 0
+
+
+def _shorter(target: Path, have: int, size: int) -> Refused:
+    """Return the refusal of an archive that ends before its size, and keep nothing of it."""
+    target.unlink(missing_ok=True)
+    sentence = f"The archive ends after {have} of the {size} bytes that were promised; it was not unpacked."
+    return Refused(Outcome.CHECKSUM_MISMATCH, sentence)
 
 
 def _check(target: Path, sha256: str) -> None:

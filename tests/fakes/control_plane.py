@@ -66,10 +66,12 @@ class FakeControlPlane:
         self.rules: list[Handler] = []
         self.claims: dict[str, str] = {}
         self.stream: Callable[[httpx.Request], AsyncIterator[bytes]] | None = None
+        #: What carries requests instead of memory, where a part of them goes over real sockets.
+        self.way: httpx.AsyncBaseTransport | None = None
 
     @property
-    def transport(self) -> httpx.MockTransport:
-        return httpx.MockTransport(self.handle)
+    def transport(self) -> httpx.AsyncBaseTransport:
+        return self.way or httpx.MockTransport(self.handle)
 
     def add(self, record: dict[str, Any]) -> dict[str, Any]:
         self.operations[record["id"]] = record

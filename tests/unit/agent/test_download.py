@@ -100,6 +100,7 @@ def test_what_is_wrong_is_named_and_leaves_nothing(tmp_path: Path) -> None:
     assert longer.refusal(tmp_path / "y") == "checksum_mismatch"
     assert other.refusal(tmp_path / "z", size=ARCHIVE_CAP + 1) == "refused"
     assert Line(lambda _begin: refuse(404)).refusal(tmp_path / "z") == "refused"
+    assert Line(lambda _begin: refuse(416)).refusal(tmp_path / "z") == "checksum_mismatch"
     full = Line(lambda _begin: httpx.Response(200, content=CONTENT))
     full.free = RESERVE
     assert full.refusal(tmp_path / "z") == "disk_full"
