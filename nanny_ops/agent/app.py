@@ -250,7 +250,8 @@ class _Session:
         self, settings: Settings, world: World, kept: Spool, facts: HostFacts, static: StaticToken | None
     ) -> None:
         self._client = make_client(settings, world)
-        rules = policy.load(policy.find(settings.policy_file))
+        policy_file = policy.find(settings.policy_file)
+        rules = policy.load(policy_file)
         trust = make_trust(settings, world, self._client, rules)
         tokens: Tokens | StaticToken
         if static is None:
@@ -267,6 +268,7 @@ class _Session:
             now=world.now,
             sleep=world.sleep,
             policy=rules,
+            policy_file=policy_file,
             trust=trust,
             proxmox=proxmox_access(settings, facts),
             ground=world.ground,

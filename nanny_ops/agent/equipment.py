@@ -23,6 +23,8 @@ class Equipment:
     sleep: Callable[[float], Awaitable[None]]
     policy: Policy
     trust: Trust
+    #: Where the policy is written; empty where nothing is.
+    policy_file: str = ""
     #: None where no Proxmox VE is to be read.
     proxmox: ProxmoxAccess | None = None
     ground: Ground = field(default_factory=Ground)

@@ -32,9 +32,20 @@ def list_agents(as_json: AsJson = False, limit: Limit = 500) -> None:
 
 @app.command("show")
 def show_agent(agent: Name, as_json: AsJson = False) -> None:
-    """Show how one agent is."""
+    """Show how one agent is, and what its machine's owner allows."""
     with connect() as client:
-        show_one(find(client, agent), as_json=as_json)
+        found = client.agent(find(client, agent)["agent_id"])
+    show_one(found if as_json else {**found, "policy": allowed(found.get("policy"))}, as_json=as_json)
+
+
+def allowed(policy: Mapping[str, Any] | None) -> list[str]:
+    """Say in words what a policy narrows; a list that is null allows all of its kind."""
+    if policy is None:
+        return []
+    lists = ("operations", "modes", "targets", "scripts", "commands", "times")
+    words = [f"{name}: {', '.join(policy[name]) or 'none'}" for name in lists if policy.get(name) is not None]
+    signed = f"signatures: {policy['signatures']}, {policy['threshold']} needed"
+    return [f"file: {policy['file'] or 'none'}", *(f"only {one}" for one in words), signed]
 
 
 @app.command("revoke")

@@ -108,8 +108,8 @@ class Client(UpdateCalls):
         return list(self._every("/api/agents", {}, limit))
 
     def agent(self, agent_id: str) -> dict[str, Any]:
-        """Show how an agent is. Raises NotFound."""
-        return self._object("GET", f"/api/agent/{_segment(agent_id)}")
+        """Show how an agent is, with the policy of its machine. Raises NotFound."""
+        return self._object("GET", f"/api/agents/{_segment(agent_id)}")
 
     def revoke_agent(self, agent_id: str) -> dict[str, Any]:
         """End the trust in an agent. Raises NotFound, Forbidden."""

@@ -6,6 +6,7 @@ from typing import Annotated
 from annotated_types import Ge, Le, MaxLen, MinLen
 
 from nanny_ops.protocol.feature import Features
+from nanny_ops.protocol.policy import PolicyReport
 
 Text = Annotated[str, MaxLen(255)]
 Bytes = Annotated[int, Ge(0), Le(2**63 - 1)]
@@ -85,6 +86,8 @@ class SystemMetrics:
     #: Version of the agent, and what it can do; beside the guide's fields.
     version: Text = ""
     features: Features = field(default_factory=list)
+    #: What the machine's owner allows, told with every tenth reading; None says nothing of it.
+    policy: PolicyReport | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

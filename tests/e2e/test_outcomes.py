@@ -221,13 +221,25 @@ def test_what_the_owner_of_the_node_forbids_is_refused(site: Site, post: Post, t
     policy = tmp_path / "policy.toml"
     policy.write_text('modes = ["dry-run"]\n')
     script = site.upload(a_script("echo '[]'"))
+    post.agent.stop()
+    ordered = site.order(script_id=script)  # the control plane does not know of the new policy, and the agent judges
     restart(post, {"NANNY_AGENT_POLICY_FILE": str(policy)})
     try:
-        assert_named(post, site.carry_out(script_id=script), Outcome.REFUSED)
+        assert_named(post, site.wait_for(ordered), Outcome.REFUSED)
         assert site.carry_out(script_id=script, mode="dry-run")["outcome"] == "nothing_to_do"
+        until(lambda: told_modes(site, post) == ["dry-run"], "the policy is told")
+        order = {"agent_id": post.agent.id, "mode": "apply", "vmid": str(post.vmid)}
+        assert site.operator.post("/api/patches", json=order).status_code == 409
     finally:
         restart(post, {})
+        until(lambda: told_modes(site, post) is None, "the wider policy is told")
     assert runs(site, post.vmid) == ["ran"]
+
+
+def told_modes(site: Site, post: Post) -> list[str] | None:
+    """Return which modes the control plane knows to be allowed, None for all."""
+    modes: list[str] | None = site.operator.get(f"/api/agents/{post.agent.id}").json()["policy"]["modes"]
+    return modes
 
 
 def test_an_order_for_a_guest_where_there_is_no_proxmox(site: Site, post: Post) -> None:

@@ -1,14 +1,18 @@
 """Agents: how one is, which there are, and the end of one's trust."""
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 
 from nanny_ops.control.api.state import AsAnyone, AsPerson, Control
 from nanny_ops.control.services import agent as service
-from nanny_ops.control.services import breaker
+from nanny_ops.control.services import breaker, policy
+from nanny_ops.control.services.breaker import Rest
 from nanny_ops.control.services.capacity import bounds_of
 from nanny_ops.control.store import agent as store
+from nanny_ops.control.store.agent import Agent
 from nanny_ops.control.store.database import Tx
 from nanny_ops.protocol.enrollment import AgentStatus
 
@@ -44,15 +48,23 @@ async def every(
 
     def look(tx: Tx) -> tuple[list[dict[str, Any]], int]:
         found, total = store.page(tx, who.teams, limit, offset)
-        doubled = service.duplicated(tx, found, now)
-        unread = service.unread(tx, found)
-        resting = breaker.resting(tx, [one.id for one in found], bounds_of(control.settings).rest, now)
-        shown = [service.rendered(one, now, doubled.get(one.id), unread.get(one.id, ())) for one in found]
-        return [{**one, "resting": resting.get(one["agent_id"])} for one in shown], total
+        return _listed(tx, found, bounds_of(control.settings).rest, now), total
 
     items, total = await control.database.read(look)
     response.headers["X-Total-Count"] = str(total)
     return {"items": items, "total": total, "limit": limit, "offset": offset}
+
+
+@router.get("/api/agents/{agent_id}", responses=UNKNOWN)
+async def one(agent_id: str, who: AsPerson, control: Control) -> dict[str, Any]:
+    """Show an agent with the policy of its machine's owner, as it told it last; ``null`` where it never did."""
+    now = control.clock()
+
+    def look(tx: Tx) -> dict[str, Any]:
+        found = service.seen_by(tx, who, agent_id)
+        return {**_listed(tx, [found], bounds_of(control.settings).rest, now)[0], "policy": policy.shown(tx, found)}
+
+    return await control.database.read(look)
 
 
 @router.post("/api/agents/{agent_id}/revoke", responses=UNKNOWN)
@@ -69,3 +81,10 @@ async def resume(agent_id: str, who: AsPerson, control: Control) -> dict[str, An
     """End the rest that a node was given after failures in a row: its orders of batches go on. Needs operator."""
     now = control.clock()
     return service.rendered(await control.database.write(lambda tx: breaker.resume(tx, who, agent_id, now)), now)
+
+
+def _listed(tx: Tx, found: Sequence[Agent], rest: Rest, now: datetime) -> list[dict[str, Any]]:
+    doubled, unread = service.duplicated(tx, found, now), service.unread(tx, found)
+    resting = breaker.resting(tx, [one.id for one in found], rest, now)
+    shown = [service.rendered(one, now, doubled.get(one.id), unread.get(one.id, ())) for one in found]
+    return [{**one, "resting": resting.get(one["agent_id"])} for one in shown]

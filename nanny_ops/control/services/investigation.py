@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import get_args
 
 from nanny_ops.control.services import operation as operations
+from nanny_ops.control.services import policy
 from nanny_ops.control.services.principal import HostAgent, Person, Principal
 from nanny_ops.control.store import agent as agents
 from nanny_ops.control.store import operation as store
@@ -28,6 +29,8 @@ LIFETIME = timedelta(days=1)
 def create(tx: Tx, who: Principal, request: InvestigationRequest, now: datetime) -> Operation:
     """Ask for an investigation. Raises NotFound, Forbidden, Conflict."""
     agent = _agent(tx, who, request.agent_id)
+    if isinstance(who, Person):
+        policy.demand(tx, agent, KIND, None, now)
     operation = Operation(
         id=f"inv-{uuid.uuid4()}",
         team_id=agent.team_id,

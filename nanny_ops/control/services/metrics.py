@@ -5,9 +5,11 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
+from nanny_ops.control.services import policy
 from nanny_ops.control.services.principal import HostAgent
 from nanny_ops.control.store import agent as agents
 from nanny_ops.control.store import metrics as store
+from nanny_ops.control.store import policy as policies
 from nanny_ops.control.store.database import Database, Tx
 from nanny_ops.errors import Forbidden, ValidationFailed
 from nanny_ops.protocol.clock import micros, parse_stamp, stamp_micros
@@ -63,9 +65,11 @@ class Readings:
         if self._known.get(agent.id) != described:
             await database.write(lambda tx: agents.change(tx, agent.id, **_columns(described)))
             self._remember(agent.id, described)
-        await database.append_all(
-            (store.adding(on_sqlite=database.sqlite), row), (agents.SEEN, {"agent": agent.id, "seen": received})
-        )
+        rows = [(store.adding(on_sqlite=database.sqlite), row), (agents.SEEN, {"agent": agent.id, "seen": received})]
+        if reading.policy is not None:
+            told = policy.row(agent.id, agent.team_id, reading.policy, instant)
+            rows.append((policies.telling(on_sqlite=database.sqlite), told))
+        await database.append_all(*rows)
 
     def _remember(self, agent_id: str, described: Description) -> None:
         self._known[agent_id] = described

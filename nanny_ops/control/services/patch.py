@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from nanny_ops.control.services import audit, lease, legacy
+from nanny_ops.control.services import audit, lease, legacy, policy
 from nanny_ops.control.services import operation as operations
 from nanny_ops.control.services import package_exception as exceptions
 from nanny_ops.control.services import patch_option as options
@@ -188,6 +188,8 @@ def make(tx: Tx, person: Person, agent: Agent, request: PatchRequest, now: datet
         script = scripts.named(tx, request.script_id, [agent.team_id])
     else:
         script = scripts.for_families(tx, families)
+    hooks = [scripts.named(tx, hook.script_id, [agent.team_id]) for hook in request.hooks]
+    policy.demand(tx, agent, "patch", vmid, now, mode=request.mode, scripts=[script, *hooks])
     return Operation(
         id=f"patch-{uuid.uuid4()}",
         team_id=agent.team_id,

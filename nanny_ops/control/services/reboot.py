@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from nanny_ops.control.services import lease
+from nanny_ops.control.services import lease, policy
 from nanny_ops.control.services import operation as operations
 from nanny_ops.control.services.patch import expiry
 from nanny_ops.control.services.principal import HostAgent, Person
@@ -66,6 +66,7 @@ def place(tx: Tx, person: Person, request: RebootRequest, now: datetime) -> Oper
     if agent.dialect != NANNYAGENT and REBOOT not in agent.features:
         raise Conflict(NOT_CARRIED_OUT.format(agent.hostname, agent.version or "unknown"), features=[REBOOT])
     vmid, target = _aim(tx, agent, request)
+    policy.demand(tx, agent, KIND, vmid, now)
     _alone(tx, agent, vmid, target)
     operation = Operation(
         id=f"reboot-{uuid.uuid4()}",

@@ -3,7 +3,7 @@
 import uuid
 from datetime import datetime, timedelta
 
-from nanny_ops.control.services import lease
+from nanny_ops.control.services import lease, policy
 from nanny_ops.control.services import operation as operations
 from nanny_ops.control.services.patch import expiry
 from nanny_ops.control.services.principal import HostAgent, Person
@@ -38,6 +38,7 @@ def place(tx: Tx, person: Person, request: UpdateRequest, now: datetime) -> Oper
         raise Conflict("This agent was revoked; it takes no orders.")
     if agent.dialect == NANNYAGENT:
         raise Conflict("Agents of the older dialect cannot update themselves; install this one in their place.")
+    policy.demand(tx, agent, KIND, None, now)
     release = _wanted(tx, agent, request.release_id)
     for other in rows.open_of(tx, agent.id):
         if other.kind == KIND:

@@ -101,6 +101,16 @@ agents = Table(
     Index("ix_agents_team_id_hostname", "team_id", "hostname"),
 )
 
+#: What an agent has told of its owner's policy, and when it said so.
+agent_policies = Table(
+    "agent_policies",
+    metadata,
+    Column("agent_id", Id, ForeignKey("agents.id"), primary_key=True),
+    _team(),
+    Column("body", JSON, nullable=False),
+    Column("at", Instant, nullable=False),
+)
+
 refresh_families = Table(
     "refresh_families",
     metadata,

@@ -70,6 +70,27 @@ def test_people_list_agents_in_pages(enrol: Callable[..., Agent], viewer: httpx.
     assert stranger.get("/api/agents").json()["items"] == []
 
 
+def test_an_agents_policy_is_shown_and_asked(
+    enrol: Callable[..., Agent], operator: httpx.Client, stranger: httpx.Client
+) -> None:
+    agent = enrol(**FIELDS)
+    address = f"/api/agents/{agent.id}"
+    assert operator.get(address).json()["policy"] is None
+    told = {"file": "/etc/p.toml", "operations": ["patch"], "modes": ["dry-run"], "threshold": 2}
+    at = datetime.now(UTC).isoformat()
+    reading = {**METRICS, "agent_id": agent.id, "timestamp": at, "policy": told}
+    agent.client.post("/api/agent", json=reading).raise_for_status()
+    shown = operator.get(address).json()
+    assert shown["agent_id"] == agent.id
+    assert shown["policy"].items() >= told.items()
+    assert shown["policy"]["targets"] is None
+    assert stranger.get(address).status_code == 404
+    refused = operator.post("/api/patches", json={"agent_id": agent.id, "mode": "apply"})
+    assert refused.status_code == 409
+    assert "does not allow the mode apply (/etc/p.toml)" in refused.text
+    assert operator.post("/api/patches", json={"agent_id": agent.id, "mode": "dry-run"}).status_code == 201
+
+
 def test_a_list_is_for_people(enrol: Callable[..., Agent], anonymous: httpx.Client, viewer: httpx.Client) -> None:
     assert enrol().client.get("/api/agents").status_code == 403
     refused = anonymous.get("/api/agents")

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 import nanny_ops
-from nanny_ops.agent.collectors.metrics import Metrics
+from nanny_ops.agent.collectors.metrics import POLICY_EVERY, Metrics
 from nanny_ops.agent.spool import Reading
 from nanny_ops.errors import MachineError
+from nanny_ops.machine.policy import Policy
 from nanny_ops.machine.verbs import MetricsReading, ReadMetrics
 from tests.fakes.control_plane import FakeControlPlane, make_equipment
 from tests.fakes.hands import METRICS, FakeHands
@@ -34,6 +35,21 @@ def test_a_reading_says_whose_and_when(tmp_path: Path) -> None:
     assert body["timestamp"] == "2026-01-01T12:00:00.000Z"
     assert body["version"] == nanny_ops.__version__
     assert METRICS.items() <= body.items()
+
+
+def test_the_policy_is_told_with_the_first_reading_and_every_tenth(tmp_path: Path) -> None:
+    async def go() -> list[Reading]:
+        rules = Policy(modes=frozenset({"dry-run"}))
+        equipment = make_equipment(FakeControlPlane(), FakeHands(tmp_path), policy=rules, policy_file="/p.toml")
+        collector = Metrics(equipment)
+        try:
+            return [one for _ in range(POLICY_EVERY + 1) for one in await collector.collect()]
+        finally:
+            await equipment.client.close()
+
+    told = [json.loads(one.body)["policy"] for one in asyncio.run(go())]
+    assert [policy is not None for policy in told] == [True, *[False] * (POLICY_EVERY - 1), True]
+    assert (told[0]["file"], told[0]["modes"], told[0]["targets"]) == ("/p.toml", ["dry-run"], None)
 
 
 def test_a_reading_without_a_needed_value_is_an_error(tmp_path: Path) -> None:
