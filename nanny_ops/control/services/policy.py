@@ -5,11 +5,9 @@ word is fresh; times are left to it, since an order may wait for its hour at the
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from datetime import datetime, timedelta
 from typing import Any
-
-import msgspec
 
 from nanny_ops.control.store import policy as store
 from nanny_ops.control.store.agent import Agent
@@ -43,7 +41,9 @@ def demand(
     told = store.told(tx, agent.id, (agent.team_id,))
     if told is None or from_micros(told.at) < now - FRESH:
         return
-    policy, target = msgspec.convert(told.body, PolicyReport), "host" if vmid is None else str(vmid)
+    known = {one.name for one in fields(PolicyReport)}
+    policy = PolicyReport(**{name: value for name, value in told.body.items() if name in known})
+    target = "host" if vmid is None else str(vmid)
     questions = [
         (operation, policy.operations, f"operations of the kind {operation}"),
         (mode, policy.modes, f"the mode {mode}"),
