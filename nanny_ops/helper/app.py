@@ -24,7 +24,7 @@ from nanny_ops.helper.peer import allowed
 from nanny_ops.helper.reboots import Reboots
 from nanny_ops.helper.server import Server
 from nanny_ops.helper.settings import DEFAULT_FILE, load
-from nanny_ops.machine import pinned_keys
+from nanny_ops.machine import pinned_keys, versions
 from nanny_ops.machine.job import FOLDER
 from nanny_ops.machine.procedure import access
 from nanny_ops.protocol.clock import now
@@ -72,7 +72,7 @@ def serve(config: Path | None, environ: MutableMapping[str, str], pause: Callabl
         jobs_dir, ledger = settings.state_dir / FOLDER, Ledger(settings.state_dir / "begun")
         deeds, reboots = Deeds(jobs_dir, judge, ledger, user.gid), Reboots(jobs_dir, judge, ledger)
         catalogue = Catalogue(judge, deeds, reboots, user.uid)
-        Server(socket, catalogue.do, user.permits, idle=settings.idle_seconds).serve()
+        Server(socket, catalogue.do, user.permits, idle=settings.idle_seconds, replaced=versions.replaced).serve()
 
 
 def _prepare(state_dir: Path) -> None:

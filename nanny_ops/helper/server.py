@@ -17,6 +17,8 @@ log = logging.getLogger(__name__)
 ROOM = 16
 #: Seconds in which a verb must have arrived whole, and its answer been taken.
 PATIENCE = 10.0
+#: Seconds without a verb after which a replaced helper ends: the daemon of the other version needs five to start.
+SOON = 1.0
 
 
 class Server:
@@ -33,20 +35,26 @@ class Server:
         room: int = ROOM,
         peer_of: Callable[[socket.socket], Peer] = peer_of,
         clock: Callable[[], float] = time.monotonic,
+        replaced: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Take what carries verbs out and who may ask; ``idle`` and ``patience`` are seconds."""
+        """Take what carries verbs out and who may ask; ``idle`` and ``patience`` are seconds.
+
+        ``replaced`` tells that another version is to serve from now on.
+        """
+        self._replaced = replaced
         self._listener, self._do, self._permits, self._peer_of = listener, do, permits, peer_of
         self._idle, self._patience, self._clock = idle, patience, clock
         self._room, self._busy, self._lock = room, 0, threading.Lock()
 
     def serve(self) -> None:
-        """Serve until nothing was under way for ``idle`` seconds; the caller closes the listener.
+        """Serve until nothing was under way for ``idle`` seconds, or a second where it was replaced.
 
-        A connection that comes while this ends waits in the listener's queue, for which systemd starts a new process.
+        The caller closes the listener. A connection that comes while this ends waits in the listener's queue, for
+        which systemd starts a new process.
         """
         quiet_since = self._clock()
         self._listener.settimeout(min(self._idle, 1.0))
-        while self._busy or self._clock() - quiet_since < self._idle:
+        while self._busy or self._clock() - quiet_since < (min(self._idle, SOON) if self._replaced() else self._idle):
             try:
                 connection, _ = self._listener.accept()
             except TimeoutError:

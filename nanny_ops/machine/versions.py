@@ -78,6 +78,15 @@ def running(python_prefix: str = sys.prefix) -> str:
     return Path(python_prefix).resolve().name
 
 
+def replaced(python_prefix: str = sys.prefix) -> bool:
+    """Tell whether another version than this process's own starts next."""
+    versions = found(python_prefix)
+    try:
+        return versions is not None and versions.current != running(python_prefix)
+    except MachineError:  # the link is gone, as while everything is removed
+        return False
+
+
 def owner(python_prefix: str = sys.prefix, run: Run = run) -> str:
     """Return why the agent may not change itself, with the command that may; empty where it may."""
     file = Path(python_prefix).resolve() / "pyvenv.cfg"

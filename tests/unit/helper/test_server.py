@@ -1,6 +1,7 @@
 """The socket's loop: who may not ask is not listened to, nobody holds it up, and it ends when nobody asks."""
 
 import contextlib
+import itertools
 import logging
 import socket
 import threading
@@ -173,3 +174,12 @@ def test_who_goes_away_ends_nothing(caplog: pytest.LogCaptureFixture) -> None:
 
 def test_errors_of_the_way_are_not_of_the_helper() -> None:
     assert not issubclass(HelperAway, VerbRefused)
+
+
+def test_one_that_was_replaced_answers_what_is_there_and_ends_soon() -> None:
+    near, far = socket.socketpair()
+    near.sendall(ASK)
+    ticks = itertools.count()
+    make(far, idle=3600.0, patience=20_000.0, clock=lambda: next(ticks) / 10, replaced=lambda: True).serve()
+    assert read_reply(heard(near)[HEAD.size :]) == STATE
+    assert next(ticks) < 36_000

@@ -22,8 +22,12 @@ def test_a_version_is_known_by_its_environment(tmp_path: Path) -> None:
     with pytest.raises(MachineError):
         made.switch("2.0")
     make_version(made.prefix, "2.0")
+    assert not layout.replaced(home)
     made.switch("2.0")
     assert made.current == "2.0"
+    assert layout.replaced(home)
+    assert not layout.replaced(str(made.home("2.0")))
+    assert not layout.replaced(str(tmp_path))
 
 
 @pytest.mark.parametrize(
