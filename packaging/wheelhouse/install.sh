@@ -92,7 +92,9 @@ if [ -n "$remove" ]; then
         [ ! -d /run/systemd/system ] || systemctl daemon-reload
         rm -f /usr/local/bin/nanny-agent /run/nanny-agent-helper.socket
     fi
-    for mine in versions current bin trial start failed.json .staging .lock; do
+    # The names that end with .new are left by an installation or an update that was killed.
+    for mine in versions current bin trial start failed.json .current.new .bin.new .trial.new .start.new \
+        .failed.json.new .staging .lock; do
         rm -rf "${prefix:?}/$mine"
     done
     [ ! -d "$prefix" ] || rmdir --ignore-fail-on-non-empty "$prefix"

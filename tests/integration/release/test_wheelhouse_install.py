@@ -50,6 +50,10 @@ def test_a_version_is_installed_beside_the_one_before_and_older_ones_go(unpacked
         assert version(prefix) == f"nanny-agent {VERSION}"
         assert sorted(path.name for path in (prefix / "versions").iterdir()) == ["8.1.0", VERSION]
     assert "9.0.0 on the machine while this one was on trial" in (prefix / "trial/returned").read_text()
+    for left in ("start", "failed.json", ".start.new", ".failed.json.new", ".current.new"):  # by updates, some killed
+        (prefix / left).write_text("")
+    for left in (".staging", ".trial.new"):
+        (prefix / left / "tree").mkdir(parents=True)
     done = install(unpacked, prefix, "--remove")
     assert done.returncode == 0, done.stderr
     assert not prefix.exists()
