@@ -88,6 +88,8 @@ class ScriptRun:
     born: Callable[[int], None] = lambda _leader: None
     log: Callable[[BaseException], None] = lambda _wrong: None
     sleep: Callable[[float], None] = time.sleep
+    tick: Callable[[], float] = time.monotonic
+    start: Callable[..., Done] = run_to_files
     #: Seconds without a word after which ``silent`` is told.
     stall: float = 0.0
     silent: Callable[[float], None] = lambda _seconds: None
@@ -125,8 +127,8 @@ class ScriptRun:
             self.log(wrong)
 
     def _stopping(self, call: Call, prefix: str) -> "_Stopping":
-        cancel = Cancel(self.directory / "cancel", lambda: self.target.halt(call.job_id), self.needs_halt)
-        return _Stopping(cancel, Silence(self._outputs(prefix), self.stall, self.cap, self.silent))
+        cancel = Cancel(self.directory / "cancel", lambda: self.target.halt(call.job_id), self.needs_halt, self.tick)
+        return _Stopping(cancel, Silence(self._outputs(prefix), self.stall, self.cap, self.silent, self.tick))
 
     def _outputs(self, prefix: str) -> tuple[Path, Path]:
         return self.directory / f"{prefix}stdout", self.directory / f"{prefix}stderr"
@@ -135,7 +137,7 @@ class ScriptRun:
         self, argv: list[str], call: Call, stopping: Callable[[], bool], prefix: str, *, append: bool = False
     ) -> Done:
         stdout, stderr = self._outputs(prefix)
-        return run_to_files(
+        return self.start(
             argv,
             born=self.born,
             timeout=self.target.deadline(call),
@@ -171,9 +173,9 @@ class ScriptRun:
 
     def _heard_out(self, call: Call, done: Done, stopping: "_Stopping", prefix: str) -> tuple[Done, Problem | None]:
         """Attach again as long as the script goes on without the program that was started here."""
-        until = time.monotonic() + self.target.deadline(call)
+        until = self.tick() + self.target.deadline(call)
         for _ in range(REATTACH_TRIES):
-            if not (self.needs_halt and _cut_off(done)) or stopping.cancel.wished or time.monotonic() > until:
+            if not (self.needs_halt and _cut_off(done)) or stopping.cancel.wished or self.tick() > until:
                 break
             standing = self.target.standing(call.job_id)
             if standing is Standing.GONE:

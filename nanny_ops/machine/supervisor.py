@@ -30,7 +30,7 @@ from nanny_ops.machine.procedure.record import Records
 from nanny_ops.machine.procedure.scene import Scene
 from nanny_ops.machine.procedure.ward import Ward, local_node
 from nanny_ops.machine.proxmox.task import Pace
-from nanny_ops.machine.run import daemonize, signal_session
+from nanny_ops.machine.run import Done, daemonize, run_to_files, signal_session
 from nanny_ops.machine.script_run import ScriptRun, Verdict, packages_or_none, shell_code
 from nanny_ops.machine.sealed import sealed
 from nanny_ops.machine.session import living, mark
@@ -61,6 +61,10 @@ class Supervisor:
     now: Callable[[], datetime] = clock.now
     connect: Connect = access.connect
     pace: Pace = field(default_factory=Pace)
+    #: How time passes while a script runs, and what runs a program whose output grows in files.
+    script_pace: Pace = field(default_factory=Pace)
+    start: Callable[..., Done] = run_to_files
+    open_journal: Callable[[Path, Callable[[], datetime]], Journal] = Journal
 
     def supervise(self) -> None:
         """See the job through, or take it up where another has left it. The caller holds the job's lock."""
@@ -68,7 +72,7 @@ class Supervisor:
             return
         began = self.now()
         log.info("event=job_supervised job=%s", self.directory.name)
-        journal = Journal(self.directory, self.now)
+        journal = self.open_journal(self.directory, self.now)
         if journal.facts.get("began"):
             began = clock.parse_stamp(journal.facts["began"])
         verdict, report = self._see_through(journal)
@@ -122,6 +126,9 @@ class Supervisor:
             needs_halt=job.vmid is not None,
             born=self._remember,
             log=self._log,
+            sleep=self.script_pace.sleep,
+            tick=self.script_pace.tick,
+            start=self.start,
             stall=plan.stall_seconds,
             silent=lambda seconds: notes.append(f"stalled: the script had said nothing for {seconds:.0f} s."),
         )

@@ -152,7 +152,7 @@ class Course:
 
     def _judged(self, verdict: Verdict) -> Verdict:
         """Run the post hooks, let time pass, look at the target, and set it back where that is called for."""
-        ill = self._post_hooks(verdict) or self._ill()
+        ill = self._known() or self._post_hooks(verdict) or self._ill()
         if ill is None:
             return verdict
         if ill.outcome is Outcome.CANCELLED or not rollback.possible(self.scene):
@@ -160,16 +160,36 @@ class Course:
             return replace(verdict, outcome=worse.outcome, reason=f"{ill.reason} The script: {verdict.reason}")
         return self._set_back(verdict, ill)
 
+    def _known(self) -> Verdict | None:
+        """Return what another supervisor found wrong before it set the target back; by now it may look healthy."""
+        told = self.scene.journal.facts.get("found_ill")
+        return Verdict(Outcome(told["outcome"]), told["reason"]) if told else None
+
     def _post_hooks(self, verdict: Verdict) -> Verdict | None:
         """Run the post hooks of a script that ended well; return the failure of one that must succeed."""
         if verdict.outcome not in GOOD:
             return None
-        for number in hook.wanted(self.scene, lambda one: one.stage == "post" and one.on_failure != "always"):
+        for number, one in enumerate(self.scene.plan.hooks):
+            if one.stage != "post" or one.on_failure == "always":
+                continue
+            name = hook.step_name(number)
+            if self.scene.journal.begun(name):
+                if one.on_failure == "must-succeed" and (failure := self._failure_of(name)):
+                    return failure
+                continue
             try:
-                self.scene.step(hook.step_name(number), partial(hook.run, self.scene, number))
+                self.scene.step(name, partial(hook.run, self.scene, number))
             except Halt as halt:
                 return Verdict(halt.problem.outcome, halt.problem.reason)
         return None
+
+    def _failure_of(self, name: str) -> Verdict | None:
+        """Return what a hook came to that another supervisor has begun; one that was cut short did not succeed."""
+        step = self.scene.journal.ended(name)
+        if step is None or step.outcome not in ("failed", "unknown", "cancelled"):
+            return None
+        word = Outcome.CANCELLED if step.outcome == "cancelled" else Outcome.HOOK_FAILED
+        return Verdict(word, step.reason)
 
     def _ill(self) -> Verdict | None:
         """Return what is wrong with the target after the bake time; None where nothing is, or nobody asked."""
@@ -201,15 +221,17 @@ class Course:
         return f"{seconds} s went by."
 
     def _set_back(self, verdict: Verdict, ill: Verdict) -> Verdict:
-        changed = f"{ill.reason} The script: {verdict.reason}"
-        try:
-            self.scene.step("rollback", lambda: rollback.roll_back(self.scene))
-        except Halt as halt:
-            self.scene.journal.note(rolled_back=bool(self.scene.journal.facts.get("rolled_back")))
-            return replace(verdict, outcome=Outcome.ROLLBACK_FAILED, reason=f"{halt.problem.reason} {changed}")
-        back = self.scene.journal.ended("rollback")
-        told = back.reason if back else "It was set back."
-        return replace(verdict, outcome=Outcome.ROLLED_BACK, reason=f"{told} {changed}")
+        scene, changed = self.scene, f"{ill.reason} The script: {verdict.reason}"
+        scene.journal.note(found_ill={"outcome": ill.outcome.value, "reason": ill.reason})
+        earlier = scene.journal.ended("rollback")
+        if earlier is None or earlier.outcome not in ("ok", "failed"):
+            scene.attempt("rollback", lambda: rollback.roll_back(scene))
+        back = scene.journal.ended("rollback")
+        scene.journal.note(rolled_back=bool(scene.journal.facts.get("rolled_back")))
+        told = back.reason if back else "Whether it was set back could not be written down."
+        good = back is not None and back.outcome == "ok"
+        word = Outcome.ROLLED_BACK if good else Outcome.ROLLBACK_FAILED
+        return replace(verdict, outcome=word, reason=f"{told} {changed}")
 
     def _release(self, verdict: Verdict, *, begun: bool) -> None:
         """Remove snapshots that are not wanted any more; after a failure all are kept."""

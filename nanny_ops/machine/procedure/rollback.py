@@ -20,7 +20,8 @@ def possible(scene: Scene) -> bool:
 def roll_back(scene: Scene) -> str:
     """Set the guest back, start it, and ask the same questions as before. Raises Halt where one of these fails."""
     name = str(scene.journal.facts["protection"]["name"])
-    _set_back(scene, name)
+    if not scene.journal.facts.get("rolled_back"):  # else another supervisor has done it, and was killed
+        _set_back(scene, name)
     scene.journal.note(rolled_back=True, started=scene.journal.facts.get("found") == "stopped")
     state.await_ready(scene, heed=False)
     results = probe.settle(scene, "after_rollback", heed=False)

@@ -1,7 +1,6 @@
 """What all steps of one job share: its plan, its target, its guest in Proxmox VE, its journal, and how time passes."""
 
 import errno
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -76,7 +75,7 @@ class Scene:
     def step(self, name: str, work: Callable[[], str]) -> None:
         """Do one step, with its beginning and its end in the journal; ``work`` returns a sentence. Raises Halt."""
         self.journal.begin(name)
-        began, at = time.monotonic(), clock.stamp(self.now())
+        began, at = self.pace.tick(), clock.stamp(self.now())
         outcome, reason = "unknown", "It was cut short."
         try:
             reason = work()
@@ -92,7 +91,7 @@ class Scene:
             outcome, reason = "failed", meant.problem.reason
             raise meant from wrong
         finally:
-            took = round((time.monotonic() - began) * 1000)
+            took = round((self.pace.tick() - began) * 1000)
             self.journal.end(Step(name=name, outcome=outcome, reason=reason[:4096], started_at=at, duration_ms=took))
 
     def attempt(self, name: str, work: Callable[[], str]) -> bool:

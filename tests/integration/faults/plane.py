@@ -171,7 +171,7 @@ class Plane:
 
     async def _sweep(self) -> None:
         ticker = scheduler.Ticker(self._state.database, self._state.settings, self._state.counts, self.clock)
-        expire, _ = (one.func for one in scheduler.make(ticker).get_jobs())
+        expire, *_ = (one.func for one in scheduler.make(ticker).get_jobs())
         while True:
             await asyncio.sleep(SWEEP)
             await expire()

@@ -247,6 +247,8 @@ def test_killed_at_any_line_the_aftermath_is_still_gone_through(tmp_path: Path, 
             begun = play.scripts_run == 1
             assert begun or verdict.outcome is Outcome.AGENT_ERROR
             assert report.left_in in ("stopped", "")
+            if play.node.disk["app"] == "1" and "rollback" in {one.name for one in report.steps}:
+                assert verdict.outcome is Outcome.ROLLED_BACK, line
             if not begun and not any(one.outcome == "unknown" for one in report.steps if one.name == SCRIPT):
                 assert play.node.snapshots == {}, line
         assert not play.node.running, line
@@ -254,6 +256,18 @@ def test_killed_at_any_line_the_aftermath_is_still_gone_through(tmp_path: Path, 
         assert len(play.scripts.ran) == len(set(play.scripts.ran)), line
         line += 1
     assert line > 25
+
+
+@pytest.mark.parametrize("on_failure", ["must-succeed", "ignore"])
+def test_a_post_hook_that_failed_before_its_supervisor_was_killed_still_counts(tmp_path: Path, on_failure: str) -> None:
+    play = Play(tmp_path, Plan(hooks=[hook("post", on_failure)]))
+    journal = Journal(play.job_dir, play.now)
+    told = {"outcome": "ok", "reason": "1 package."}
+    journal.note(found="running", ready=True, script_begun=True, verdict=told)
+    journal.begin("hook-1")
+    verdict, _ = go(play, resume=True)
+    assert verdict.outcome is (Outcome.HOOK_FAILED if on_failure == "must-succeed" else Outcome.OK)
+    assert play.scripts.ran == []
 
 
 SCRIPT = "script"
