@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import Any, TextIO
 
 import typer
 
@@ -17,6 +17,8 @@ from nanny_ops.protocol.patch import PatchOperation
 from nanny_ops.protocol.patch_report import PatchReport
 
 PACKAGES = {"package": "name", "from": "old_version", "to": "version", "action": "action", "security": "security"}
+#: How the lines begin that scripts write for programs: notes, and the list of packages.
+FOR_PROGRAMS = (b"nanny-note {", b'[{"name":', b"[]")
 LEFT = {"package": "name", "installed": "old_version", "available": "version", "why": "why"}
 
 
@@ -31,7 +33,9 @@ def follow(client: Client, operation: PatchOperation, *, as_json: bool) -> None:
         agent = client.agent(seen.agent_id)
         print(printable(why_idle(seen, agent)), file=sys.stderr, flush=True)
 
-    ended = Watch(client, _progress, tell, idle=idle).to_end(operation)
+    progress = Progress(sys.stderr)
+    ended = Watch(client, progress.show, tell, idle=idle).to_end(operation)
+    progress.end()
     show_order(ended, as_json=as_json)
     if ended.outcome not in set(GOOD):
         raise typer.Exit(1)
@@ -94,7 +98,7 @@ def _show_report(report: PatchReport) -> None:
         "not refreshed": report.not_refreshed,
         "unhealthy": [f"{one.name}: {one.reason}" for one in report.probes if one.healthy is False],
         "failed steps": [f"{one.name}: {one.reason}" for one in report.steps if one.outcome == "failed"],
-        "left it": report.left_in,
+        "target now": report.left_in,
         "notes": report.notes,
     }
     if any(value not in (None, "", []) for value in told.values()):
@@ -132,6 +136,22 @@ def why_idle(operation: PatchOperation, agent: Mapping[str, Any]) -> str:
     )
 
 
-def _progress(data: bytes) -> None:
-    sys.stderr.write(printable(data.decode("utf-8", "replace")))
-    sys.stderr.flush()
+class Progress:
+    """Shows a script's output without the lines that it writes for programs; they are told in words at the end."""
+
+    def __init__(self, to: TextIO) -> None:
+        """Begin at the start of a line."""
+        self._to, self._rest = to, b""
+
+    def show(self, data: bytes) -> None:
+        """Show what is whole of some output; the beginning of a line waits for its end."""
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            if not line.startswith(FOR_PROGRAMS):
+                self._to.write(printable(line.decode("utf-8", "replace")) + "\n")
+        self._to.flush()
+
+    def end(self) -> None:
+        """Show a last line without an end."""
+        if self._rest:
+            self.show(b"\n")

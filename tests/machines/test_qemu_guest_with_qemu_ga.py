@@ -73,6 +73,12 @@ def target(lab: Lab, tmp_path: Path) -> Iterator[Qemu]:
         yield Qemu(VMID, Inside(api, VMID), jobs, os.environ)
 
 
+def restart_agent(machine: SystemdMachine) -> None:
+    """Start the agent anew and wait until its socket is there."""
+    machine.must("systemctl", "restart", "qga")
+    machine.must("sh", "-c", f"for n in $(seq 100); do [ -S {SOCKET} ] && exit; sleep 0.1; done; exit 1")
+
+
 def ordered(script: str, directory: Path, *arguments: str, timeout: int = 60) -> Call:
     """Return the call of a script that lies in a job's directory."""
     path, text = directory / "script", script.encode()
@@ -155,12 +161,12 @@ def test_an_interpreter_that_is_not_there_is_named(target: Qemu, tmp_path: Path)
 def test_a_guest_agent_that_forbids_programs_is_named(target: Qemu, machine: SystemdMachine, tmp_path: Path) -> None:
     settings = "[general]\nblock-rpcs=guest-exec\n"
     machine.must("sh", "-c", f"mkdir -p /etc/qemu && printf '%s' '{settings}' >/etc/qemu/qemu-ga.conf")
-    machine.must("systemctl", "restart", "qga")
+    restart_agent(machine)
     try:
         verdict = carried_out(target, ordered("#!/bin/sh\necho '[]'\n", tmp_path), tmp_path)
     finally:
         machine.must("rm", "/etc/qemu/qemu-ga.conf")
-        machine.must("systemctl", "restart", "qga")
+        restart_agent(machine)
     assert verdict.outcome is Outcome.NO_GUEST_AGENT
     assert "block-rpcs" in verdict.reason
 
