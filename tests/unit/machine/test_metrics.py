@@ -17,7 +17,8 @@ def values():
 
 @pytest.mark.rows("G0-ME-01", "G0-ME-02")
 def test_a_reading_fills_every_field_of_the_wire(values):
-    expected = {field.name for field in fields(SystemMetrics)} - {"agent_id", "timestamp", "version", "features"}
+    of_the_agent = {"agent_id", "timestamp", "version", "features", "policy"}
+    expected = {field.name for field in fields(SystemMetrics)} - of_the_agent
     assert set(values) == expected
     SystemMetrics(agent_id="a", timestamp="t", **values)
     for entry in values["filesystem_info"]:
