@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from nanny_ops.cli import agent, login, patch, proxmox, script
-from nanny_ops.errors import Conflict, Forbidden, NannyError, NotFound, SettingsError, Unauthorized, ValidationFailed
+from nanny_ops.errors import Conflict, Forbidden, NannyError, NotFound, SettingsError, Unauthorized
 from tests.integration.control.conftest import PASSWORD, Agent, Server, email
 from tests.integration.control.listener import deliver, eventually, order
 
@@ -116,7 +116,7 @@ def test_an_order_can_be_taken_back(call: Call, enrol: Enrol) -> None:
     listed = call(patch.app, "list", "--agent", machine.id, "--status", "cancelled", "--mode", "apply", "--json")
     assert ids(listed) == [placed]
     assert isinstance(error(call(patch.app, "log", placed)), NotFound)
-    assert isinstance(error(call(patch.app, "run", "--agent", machine.id, "--guest", "vm-1")), ValidationFailed)
+    assert isinstance(error(call(patch.app, "run", "--agent", machine.id, "--guest", "vm-1")), Conflict)
 
 
 def test_scripts_are_added_and_shown(call: Call, tmp_path: Path) -> None:
