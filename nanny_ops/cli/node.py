@@ -106,7 +106,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _run(arguments, os.environ)
     except NannyError as wrong:
         print(f"nanny-agent: {wrong.message}", file=sys.stderr)
-        return exit_code(wrong)
+        code = exit_code(wrong)
+        # Also where a version on trial cannot read its settings, of which _run_again never hears.
+        return Restart().end(code, os.environ) if arguments[:1] == ["run"] else code
     except KeyboardInterrupt:
         print("nanny-agent: interrupted", file=sys.stderr)
         return 1

@@ -4,7 +4,7 @@ import logging
 from functools import partial
 
 from nanny_ops.helper.deeds import Deeds
-from nanny_ops.helper.judge import Judge
+from nanny_ops.helper.judge import Judge, check_update
 from nanny_ops.helper.reboots import Reboots
 from nanny_ops.machine import carrier, staging, tracer
 from nanny_ops.machine.commands import perform_command
@@ -15,6 +15,7 @@ from nanny_ops.machine.update_verbs import (
     LookUpdate,
     StageUpdate,
     SwitchUpdate,
+    UpdatePhase,
     UpdateState,
     UpdateVerb,
 )
@@ -61,9 +62,26 @@ class Catalogue:
                 return perform_command(verb, run=carrier.errand())  # what is looked at lies outside this sandbox
             case DescribeTracing():
                 return tracer.describe()
+            case StageUpdate() | SwitchUpdate() | ConfirmUpdate() | EndUpdate() | LookUpdate():
+                return self._update(verb)
+
+    def _update(self, verb: UpdateVerb) -> UpdateState:
+        match verb:
             case StageUpdate():
                 judged = self._judge.judge_release(verb)
                 log.info("event=release_staged operation=%s release=%s", verb.order_id, verb.release_id)
                 return perform_update(judged, stage=partial(staging.stage, uid=self._uid))
-            case LookUpdate() | SwitchUpdate() | ConfirmUpdate() | EndUpdate():
+            case SwitchUpdate():
+                if not self._is_on_trial(verb):  # what was begun is ended, whatever the hour
+                    self._judge.permit_switch(verb)
+                log.info("event=release_switched operation=%s sha256=%s", verb.order_id, verb.sha256)
                 return perform_update(verb)
+            case ConfirmUpdate() | EndUpdate():
+                check_update(verb)
+                return perform_update(verb)
+            case LookUpdate():
+                return perform_update(verb)
+
+    def _is_on_trial(self, verb: SwitchUpdate) -> bool:
+        state = perform_update(LookUpdate())
+        return (state.phase, state.order_id, state.sha256) == (UpdatePhase.TRIAL, verb.order_id, verb.sha256)

@@ -19,9 +19,9 @@ from nanny_ops.helper.keyring import Keyring, Verify
 from nanny_ops.machine import commands, life, signature
 from nanny_ops.machine.frame import PROTOCOL, SCRIPT_CAP
 from nanny_ops.machine.plan import HookScript, Plan
-from nanny_ops.machine.policy import HOST, MOST_SIGNERS, READING, REBOOT, UPDATE, Policy, report
+from nanny_ops.machine.policy import HOST, INVESTIGATION, MOST_SIGNERS, READING, REBOOT, UPDATE, Policy, report
 from nanny_ops.machine.policy import load as load_policy
-from nanny_ops.machine.update_verbs import StageUpdate
+from nanny_ops.machine.update_verbs import ConfirmUpdate, EndUpdate, StageUpdate, SwitchUpdate
 from nanny_ops.machine.verbs import (
     HelperFacts,
     KeySignature,
@@ -48,6 +48,7 @@ MOST_HOOKS = 16
 #: Characters of the reason for a reboot.
 LONGEST_REASON = 1024
 _ID, _CLAIM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"), re.compile(r"[A-Za-z0-9._-]{0,64}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def check_id(job_id: str) -> None:
@@ -102,6 +103,18 @@ def _check_words(argv: list[str]) -> None:
         raise _refusal("The script's arguments hold a NUL character.")
 
 
+def check_update(verb: StageUpdate | SwitchUpdate | ConfirmUpdate | EndUpdate) -> None:
+    """Refuse what would be kept beside the versions and is of no bounded shape. Raises VerbRefused."""
+    check_id(verb.order_id)
+    if isinstance(verb, StageUpdate | SwitchUpdate):
+        if not _CLAIM.fullmatch(verb.claim):
+            raise _refusal("The claim is malformed.")
+        if not _SHA256.fullmatch(verb.sha256):
+            raise _refusal("The release's SHA-256 is malformed.")
+    if isinstance(verb, EndUpdate) and verb.failed and not _SHA256.fullmatch(verb.failed):
+        raise _refusal("The SHA-256 of the failed release is malformed.")
+
+
 def _check_reboot(order: RebootOrder) -> None:
     check_id(order.reboot_id)
     if not _CLAIM.fullmatch(order.claim):
@@ -145,7 +158,7 @@ class Judge:
 
     def judge_release(self, order: StageUpdate) -> StageUpdate:
         """Return the order with the signatures that count here. Raises VerbRefused, with the order's outcome."""
-        check_id(order.order_id)
+        check_update(order)
         try:
             policy = self.policy()
             trusted = {key.public_key for key in self.keyring.trusted(policy).values()}
@@ -159,6 +172,16 @@ class Judge:
         message = partial(release_message, order.release_id, order.sha256)
         good = self._counted(order.signatures, message, trusted, policy.threshold)
         return replace(order, signatures=good, threshold=policy.threshold)
+
+    def permit_switch(self, verb: SwitchUpdate) -> None:
+        """Refuse a version that the owner does not let begin now, installed or not. Raises VerbRefused."""
+        check_update(verb)
+        try:
+            policy = self.policy()
+        except SettingsError as wrong:
+            raise _refusal(wrong.message) from wrong
+        if forbidden := policy.refuses_operation(UPDATE, HOST) or policy.mistimed(self.now(), dry_run=False):
+            raise _refusal(forbidden)
 
     def policy(self) -> Policy:
         """Return the owner's policy as it is now; without a file only looking is allowed. Raises SettingsError."""
@@ -181,9 +204,16 @@ class Judge:
     def permit_command(self, asked: RunCommand) -> None:
         """Refuse a command that the catalogue or the owner's policy does not hold. Raises VerbRefused."""
         commands.argv(asked)
-        target = HOST if asked.vmid is None else str(asked.vmid)
+        targets = [HOST if asked.vmid is None else str(asked.vmid)]
+        if "vmid" in asked.arguments:  # it looks from the host, but at this guest
+            targets.append(asked.arguments["vmid"])
         try:
-            forbidden = self.policy().refuses_command(asked.name, target)
+            policy = self.policy()
+            words = [
+                policy.refuses_operation(INVESTIGATION, one) or policy.refuses_command(asked.name, one)
+                for one in targets
+            ]
+            forbidden = next(filter(None, words), "")
         except SettingsError as wrong:
             raise _refusal(wrong.message) from wrong
         if forbidden:

@@ -39,8 +39,8 @@ def running(jobs_dir: Path) -> list[tuple[str, int | None]]:
         return []
     found = []
     for folder in sorted(jobs_dir.iterdir()):
-        if folder.name.startswith(".") or not (folder / "started").exists():
-            continue
+        if folder.name.startswith("."):
+            continue  # from the first step on, not only from the script on: a backup or a hook is work, too
         if job.look(jobs_dir, folder.name).phase is JobPhase.RUNNING:
             found.append((folder.name, job.target_of(folder)))
     return found

@@ -61,7 +61,8 @@ def _change(verb: UpdateVerb, versions: Versions, stage: Callable[[StageUpdate, 
         case EndUpdate(order_id=order_id, failed=failed):
             if failed:
                 trial.remember(versions, failed)
-            if trial.look(versions).order_id == order_id:
+            state = trial.look(versions)  # one that still runs is ended by its outcome, and by nobody's word
+            if state.order_id == order_id and state.phase is not UpdatePhase.TRIAL:
                 trial.end(versions)
 
 
@@ -70,7 +71,9 @@ def _switch(verb: SwitchUpdate, versions: Versions) -> None:
     if name is None:
         raise MachineError("The release to switch to is not installed.")
     state = trial.look(versions)
-    if state.order_id != verb.order_id or state.phase is not UpdatePhase.TRIAL:
+    if state.phase is UpdatePhase.TRIAL and (state.order_id, state.sha256) != (verb.order_id, verb.sha256):
+        raise MachineError("A version is on trial; another one has to wait.")  # else there were no way back
+    if state.phase is not UpdatePhase.TRIAL or state.order_id != verb.order_id:
         trial.equip(versions)
         trial.begin(versions, verb, name)
     versions.switch(name)

@@ -93,7 +93,7 @@ if [ -n "$remove" ]; then
         rm -f /usr/local/bin/nanny-agent /run/nanny-agent-helper.socket
     fi
     # The names that end with .new are left by an installation or an update that was killed.
-    for mine in versions current bin trial start failed.json .current.new .bin.new .trial.new .start.new \
+    for mine in versions current bin trial start failed.json .current.new .current.back .bin.new .trial.new .start.new \
         .failed.json.new .staging .lock; do
         rm -rf "${prefix:?}/$mine"
     done

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from nanny_ops.errors import MachineError, VerbRefused
-from nanny_ops.helper.judge import LARGEST_VMID, LONGEST_WORD, MOST_WORDS, Judge, check_id
+from nanny_ops.helper.judge import LARGEST_VMID, LONGEST_WORD, MOST_WORDS, Judge, check_id, check_update
 from nanny_ops.helper.keyring import Keyring
 from nanny_ops.machine.frame import SCRIPT_CAP
 from nanny_ops.machine.plan import HookScript, Plan
-from nanny_ops.machine.update_verbs import StageUpdate
+from nanny_ops.machine.update_verbs import ConfirmUpdate, EndUpdate, StageUpdate, SwitchUpdate
 from nanny_ops.machine.verbs import KeySignature, RunCommand, ScriptJob, SignatureCheck, VerifySignature
 from nanny_ops.protocol.probe import Probe
 from nanny_ops.protocol.signature import encode
@@ -182,6 +182,18 @@ def test_a_command_needs_catalogue_and_policy(tmp_path: Path) -> None:
             judge.permit_command(forbidden)
 
 
+def test_a_command_that_names_a_guest_looks_at_that_guest(tmp_path: Path) -> None:
+    judge = make(tmp_path, "targets = ['host', 101]\n")
+    judge.permit_command(RunCommand(name="pct-config", arguments={"vmid": "101"}))
+    with pytest.raises(VerbRefused, match="target 102"):
+        judge.permit_command(RunCommand(name="pct-config", arguments={"vmid": "102"}))
+
+
+def test_who_allows_no_investigations_allows_no_command(tmp_path: Path) -> None:
+    with pytest.raises(VerbRefused, match="kind investigation"):
+        make(tmp_path, "operations = ['patch']\n").permit_command(RunCommand(name="df"))
+
+
 def test_it_says_by_what_it_judges_and_what_is_missing(tmp_path: Path) -> None:
     found = make(tmp_path, "threshold = 3\n").describe()
     assert found.policy is not None
@@ -253,3 +265,20 @@ def test_a_release_needs_the_policys_word_and_signatures_of_its_own(tmp_path: Pa
         replace(make(tmp_path, ""), verify=verify_release).judge_release(release_order())
     with pytest.raises(VerbRefused):  # a signature of a script
         make(tmp_path, allowed).judge_release(release_order())
+
+
+def test_a_switch_needs_the_policys_word_and_all_that_is_kept_has_a_shape(tmp_path: Path) -> None:
+    switch = SwitchUpdate(order_id="update-1", claim="c", sha256="0" * 64)
+    make(tmp_path, 'operations = ["update"]\n').permit_switch(switch)
+    with pytest.raises(VerbRefused, match="not allow"):
+        make(tmp_path, "").permit_switch(switch)
+    for wrong in (
+        replace(switch, order_id="../x"),
+        replace(switch, claim="x" * 65),
+        replace(switch, sha256="x" * 64),
+        ConfirmUpdate(order_id=""),
+        EndUpdate(order_id="update-1", failed="x" * 2**20),
+    ):
+        with pytest.raises(VerbRefused):
+            check_update(wrong)
+    check_update(EndUpdate(order_id="update-1", failed="0" * 64))

@@ -59,6 +59,14 @@ def test_only_what_runs_counts(tmp_path: Path) -> None:
     demand_for_reboot(jobs, HOST)
 
 
+def test_a_job_that_has_not_reached_its_script_runs_too(tmp_path: Path) -> None:
+    folder = lay_down_job(tmp_path / "jobs", "old", 101)
+    (folder / "started").unlink()
+    (folder / "journal.ndjson").touch()  # as during its backup, or a hook before its script
+    with supervised(folder), pytest.raises(VerbRefused, match="job old runs"):
+        demand_for_reboot(tmp_path / "jobs", HOST)
+
+
 def test_while_something_reboots_nothing_begins_on_it(tmp_path: Path) -> None:
     jobs = tmp_path / "jobs"
     lay_down_reboot(jobs, replace(HOST, reboot_id="r-old"))

@@ -47,7 +47,10 @@ def test_an_update_from_the_first_look_to_the_last(tmp_path: Path, versions: Ver
         assert (tried.phase, tried.claim, tried.current) == (UpdatePhase.TRIAL, "c", tried.target)
     with pytest.raises(MachineError):
         do(release(tmp_path, "3.0", order_id="update-2"), versions)
-    assert do(ConfirmUpdate(order_id="another"), versions).phase is UpdatePhase.TRIAL
+    with pytest.raises(MachineError, match="on trial"):
+        do(SwitchUpdate(order_id="update-2", claim="c", sha256=order.sha256), versions)
+    for early in (ConfirmUpdate(order_id="another"), EndUpdate(order_id="update-1")):
+        assert do(early, versions).phase is UpdatePhase.TRIAL
     for _ in range(2):
         confirmed = do(ConfirmUpdate(order_id="update-1"), versions)
         assert (confirmed.phase, confirmed.failed) == (UpdatePhase.CONFIRMED, [])
