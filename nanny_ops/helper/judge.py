@@ -47,6 +47,8 @@ MOST_WORDS, LONGEST_WORD, WORDS_CAP = 2200, 128 * 1024 - 1, 384 * 1024
 MOST_HOOKS = 16
 #: Characters of the reason for a reboot.
 LONGEST_REASON = 1024
+#: The line with which a script says that it changes nothing when its first argument is --dry-run.
+DRY_RUN_MARK = b"# nanny-ops: dry-run"
 _ID, _CLAIM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"), re.compile(r"[A-Za-z0-9._-]{0,64}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -103,6 +105,18 @@ def _check_words(argv: list[str]) -> None:
         raise _refusal("The script's arguments hold a NUL character.")
 
 
+def _demand_dry(job: ScriptJob) -> None:
+    """Refuse to look where nothing may be changed, unless the signed script says that it can. Raises VerbRefused.
+
+    A script that does not know --dry-run would change things, and a guest that is started is changed, too.
+    """
+    if DRY_RUN_MARK not in job.script.split(b"\n"):
+        line = DRY_RUN_MARK.decode()
+        raise _refusal(f"The policy lets nothing be changed here now, and this script has no line '{line}'.")
+    if job.plan is not None and job.plan.start_stopped:
+        raise _refusal("The policy lets nothing be changed here now, so no guest is started for a dry run.")
+
+
 def check_update(verb: StageUpdate | SwitchUpdate | ConfirmUpdate | EndUpdate) -> None:
     """Refuse what would be kept beside the versions and is of no bounded shape. Raises VerbRefused."""
     check_id(verb.order_id)
@@ -151,10 +165,15 @@ class Judge:
                 raise _refusal(forbidden)
         if late := policy.mistimed(self.now(), dry_run=job.dry_run):
             raise _refusal(late)
+        if job.dry_run and (policy.refuses(mode="apply", target=target, sha256=job.sha256) or self._is_closed(policy)):
+            _demand_dry(job)
         trusted, most = {key.public_key for key in keys.values()}, policy.threshold
         signed = [replace(one, signatures=self._signed(one, trusted, most), threshold=most) for one in hooks]
         plan = replace(job.plan, hooks=signed) if job.plan else None
         return replace(job, signatures=self._signed(job, trusted, most), threshold=most, plan=plan)
+
+    def _is_closed(self, policy: Policy) -> bool:
+        return bool(policy.mistimed(self.now(), dry_run=False))
 
     def judge_release(self, order: StageUpdate) -> StageUpdate:
         """Return the order with the signatures that count here. Raises VerbRefused, with the order's outcome."""

@@ -80,7 +80,7 @@ class Server:
     def _attend(self, connection: socket.socket, peer: Peer) -> None:
         try:
             with connection:
-                frame = write_reply(self._answer(connection, peer))
+                frame = self._reply(connection, peer)
                 connection.settimeout(self._patience)
                 connection.sendall(frame)
         except OSError as wrong:  # whoever asked is gone; what was begun goes on
@@ -88,6 +88,15 @@ class Server:
         finally:
             with self._lock:
                 self._busy -= 1
+
+    def _reply(self, connection: socket.socket, peer: Peer) -> bytes:
+        """Return the answer as it travels; one that is too large to travel is answered by that."""
+        answer = self._answer(connection, peer)
+        try:
+            return write_reply(answer)
+        except NannyError as wrong:
+            log.error("event=reply_failed pid=%d reason=%r", peer.pid, wrong.message[:500])
+            return write_reply(wrong)
 
     def _answer(self, connection: socket.socket, peer: Peer) -> HelperAnswer | UpdateState | NannyError:
         name = "none"

@@ -2,6 +2,9 @@
 # What every patch script shares. A script names this file in one line, ". ...common.sh"; before it travels, this text
 # takes the place of that line, so that a script is one file with one checksum. POSIX sh: dash, busybox ash and bash.
 #
+# The next line tells the privileged helper that --dry-run changes nothing.
+# nanny-ops: dry-run
+#
 # A script sets "self" (its file name) and "name_pattern" (a basic regular expression for one package name) before.
 set -u
 PATH=${PATH:-/usr/sbin:/usr/bin}:/usr/sbin:/sbin:/usr/bin:/bin

@@ -18,7 +18,7 @@ from nanny_ops.machine.verbs import KeySignature, RunCommand, ScriptJob, Signatu
 from nanny_ops.protocol.probe import Probe
 from nanny_ops.protocol.signature import encode
 
-SCRIPT = b"#!/bin/sh\n"
+SCRIPT = b"#!/bin/sh\n# nanny-ops: dry-run\n"
 KEYS = [encode(bytes([number]) * 32) for number in (1, 2, 3)]
 GOOD, BAD = encode(b"g" * 64), encode(b"b" * 64)
 JOB = ScriptJob(
@@ -282,3 +282,13 @@ def test_a_switch_needs_the_policys_word_and_all_that_is_kept_has_a_shape(tmp_pa
         with pytest.raises(VerbRefused):
             check_update(wrong)
     check_update(EndUpdate(order_id="update-1", failed="0" * 64))
+
+
+@pytest.mark.parametrize("policy", [None, "modes = ['dry-run']\n"])
+def test_where_nothing_may_be_changed_a_script_must_say_that_it_can_look(tmp_path: Path, policy: str | None) -> None:
+    judge = make(tmp_path, policy)
+    assert judge.judge(JOB).dry_run
+    blunt = replace(JOB, script=b"#!/bin/sh\n", sha256=hashlib.sha256(b"#!/bin/sh\n").hexdigest())
+    assert "has no line '# nanny-ops: dry-run'" in refused(judge, blunt)[1]
+    assert "no guest is started" in refused(judge, replace(JOB, vmid=101, plan=Plan(start_stopped=True)))[1]
+    assert "signed" in refused(make(tmp_path), blunt)[1]  # where it may change things, only its signatures count
