@@ -53,15 +53,16 @@ def test_a_tick_is_set_up_to_coalesce_and_to_be_forgiven() -> None:
     scheduler.stop()
 
 
-@pytest.mark.parametrize("jump", [timedelta(days=-1), timedelta(days=1), timedelta(days=-4000)])
+@pytest.mark.parametrize("jump", [timedelta(days=-1), timedelta(days=1), timedelta(days=-400)])
 def test_a_clock_that_jumps_silences_nothing(jump: timedelta, caplog: pytest.LogCaptureFixture) -> None:
     async def nothing() -> None:
         return None
 
     passed, jumped = [0.0], [timedelta()]
+    began = datetime.now(UTC)  # the library has its own clock, and walks step by step from one to the other
 
     def now() -> datetime:
-        return datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=passed[0]) + jumped[0]
+        return began + timedelta(seconds=passed[0]) + jumped[0]
 
     async def go() -> None:
         tick = Tick(name="a", seconds=30, run=nothing, at_once=False)
