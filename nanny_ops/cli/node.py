@@ -34,6 +34,7 @@ from nanny_ops.cli.node_policy import add_question, show_policy
 from nanny_ops.cli.node_restart import Restart
 from nanny_ops.cli.node_self_test import self_test
 from nanny_ops.cli.node_status import agent_id_of, exit_code, show_status
+from nanny_ops.cli.node_trust import add_keys, trust
 from nanny_ops.cli.state_owner import as_owner
 from nanny_ops.errors import (
     AlreadyRegistered,
@@ -88,10 +89,13 @@ def _add_flags(command: argparse.ArgumentParser, name: str) -> None:
             short = ("--token-file",) if (name, row.name) == ("register", "enrollment_token_file") else ()
             text = f"{row.help} ({row.env})"
             command.add_argument(row.flag, *short, dest=row.name, metavar=row.kind.upper(), help=text)
+    if name == "trust":
+        add_keys(command)
     if name == "register":
         command.add_argument("--force", action="store_true", help="Replace an identity that is there.")
         command.add_argument("--name", default="", help="Name to show to the person who decides.")
-        text = "Settings of the privileged helper, which is told the keys where root registers."
+    if name in {"register", "trust"}:
+        text = "Settings of the privileged helper, which root tells the keys."
         command.add_argument("--helper-config", metavar="FILE", help=text)
     if name == "policy":
         add_question(command)
@@ -118,7 +122,7 @@ def _run(arguments: list[str], environ: Mapping[str, str]) -> int:
     options = _parse(arguments)
     names = {"config", *(row.name for row in SETTINGS)}
     flags = {name: value for name, value in vars(options).items() if name in names and value is not None}
-    settings = load(flags, environ, needs_url=options.command != "policy")
+    settings = load(flags, environ, needs_url=options.command not in {"policy", "trust"})
     _log_to_stderr(settings.log_level if options.command == "run" else "warning")
     hands = _hands(settings)
     try:
@@ -323,5 +327,9 @@ COMMANDS: dict[str, tuple[Command, str]] = {
     "policy": (show_policy, "Show what this machine's owner allows, or check whether it allows one order."),
     "collect": (_collect, "Print one reading as JSON without sending it."),
     "self-test": (self_test, "Say whether this version could be the agent here; changes nothing."),
+    "trust": (
+        trust,
+        "Show the signing keys that this agent was told, or have the privileged helper go by some of them.",
+    ),
     "unregister": (_unregister, "Remove this machine's identity."),
 }

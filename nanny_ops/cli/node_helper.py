@@ -5,7 +5,6 @@ from datetime import datetime
 from pathlib import Path
 
 from nanny_ops.agent.settings import Settings
-from nanny_ops.errors import SettingsError
 from nanny_ops.helper import owned
 from nanny_ops.helper import settings as helper_settings
 from nanny_ops.machine import endorsement, pinned_keys
@@ -29,13 +28,7 @@ def tell_helper(settings: Settings, config: str | None, answer: TokenAnswer, now
 
 
 def _pin(state_dir: Path, answer: TokenAnswer, now: datetime) -> str:
-    try:
-        if not state_dir.exists():
-            state_dir.mkdir()
-            state_dir.chmod(0o711)  # whatever the umask is
-    except OSError as wrong:
-        raise SettingsError(f"{state_dir} cannot be made: {wrong.strerror}.") from wrong
-    owned.demand(state_dir)
+    owned.make_folder(state_dir)
     pinned, keys = PinnedKeys(state_dir / pinned_keys.NAME), endorsement.first(answer.signing_keys, "enrolment", now)
     if not keys:
         pinned.forget()

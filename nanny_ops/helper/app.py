@@ -62,7 +62,7 @@ def serve(config: Path | None, environ: MutableMapping[str, str], pause: Callabl
         try:
             settings = load(config)
             user = allowed(settings.user)
-            _prepare(settings.state_dir)
+            owned.make_folder(settings.state_dir)
         except SettingsError:
             pause(DAMPING)
             raise
@@ -73,14 +73,3 @@ def serve(config: Path | None, environ: MutableMapping[str, str], pause: Callabl
         deeds, reboots = Deeds(jobs_dir, judge, ledger, user.gid), Reboots(jobs_dir, judge, ledger)
         catalogue = Catalogue(judge, deeds, reboots, user.uid)
         Server(socket, catalogue.do, user.permits, idle=settings.idle_seconds, replaced=versions.replaced).serve()
-
-
-def _prepare(state_dir: Path) -> None:
-    """Make the folder that all may go through and nobody may list, or refuse one that others may change."""
-    try:
-        if not state_dir.exists():
-            state_dir.mkdir()
-            state_dir.chmod(0o711)  # whatever the umask is
-    except OSError as wrong:
-        raise SettingsError(f"{state_dir} cannot be made: {wrong.strerror}.") from wrong
-    owned.demand(state_dir)

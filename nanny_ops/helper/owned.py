@@ -17,6 +17,20 @@ def demand(path: Path) -> None:
         raise SettingsError(f"{path} cannot be used: {wrong.strerror}.") from wrong
 
 
+def make_folder(folder: Path) -> None:
+    """Make the helper's folder, which all may go through and nobody may list, or refuse one that others may change.
+
+    Raises SettingsError.
+    """
+    try:
+        if not folder.exists():
+            folder.mkdir()
+            folder.chmod(0o711)  # whatever the umask is
+    except OSError as wrong:
+        raise SettingsError(f"{folder} cannot be made: {wrong.strerror}.") from wrong
+    demand(folder)
+
+
 def _demand(path: Path, found: os.stat_result, *, folder: bool) -> None:
     if found.st_uid not in (0, os.geteuid()):
         raise SettingsError(f"{path} does not belong to root; run 'chown root {path}'.")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from nanny_ops.errors import SettingsError
-from nanny_ops.helper.owned import demand
+from nanny_ops.helper.owned import demand, make_folder
 
 
 def test_a_file_of_ones_own_is_believed(tmp_path: Path) -> None:
@@ -50,3 +50,14 @@ def test_nor_another_users_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 def test_what_is_not_there_is_a_setting_that_is_wrong(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="cannot be used"):
         demand(tmp_path / "none")
+
+
+def test_a_folder_is_made_that_nobody_may_list_and_an_open_one_refused(tmp_path: Path) -> None:
+    make_folder(tmp_path / "state")
+    assert (tmp_path / "state").stat().st_mode & 0o777 == 0o711
+    (tmp_path / "open").mkdir()
+    (tmp_path / "open").chmod(0o777)
+    with pytest.raises(SettingsError, match="may be changed by others"):
+        make_folder(tmp_path / "open")
+    with pytest.raises(SettingsError, match="cannot be made"):
+        make_folder(tmp_path / "none" / "below")
