@@ -110,6 +110,12 @@ def look(jobs_dir: Path, job_id: str) -> JobState:
     )
 
 
+def is_orphaned(jobs_dir: Path, job_id: str) -> bool:
+    """Tell whether a job's script goes on here although nobody supervises it."""
+    directory = _directory(jobs_dir, job_id)
+    return not _is_held(directory) and _read_result(directory) is None and _orphan(directory) is not None
+
+
 def tend(jobs_dir: Path, job_id: str, *, launch: Launch = launch) -> JobState:
     """Say where a job stands, and where its supervisor was killed begin another that sees to what is left to do.
 

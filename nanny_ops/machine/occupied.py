@@ -1,4 +1,8 @@
-"""Whether something is at work on a target already: one job at a time, and none beside a reboot of what it runs on."""
+"""Whether something is at work on a target already: one job at a time, and none beside a reboot of what it runs on.
+
+Who only looks counts whatever is supervised. Who holds the target's lock counts only what goes on without one, as a
+script that has lost its supervisor: else two that begin in the same instant would each give way to the other.
+"""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -11,11 +15,23 @@ from nanny_ops.protocol import clock
 from nanny_ops.protocol.operation import Outcome
 
 Now = Callable[[], datetime]
+#: Finds the jobs at work below a folder, each with its target.
+Find = Callable[[Path], list[tuple[str, int | None]]]
 
 
-def demand_for_job(jobs_dir: Path, order: ScriptJob, now: Now = clock.now) -> None:
+def running(jobs_dir: Path) -> list[tuple[str, int | None]]:
+    """Return the jobs that run, from their first step on: a backup or a hook is work, too."""
+    return _found(jobs_dir, lambda name: job.look(jobs_dir, name).phase is JobPhase.RUNNING)
+
+
+def orphans(jobs_dir: Path) -> list[tuple[str, int | None]]:
+    """Return the jobs whose script goes on here although its supervisor was killed."""
+    return _found(jobs_dir, lambda name: job.is_orphaned(jobs_dir, name))
+
+
+def demand_for_job(jobs_dir: Path, order: ScriptJob, now: Now = clock.now, find: Find = running) -> None:
     """Raise VerbRefused while another job runs on a job's target, or the target or its host reboots."""
-    for other, vmid in running(jobs_dir):
+    for other, vmid in find(jobs_dir):
         if other != order.job_id and vmid == order.vmid:
             raise _refusal(f"The job {other} runs on {_name(vmid)}; there is one at a time.")
     for one in under_way(reboot.folder_of(jobs_dir), now()):
@@ -23,9 +39,9 @@ def demand_for_job(jobs_dir: Path, order: ScriptJob, now: Now = clock.now) -> No
             raise _refusal(f"{_name(one.vmid).capitalize()} reboots, by the order {one.reboot_id}.")
 
 
-def demand_for_reboot(jobs_dir: Path, order: RebootOrder, now: Now = clock.now) -> None:
+def demand_for_reboot(jobs_dir: Path, order: RebootOrder, now: Now = clock.now, find: Find = running) -> None:
     """Raise VerbRefused while a job runs that a reboot would end, or another reboot is under way there."""
-    for other, vmid in running(jobs_dir):
+    for other, vmid in find(jobs_dir):
         if order.vmid in (None, vmid):
             raise _refusal(f"The job {other} runs on {_name(vmid)}; a reboot would end it.")
     for one in under_way(reboot.folder_of(jobs_dir), now()):
@@ -33,17 +49,11 @@ def demand_for_reboot(jobs_dir: Path, order: RebootOrder, now: Now = clock.now) 
             raise _refusal(f"{_name(one.vmid).capitalize()} reboots already, by the order {one.reboot_id}.")
 
 
-def running(jobs_dir: Path) -> list[tuple[str, int | None]]:
-    """Return the jobs that run, each with its target."""
-    if not jobs_dir.is_dir():
-        return []
-    found = []
-    for folder in sorted(jobs_dir.iterdir()):
-        if folder.name.startswith("."):
-            continue  # from the first step on, not only from the script on: a backup or a hook is work, too
-        if job.look(jobs_dir, folder.name).phase is JobPhase.RUNNING:
-            found.append((folder.name, job.target_of(folder)))
-    return found
+def see_to_lost(jobs_dir: Path, order: ScriptJob, tend: Callable[[Path, str], object] = job.tend) -> None:
+    """See to jobs of the same target that lost their supervisor: in a guest their scripts may still be at work."""
+    for other, vmid in _found(jobs_dir, lambda name: job.look(jobs_dir, name).phase is JobPhase.LOST):
+        if other != order.job_id and vmid == order.vmid:
+            tend(jobs_dir, other)
 
 
 def under_way(folder: Path, now: datetime) -> list[RebootOrder]:
@@ -58,6 +68,13 @@ def under_way(folder: Path, now: datetime) -> list[RebootOrder]:
         if not state.proved and not state.problem and now < ends:
             found.append(order)
     return found
+
+
+def _found(jobs_dir: Path, chosen: Callable[[str], bool]) -> list[tuple[str, int | None]]:
+    if not jobs_dir.is_dir():
+        return []
+    folders = [one for one in sorted(jobs_dir.iterdir()) if not one.name.startswith(".") and chosen(one.name)]
+    return [(one.name, job.target_of(one)) for one in folders]
 
 
 def _only_hosts(kind: str, vmid: int | None) -> str:

@@ -11,6 +11,7 @@ def perform_job(verb: JobVerb, *, jobs_dir: Path) -> JobState:
     match verb:
         case StartScript(job=order):
             if job.look(jobs_dir, order.job_id).phase in (JobPhase.ABSENT, JobPhase.READY):
+                occupied.see_to_lost(jobs_dir, order)
                 occupied.demand_for_job(jobs_dir, order)
             state = job.start(jobs_dir, order)
             return job.tend(jobs_dir, order.job_id) if state.phase is JobPhase.LOST else state

@@ -123,6 +123,7 @@ def _start(folder: Path, order: RebootOrder, mark: Mark, launch: Launch, now: Ca
     if not (directory / "started").exists():
         kept = {"order": asdict(order), "before": mark(order.kind, order.vmid), "begun_at": clock.stamp(now())}
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (directory / "result.json").unlink(missing_ok=True)  # of a time when something was in the way
         kept_file.replace(directory / "order.json", json.dumps(kept).encode())
         kept_file.sync_folder(folder)
         done = launch(directory, order)

@@ -9,9 +9,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from nanny_ops.errors import MachineError
-from nanny_ops.machine import kept_file, reboot
+from nanny_ops.errors import MachineError, VerbRefused
+from nanny_ops.machine import kept_file, occupied, reboot, target_lock
+from nanny_ops.machine.job import FOLDER
 from nanny_ops.machine.run import Done, daemonize, run
+from nanny_ops.machine.verbs import RebootOrder
 from nanny_ops.protocol.package_list import plain
 
 #: Seconds beyond an order's own time after which asking is given up.
@@ -20,20 +22,35 @@ Run = Callable[..., Done]
 
 
 def ask(directory: Path, run: Run = run, path: str | None = None) -> None:
-    """Ask once, however often this is called, and write down what was said against it. Raises OSError."""
+    """Ask once, however often this is called, and write down what was said against it. Raises OSError.
+
+    Where something else is at work on the target nothing is begun, and that is written down.
+    """
     order = reboot.read_order(json.loads((directory / "order.json").read_bytes()))
+    jobs_dir = directory.parent.with_name(FOLDER)
+    try:
+        with target_lock.for_reboot(jobs_dir, order.reboot_id, order.vmid):
+            occupied.demand_for_reboot(jobs_dir, order, find=occupied.orphans)
+            problem = _ask(directory, order, run, path)
+    except VerbRefused as busy:
+        problem = busy.message
+    if problem is not None:
+        kept_file.replace(directory / "result.json", json.dumps({"problem": problem}).encode())
+
+
+def _ask(directory: Path, order: RebootOrder, run: Run, path: str | None) -> str | None:
+    """Return what was said against it, nothing where it was asked before."""
     try:
         (directory / "started").touch(mode=0o600, exist_ok=False)
     except FileExistsError:
-        return
+        return None
     kept_file.sync_folder(directory)
     environ = {"PATH": path or os.environ.get("PATH", os.defpath), "LC_ALL": "C"}
     try:
         done = run(reboot.argv(order), timeout=order.timeout_seconds + MARGIN, env=environ, cwd="/", cap=65536)
-        problem = _problem(done)
     except (MachineError, OSError) as wrong:
-        problem = str(wrong)
-    kept_file.replace(directory / "result.json", json.dumps({"problem": problem}).encode())
+        return str(wrong)
+    return _problem(done)
 
 
 def _problem(done: Done) -> str:

@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from nanny_ops.errors import MachineError
-from nanny_ops.machine import qemu, readiness
+from nanny_ops.errors import MachineError, VerbRefused
+from nanny_ops.machine import occupied, qemu, readiness, target_lock
 from nanny_ops.machine.forgery import forged
 from nanny_ops.machine.inside import Inside
 from nanny_ops.machine.job import BUSY, read_order, supervised, sync, write_result
@@ -92,10 +92,28 @@ class Supervisor:
             sentence = "The script has no '#!' line with the full path of a program."
             return Verdict(Outcome.INTERPRETER_MISSING, sentence), None
         with ExitStack() as stack:
+            if busy := self._occupy(job, stack, begun=begun):
+                return Verdict(Outcome.BLOCKED, busy), None
             call, scene = self._call(job, stack), self._scene(job, journal, stack)
             course = Course(scene, lambda begun: self._run(scene, call, begun), lambda: self._resume(scene, call))
             verdict = course.resume() if begun else self._begin(course, job)
             return verdict, course.report(verdict)
+
+    def _occupy(self, job: ScriptJob, stack: ExitStack, *, begun: bool) -> str:
+        """Hold the target until the stack ends; return why it cannot be had. What was begun is seen to its end anyway.
+
+        First the lock, then the look at what runs without one: a script that lost its supervisor, a reboot under way.
+        """
+        jobs_dir = self.directory.parent
+        try:
+            stack.enter_context(target_lock.for_job(jobs_dir, job.job_id, job.vmid))
+            if not begun:
+                occupied.demand_for_job(jobs_dir, job, self.now, occupied.orphans)
+        except VerbRefused as busy:
+            if not begun:
+                return busy.message
+            self._log(busy)
+        return ""
 
     def _begin(self, course: Course, job: ScriptJob) -> Verdict:
         """Go the whole way; a job without a plan has no steps around its script, and asks Proxmox VE nothing."""

@@ -283,7 +283,7 @@ class RebootState:
     """The answer about a reboot. A mark names one life of the target: no two have the same.
 
     ``now`` is empty while the target does not run or cannot be asked; ``problem`` is what the program that reboots has
-    said against it.
+    said against it, or, of one that was not begun, what else is at work on the target.
     """
 
     reboot_id: str

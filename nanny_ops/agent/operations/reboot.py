@@ -121,6 +121,8 @@ class Reboot:
 def _judged(state: RebootState) -> tuple[Outcome, str]:
     if state.proved:
         return Outcome.OK, f"It runs anew: {_named(state)} is {state.now} and was {state.before}."
+    if not state.begun and state.problem:
+        return Outcome.BLOCKED, state.problem
     if not state.begun:
         return Outcome.AGENT_ERROR, "The reboot was prepared, and what should ask for it did not begin."
     if state.now == state.before:

@@ -1,6 +1,7 @@
 """One job on a target at a time, none beside a reboot of what it runs on, and no reboot that would end a job."""
 
 import json
+import subprocess
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,8 +10,9 @@ import pytest
 
 from nanny_ops.errors import VerbRefused
 from nanny_ops.machine.job import supervised
-from nanny_ops.machine.occupied import demand_for_job, demand_for_reboot, running
+from nanny_ops.machine.occupied import demand_for_job, demand_for_reboot, orphans, running, see_to_lost
 from nanny_ops.machine.reboot import folder_of, mark_here
+from nanny_ops.machine.session import mark
 from nanny_ops.machine.verbs import RebootOrder, ScriptJob
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -96,3 +98,25 @@ def test_a_guest_that_reboots_holds_back_its_own_jobs_only(tmp_path: Path) -> No
     demand_for_job(jobs, replace(JOB, vmid=102), lambda: NOON)
     with pytest.raises(VerbRefused):
         demand_for_reboot(jobs, HOST, lambda: NOON)
+
+
+def test_who_holds_the_target_looks_only_for_what_runs_unsupervised(tmp_path: Path) -> None:
+    jobs = tmp_path / "jobs"
+    folder = lay_down_job(jobs, "old", 101)
+    with supervised(folder):
+        assert orphans(jobs) == []
+        demand_for_job(jobs, JOB, find=orphans)
+    with subprocess.Popen(["sleep", "60"], start_new_session=True) as script:
+        (folder / "session").write_text(mark(script.pid))
+        with pytest.raises(VerbRefused, match="job old runs on guest 101"):
+            demand_for_job(jobs, JOB, find=orphans)
+        script.kill()
+    assert orphans(jobs) == []
+
+
+def test_a_job_that_was_lost_on_the_same_target_is_seen_to_first(tmp_path: Path) -> None:
+    jobs, seen = tmp_path / "jobs", list[str]()
+    for name, vmid in (("new", 101), ("elsewhere", 102), ("old", 101)):
+        lay_down_job(jobs, name, vmid)
+    see_to_lost(jobs, JOB, lambda _folder, name: seen.append(name))
+    assert seen == ["old"]

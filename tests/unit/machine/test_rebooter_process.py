@@ -20,14 +20,16 @@ def test_it_asks_outside_its_caller(tmp_path: Path) -> None:
     pct.write_text(f'#!/bin/sh\necho "$@" >{tmp_path}/asked\necho No. >&2\nexit 3\n')
     pct.chmod(0o755)
     kept = {"order": asdict(ORDER), "before": "a", "begun_at": "2026-01-01T00:00:00Z"}
-    (tmp_path / "order.json").write_text(json.dumps(kept))
+    folder = tmp_path / "reboots" / "r-1"
+    folder.mkdir(parents=True)
+    (folder / "order.json").write_text(json.dumps(kept))
     environ = {"PATH": f"{tmp_path}/bin:{os.environ['PATH']}", "PYTHONPATH": carrier._library()}
-    done = run([sys.executable, "-P", "-m", "nanny_ops.machine.rebooter", str(tmp_path)], timeout=30, env=environ)
+    done = run([sys.executable, "-P", "-m", "nanny_ops.machine.rebooter", str(folder)], timeout=30, env=environ)
     assert done.exit_code == 0
     ends = time.monotonic() + 30
-    while not (tmp_path / "result.json").exists():
+    while not (folder / "result.json").exists():
         assert time.monotonic() < ends
         time.sleep(0.02)
     assert (tmp_path / "asked").read_text() == "reboot 101 --timeout 20\n"
-    assert json.loads((tmp_path / "result.json").read_text()) == {"problem": "pct reboot ended with exit code 3: No."}
+    assert json.loads((folder / "result.json").read_text()) == {"problem": "pct reboot ended with exit code 3: No."}
     assert reboot.read_order(kept) == ORDER
