@@ -6,12 +6,12 @@ token, so it travels in no order, no argument list and no environment.
 
 import json
 import os
-import secrets
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol
 
 from nanny_ops.errors import MachineError
+from nanny_ops.machine import kept_file
 from nanny_ops.machine.proxmox.task import Api
 from nanny_ops.machine.verbs import ProxmoxAccess
 
@@ -56,13 +56,7 @@ def write(jobs_dir: Path, access: JobAccess | None) -> None:
         path.unlink(missing_ok=True)
         return
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    draft = path.with_name(f".{NAME}-{secrets.token_hex(4)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        json.dump(asdict(access), file)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.rename(path)
+    kept_file.replace(path, json.dumps(asdict(access)).encode())
 
 
 def read(jobs_dir: Path) -> JobAccess | None:

@@ -4,10 +4,11 @@ A name that only looks like ours is somebody's; nothing is ever removed because 
 """
 
 import json
-import os
 import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from nanny_ops.machine import kept_file
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{1,39}")
 FOLDER = "snapshots"
@@ -33,18 +34,7 @@ class Records:
     def add(self, record: Record) -> None:
         """Write one down for good. Raises OSError."""
         self._folder.mkdir(mode=0o700, exist_ok=True)
-        path = self._path(record)
-        draft = path.with_suffix(".new")
-        with draft.open("w") as file:
-            json.dump(asdict(record), file)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.rename(path)
-        descriptor = os.open(self._folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        kept_file.replace(self._path(record), json.dumps(asdict(record)).encode())
 
     def remove(self, record: Record) -> None:
         """Forget one that is no longer there. Raises OSError."""
