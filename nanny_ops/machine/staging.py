@@ -16,10 +16,11 @@ from pathlib import Path
 from nanny_ops.errors import MachineError, VerbRefused
 from nanny_ops.machine import signature
 from nanny_ops.machine.archive import unpack
+from nanny_ops.machine.kept_file import sync_folder
 from nanny_ops.machine.run import run
 from nanny_ops.machine.update_verbs import StageUpdate, TryUpdate, UpdateTried
 from nanny_ops.machine.verbs import SignatureCheck, VerifySignature
-from nanny_ops.machine.versions import NOTE, Run, Versions, found, sync, write
+from nanny_ops.machine.versions import NOTE, Run, Versions, found, write
 from nanny_ops.protocol.operation import Outcome
 from nanny_ops.protocol.release import ARCHIVE_CAP, MANIFEST, REQUIREMENTS, WHEELS, is_version, read_manifest
 from nanny_ops.protocol.signature import KEY_SIZE, SIGNATURE_SIZE, decode, release_message
@@ -156,7 +157,7 @@ def _install(
         path.chmod(0o755)
     shutil.copyfile(tree / MANIFEST, home / MANIFEST)
     write(home / NOTE, json.dumps({"release_id": order.release_id, "version": version, "sha256": order.sha256}) + "\n")
-    sync(home)
+    sync_folder(home)
 
 
 def _run(run: Run, argv: list[str], versions: Versions) -> str:

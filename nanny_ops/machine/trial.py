@@ -9,8 +9,9 @@ import shutil
 from importlib import resources
 from pathlib import Path
 
+from nanny_ops.machine.kept_file import sync_folder
 from nanny_ops.machine.update_verbs import SwitchUpdate, UpdatePhase, UpdateState
-from nanny_ops.machine.versions import Versions, read_json, sync, write
+from nanny_ops.machine.versions import Versions, read_json, write
 
 TRIAL, START, FAILED = "trial", "start", "failed.json"
 #: Releases that are remembered as failed.
@@ -36,7 +37,7 @@ def begin(versions: Versions, order: SwitchUpdate, to: str) -> None:
     for name, text in {"to": to, "from": versions.current, "boots": "0", "order": json.dumps(told)}.items():
         write(new / name, text + "\n")
     new.rename(folder)
-    sync(versions.prefix)
+    sync_folder(versions.prefix)
 
 
 def look(versions: Versions) -> UpdateState:

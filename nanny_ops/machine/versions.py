@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from nanny_ops.errors import MachineError, ProgramMissing, ProgramTimeout
+from nanny_ops.machine.kept_file import sync_folder
 from nanny_ops.machine.run import Done, run
 
 VERSIONS, CURRENT = "versions", "current"
@@ -50,7 +51,7 @@ class Versions:
         new.unlink(missing_ok=True)
         new.symlink_to(f"{VERSIONS}/{name}")
         new.rename(self.prefix / CURRENT)
-        sync(self.prefix)
+        sync_folder(self.prefix)
 
     def installed(self) -> dict[str, str]:
         """Return for the SHA-256 of each release that an update has installed the version that holds it."""
@@ -115,16 +116,7 @@ def write(path: Path, content: str) -> None:
         os.fsync(file.fileno())
     new.chmod(0o644)
     new.rename(path)
-    sync(path.parent)
-
-
-def sync(folder: Path) -> None:
-    """Bring a folder's entries to disk. Raises OSError."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_folder(path.parent)
 
 
 def _owns(run: Run, argv: list[str]) -> bool:
