@@ -17,6 +17,7 @@ from release.package import build
 from release.source import version_of
 from release.wheel import architecture
 from tests.house.tree import ROOT
+from tests.integration.control.conftest import Server, make_server
 from tests.machines.agent_node import CODE, GUEST_IMAGE, AgentNode
 
 SUITES = ("bookworm", "trixie")
@@ -71,6 +72,17 @@ def _no_abandoned_machines() -> None:
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The package of what is being tested."""
     return build(version_of(), EPOCH, tmp_path_factory.mktemp("package"), architecture())
+
+
+@pytest.fixture(scope="module")
+def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A control plane that serves."""
+    server = make_server(tmp_path_factory.mktemp("plane") / "data")
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
 
 
 @pytest.fixture(scope="session", params=SUITES)

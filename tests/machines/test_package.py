@@ -18,7 +18,7 @@ from nanny_ops.lab.systemd_machine import SystemdMachine
 from release.package import build
 from release.wheel import architecture
 from tests.e2e.file_tree import differences, snapshot
-from tests.integration.control.conftest import Server, make_server, sign_in
+from tests.integration.control.conftest import Server, sign_in
 from tests.machines.conftest import need_machines
 from tests.machines.tls_door import TlsDoor
 
@@ -65,16 +65,6 @@ POLICY = 'modes = ["dry-run", "apply"]\ntargets = ["host"]\n'
 def packages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("packages")
     return {version: build(version, EPOCH, folder, architecture()) for version in (OLD, NEW)}
-
-
-@pytest.fixture(scope="module")
-def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = make_server(tmp_path_factory.mktemp("plane") / "data")
-    server.start()
-    try:
-        yield server
-    finally:
-        server.stop()
 
 
 @dataclass

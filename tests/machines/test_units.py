@@ -11,7 +11,7 @@ import pytest
 
 from nanny_ops.lab.deb import Deb
 from nanny_ops.protocol.operation import ENDED
-from tests.integration.control.conftest import Server, make_server, sign_in
+from tests.integration.control.conftest import Server, sign_in
 from tests.machines.agent_node import VMID, AgentNode
 from tests.machines.tls_door import TlsDoor
 
@@ -38,16 +38,6 @@ echo $PPID >{TRACES}/supervisor
 echo through >>{TRACES}/runs
 echo '[]'
 """
-
-
-@pytest.fixture(scope="module")
-def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = make_server(tmp_path_factory.mktemp("plane") / "data")
-    server.start()
-    try:
-        yield server
-    finally:
-        server.stop()
 
 
 @dataclass
