@@ -67,7 +67,9 @@ class Desk:
             self._spool.move(self.order.id, State.BEGINNING)
         for _ in range(_TRIES):
             asked = self._now()
-            self._keep(await self._ask("running"))
+            answer = await self._ask("running")
+            self._keep(answer)
+            self._amend(answer.exclude)
             late = self._seconds and (self._now() - asked).total_seconds() >= self._seconds
             if not late and not self.cancelled.is_set():
                 return
@@ -130,8 +132,17 @@ class Desk:
             self._spool.claim(self.order.id, self.order.claim, answer.lease)
             self.order = replace(self.order, lease=answer.lease)
 
+    def _amend(self, exclude: list[str] | None) -> None:
+        """Leave from now on what the answer names: exceptions may have come or gone since the order was placed."""
+        if exclude is not None and exclude != self.order.record.get("exclude", []):
+            record = {**self.order.record, "exclude": exclude}
+            self._spool.amend(self.order.id, record)
+            self.order = replace(self.order, record=record)
+            log.info("event=order_amended operation=%s exclude=%s", self.order.id, ",".join(exclude))
+
     async def _ask(self, state: Literal["delivered", "running"]) -> AckAnswer:
-        body = Ack(state=state, claim=self.order.claim if state == "running" else "")
+        begins = state == "running"
+        body = Ack(state=state, claim=self.order.claim if begins else "", amends=begins)
         try:
             answer = (await self._client.request("POST", f"{self._path}/ack", body=body)).read(AckAnswer)
         except Rejected as wrong:

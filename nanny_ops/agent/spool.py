@@ -117,6 +117,11 @@ class Spool:
                 "UPDATE orders SET claim=?, lease=?, changed_at=? WHERE id=?", (claim, lease, self._clock(), order_id)
             )
 
+    def amend(self, order_id: str, record: dict[str, Any]) -> None:
+        """Write an order down as it is to be begun. Raises DiskFull, SpoolError."""
+        with self._write() as db:
+            db.execute("UPDATE orders SET record=? WHERE id=?", (msgspec.json.encode(record), order_id))
+
     def finish(self, order_id: str, finding: Finding) -> None:
         """Keep what an order came to. Raises DiskFull, SpoolError."""
         with self._write() as db:

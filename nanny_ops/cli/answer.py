@@ -5,6 +5,7 @@ from dataclasses import fields
 from typing import Any, TypeVar
 
 from nanny_ops.protocol import patch_report
+from nanny_ops.protocol.package_exception import PackageException, Unreached
 from nanny_ops.protocol.patch import PackageChange, PastEnd, PatchOperation, PatchTerms
 from nanny_ops.protocol.patch_batch import BatchTarget, PatchBatch, Select, Skipped
 from nanny_ops.protocol.patch_order import Hold, Hook
@@ -33,6 +34,13 @@ def patch_of(values: Mapping[str, Any]) -> PatchOperation:
             "report": None if values.get("report") is None else patch_report.restored(values["report"]),
             "holds": [record(Hold, row) for row in values.get("holds", ())],
         },
+    )
+
+
+def exception_of(values: Mapping[str, Any]) -> PackageException:
+    """Make an exception of an answer."""
+    return record(
+        PackageException, {**values, "unreached": [record(Unreached, row) for row in values.get("unreached", ())]}
     )
 
 

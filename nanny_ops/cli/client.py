@@ -14,7 +14,7 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 
-from nanny_ops.cli.answer import batch_of, patch_of, record
+from nanny_ops.cli.answer import batch_of, exception_of, patch_of, record
 from nanny_ops.cli.client_update import UpdateCalls
 from nanny_ops.errors import (
     BadRequest,
@@ -212,19 +212,19 @@ class Client(UpdateCalls):
 
     def add_exception(self, asked: Mapping[str, Any]) -> PackageException:
         """Hold a package back; fields as in ExceptionRequest. Raises ValidationFailed, Forbidden, NotFound."""
-        return record(PackageException, self._send("POST", "/api/package-exceptions", body=dict(asked)).json())
+        return exception_of(self._send("POST", "/api/package-exceptions", body=dict(asked)).json())
 
     def exceptions(self, limit: int = PAGE, **filters: str) -> list[PackageException]:
         """List packages that are held back, newest first; the filter is active."""
-        return [record(PackageException, row) for row in self._every("/api/package-exceptions", filters, limit)]
+        return [exception_of(row) for row in self._every("/api/package-exceptions", filters, limit)]
 
     def exception(self, key: str) -> PackageException:
         """Show one exception. Raises NotFound."""
-        return record(PackageException, self._object("GET", f"/api/package-exceptions/{_segment(key)}"))
+        return exception_of(self._object("GET", f"/api/package-exceptions/{_segment(key)}"))
 
     def remove_exception(self, key: str) -> PackageException:
         """End an exception. Raises NotFound, Forbidden."""
-        return record(PackageException, self._object("DELETE", f"/api/package-exceptions/{_segment(key)}"))
+        return exception_of(self._object("DELETE", f"/api/package-exceptions/{_segment(key)}"))
 
     def place_reboot(self, order: Mapping[str, Any]) -> Reboot:
         """Order a reboot; fields as in RebootRequest. Raises ValidationFailed, Forbidden, NotFound, Conflict."""

@@ -1,5 +1,6 @@
 """``nanny-ops exception``: packages that stay as they are, why and until when."""
 
+import sys
 from dataclasses import asdict
 from datetime import timedelta
 from typing import Annotated, Any
@@ -38,7 +39,7 @@ def add(
     expires_at: Annotated[str, typer.Option(help="When it ends by itself (UTC, ISO 8601).")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Hold a package back in every order that is placed from now on, on all of the team unless said otherwise."""
+    """Hold a package back in every order that has not begun, on all of the team unless said otherwise."""
     if sum(map(bool, (tag, agent, guest))) > 1:
         raise SettingsError("Give one of --tag, --agent and --guest.")
     if days and expires_at:
@@ -51,6 +52,7 @@ def add(
         show_one(asdict(made), as_json=True)
     else:
         typer.echo(made.id)
+        tell_reach(made, "leaves")
 
 
 @app.command("list")
@@ -75,10 +77,21 @@ def show_exception(exception: Key, as_json: AsJson = False) -> None:
 
 @app.command("remove")
 def remove(exception: Key) -> None:
-    """End an exception; orders that are placed already keep it."""
+    """End an exception, also for orders that wait; those that have begun keep it."""
     with connect() as client:
         ended = client.remove_exception(exception)
     typer.echo(f"{ended.package} is no longer held back by {ended.id}.")
+    tell_reach(ended, "no longer leaves")
+
+
+def tell_reach(changed: PackageException, does: str) -> None:
+    """Say on stderr which orders a change reaches: those that wait, and not those that have begun."""
+    if changed.reaches:
+        number = "1 order that waits" if changed.reaches == 1 else f"each of {changed.reaches} orders that wait"
+        print(f"It counts at once: {number} {does} {changed.package}.", file=sys.stderr)
+    for one in changed.unreached:
+        what = "an apply" if one.mode == "apply" else "a dry run"
+        print(f"Too late for {one.operation_id}, {what} on {one.target} that runs already.", file=sys.stderr)
 
 
 def _where(client: Client, tag: str, agent: str, guest: str) -> dict[str, str]:

@@ -19,7 +19,7 @@ from nanny_ops.protocol.patch_report import PatchReport
 PACKAGES = {"package": "name", "from": "old_version", "to": "version", "action": "action", "security": "security"}
 #: How the lines begin that scripts write for programs: notes, and the list of packages.
 FOR_PROGRAMS = (b"nanny-note {", b'[{"name":', b"[]")
-LEFT = {"package": "name", "installed": "old_version", "available": "version", "why": "why"}
+LEFT = {"package": "name", "installed": "old_version", "available": "version", "why": "why", "because": "reason"}
 
 
 def follow(client: Client, operation: PatchOperation, *, as_json: bool) -> None:
@@ -72,9 +72,10 @@ def summary(operation: PatchOperation) -> dict[str, Any]:
         "batch": operation.batch_id,
         "limited to": "security updates" if operation.security_only else None,
         "status": operation.status,
+        "waits": operation.waiting_for or None,
         "silent": _silence(operation),
         "outcome": operation.outcome,
-        "reason": operation.reason,
+        "reason": None if operation.waiting_for else operation.reason,
         "target": kept(operation),
         "exit code": operation.exit_code or None,
         "took": None if operation.duration is None else f"{operation.duration / 1000:.1f} s",

@@ -139,11 +139,13 @@ def parse_container(lxc_id: str, vmid: str | int, machine: str) -> int | None:
 class Ack:
     """An agent has written an order to its spool, or is about to begin it.
 
-    Whoever gives a ``claim`` along with ``running`` promises to renew the lease that the answer holds.
+    Whoever gives a ``claim`` along with ``running`` promises to renew the lease that the answer holds. With ``amends``
+    it promises to leave what the answer's ``exclude`` names, whatever the order said when it came.
     """
 
     state: Literal["delivered", "running"] = "delivered"
     claim: Claim = ""
+    amends: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,7 +160,8 @@ class AckAnswer:
     """What the control plane thinks of the order now; an agent drops an order that is no longer open.
 
     ``lease`` is the fencing token of whoever may carry the order out, ``lease_seconds`` how long it lasts from now on;
-    both are 0 where no lease was given.
+    both are 0 where no lease was given. ``exclude`` is what a patch that may begin leaves as it is, in place of what
+    the order named when it came: exceptions may have been added or have ended meanwhile. None changes nothing.
     """
 
     id: str
@@ -166,6 +169,7 @@ class AckAnswer:
     proceed: bool
     lease: int = 0
     lease_seconds: int = 0
+    exclude: list[str] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,6 @@
 """Packages that stay as they are: which, where, why and until when."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from annotated_types import MaxLen, MinLen
@@ -27,8 +27,22 @@ class ExceptionRequest:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Unreached:
+    """A patch that had begun before a change of the exceptions, and keeps to those it began with."""
+
+    operation_id: str
+    agent_id: str
+    target: str
+    mode: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class PackageException:
-    """An exception as people see it; ``active`` is false once it has expired or was removed."""
+    """An exception as people see it; ``active`` is false once it has expired or was removed.
+
+    The answer to who adds or removes one also counts the waiting orders that it ``reaches`` and names the running ones
+    that it does not.
+    """
 
     id: str
     package: str
@@ -42,3 +56,5 @@ class PackageException:
     expires_at: str | None
     removed_at: str | None
     active: bool
+    reaches: int | None = None
+    unreached: list[Unreached] = field(default_factory=list)

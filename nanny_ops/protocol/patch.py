@@ -151,7 +151,8 @@ class PatchOperation(PatchOptions):
     script_url: str
     script_args: str
     exclude: list[str]
-    #: Exceptions that hold packages back; their names stand in ``exclude`` too.
+    #: Exceptions that hold packages back; their names stand in ``exclude`` too. While it waits those of today, then
+    #: those that it began with.
     holds: list[Hold] = field(default_factory=list)
     only: list[str]
     security_only: bool
@@ -165,6 +166,8 @@ class PatchOperation(PatchOptions):
     delivered_at: str | None
     started_at: str | None
     finished_at: str | None
+    #: What an order that has not begun waits for, in a sentence; empty for others.
+    waiting_for: str = ""
     #: Since when the agent that runs it has been silent; None while it is heard, or runs nothing.
     silent_since: str | None = None
     #: Until when at the latest its target is kept from other orders; None while it keeps none.

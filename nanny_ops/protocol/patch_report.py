@@ -26,8 +26,10 @@ class Left:
     name: Name
     old_version: Name = ""
     version: Name = ""
-    #: held, kept_back, phased, excluded, conffile or not_upgradable.
+    #: held, kept_back, phased, excluded, exception, conffile or not_upgradable.
     why: Word = ""
+    #: Of an exception: why the package is held back. The control plane fills it in.
+    reason: Sentence = ""
 
 
 @dataclass(frozen=True, kw_only=True)

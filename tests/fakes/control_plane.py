@@ -65,6 +65,8 @@ class FakeControlPlane:
         self.script, self.sha256 = SCRIPT, hashlib.sha256(SCRIPT).hexdigest()
         self.rules: list[Handler] = []
         self.claims: dict[str, str] = {}
+        #: What an order that may begin leaves, if the answer says so.
+        self.exclude: list[str] | None = None
         self.stream: Callable[[httpx.Request], AsyncIterator[bytes]] | None = None
         #: What carries requests instead of memory, where a part of them goes over real sockets.
         self.way: httpx.AsyncBaseTransport | None = None
@@ -125,7 +127,7 @@ class FakeControlPlane:
                 return httpx.Response(200, json={"success": True, "message": ""})
         return refuse(404, "not_found")
 
-    def _ack(self, order_id: str, state: str, claim: str = "") -> httpx.Response:
+    def _ack(self, order_id: str, state: str, claim: str = "", *, amends: bool = False) -> httpx.Response:
         record = self.operations.get(order_id)
         if record is None:
             return refuse(404, "not_found")
@@ -134,15 +136,16 @@ class FakeControlPlane:
             return refuse(423, "lease_held", **{"retry-after": "7"})
         if proceed and record["status"] != "running":
             record["status"] = state
-        return self._told(order_id, leased=state == "running")
+        return self._told(order_id, leased=state == "running", exclude=self.exclude if amends else None)
 
     def _renew(self, order_id: str, lease: int) -> httpx.Response:
         return self._told(order_id, leased=True) if lease == LEASE else refuse(409, "fenced")
 
-    def _told(self, order_id: str, *, leased: bool) -> httpx.Response:
+    def _told(self, order_id: str, *, leased: bool, exclude: list[str] | None = None) -> httpx.Response:
         status = self.operations[order_id]["status"]
         lease = {"lease": LEASE, "lease_seconds": 120} if leased and status in OPEN else {}
-        return httpx.Response(200, json={"id": order_id, "status": status, "proceed": status in OPEN, **lease})
+        told = {"id": order_id, "status": status, "proceed": status in OPEN, "exclude": exclude, **lease}
+        return httpx.Response(200, json=told)
 
     def _result(self, order_id: str, request: httpx.Request, content: bytes) -> httpx.Response:
         parts = read_parts(request.headers["content-type"], content)

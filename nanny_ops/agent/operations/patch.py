@@ -70,7 +70,8 @@ class Patch:
             job = await self._prepare(order)
             await desk.begin()
             self._in_time(_record(order))  # asking may have taken minutes
-            state = await self._start(replace(job, claim=desk.order.claim))
+            told = desk.order  # the answer may have named other exclusions than the order came with
+            state = await self._start(replace(job, claim=told.claim, argv=_argv(_record(told))))
         if order.state is not State.STARTED:
             desk.started()
         async with desk.held():

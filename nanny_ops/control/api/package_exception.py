@@ -9,6 +9,8 @@ from nanny_ops.control.api.page import Listed, Paging
 from nanny_ops.control.api.state import AsPerson, Control
 from nanny_ops.control.services import package_exception as service
 from nanny_ops.control.store import package_exception as store
+from nanny_ops.control.store.database import Tx
+from nanny_ops.control.store.package_exception import Held
 from nanny_ops.protocol.clock import micros
 from nanny_ops.protocol.package_exception import ExceptionRequest, PackageException
 
@@ -36,11 +38,11 @@ class Asked(ExceptionRequest):
 async def add(
     body: Annotated[Asked, Body(openapi_examples=EXAMPLES)], person: AsPerson, control: Control, response: Response
 ) -> PackageException:
-    """Hold a package back in every order that is placed from now on; needs the role operator."""
+    """Hold a package back in every order that has not begun, and in those to come; needs the role operator."""
     now = control.clock()
-    row = await control.database.write(lambda tx: service.add(tx, person, body, now))
+    row, reached = await control.database.write(lambda tx: _with_reach(tx, service.add(tx, person, body, now)))
     response.headers["Location"] = f"/api/package-exceptions/{row.id}"
-    return service.rendered(row, now)
+    return service.rendered(row, now, reached)
 
 
 @router.get("")
@@ -67,7 +69,13 @@ async def get(exception_id: str, person: AsPerson, control: Control) -> PackageE
 
 @router.delete("/{exception_id}", responses=MISSING)
 async def remove(exception_id: str, person: AsPerson, control: Control) -> PackageException:
-    """End an exception; orders that are placed already keep it. Needs the role operator."""
+    """End an exception, also for orders that wait; those that have begun keep it. Needs the role operator."""
     now = control.clock()
-    row = await control.database.write(lambda tx: service.remove(tx, person, exception_id, now))
-    return service.rendered(row, now)
+    row, reached = await control.database.write(
+        lambda tx: _with_reach(tx, service.remove(tx, person, exception_id, now))
+    )
+    return service.rendered(row, now, reached)
+
+
+def _with_reach(tx: Tx, row: Held) -> tuple[Held, service.Reach]:
+    return row, service.reach(tx, row)

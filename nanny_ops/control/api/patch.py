@@ -16,6 +16,7 @@ from nanny_ops.control.services import operation as operations
 from nanny_ops.control.services import patch as service
 from nanny_ops.control.services.principal import Person
 from nanny_ops.control.store import operation as store
+from nanny_ops.control.store.database import Tx
 from nanny_ops.errors import ValidationFailed
 from nanny_ops.protocol.operation import Outcome, Status, parse_vmid
 from nanny_ops.protocol.patch import Mode, PatchOperation, PatchRequest
@@ -109,16 +110,19 @@ async def show(
     words = {"agent_id": agent_id, "status": status and status.value, "outcome": outcome and outcome.value}
     filters = {**words, "vmid": parse_vmid(vmid), "mode": mode}
     given = {name: value for name, value in filters.items() if value is not None}
-    found, total = await control.database.read(
-        lambda tx: store.page(tx, "patch", person.teams, paging.limit, paging.offset, **given)
-    )
-    return paging.of([service.rendered(operation) for operation in found], total)
+
+    def look(tx: Tx) -> tuple[list[PatchOperation], int]:
+        found, total = store.page(tx, "patch", person.teams, paging.limit, paging.offset, **given)
+        return service.shown(tx, found, control.clock()), total
+
+    return paging.of(*await control.database.read(look))
 
 
 @router.get("/{operation_id}", responses=MISSING)
 async def get(operation_id: str, person: AsPerson, control: Control) -> PatchOperation:
     """Show an order with its package list."""
-    return await control.database.read(lambda tx: service.detail(tx, service.visible(tx, person, operation_id)))
+    now = control.clock()
+    return await control.database.read(lambda tx: service.detail(tx, service.visible(tx, person, operation_id), now))
 
 
 @router.post("/{operation_id}/cancel", responses={**MISSING, 409: {"description": "It has ended otherwise"}})

@@ -11,9 +11,10 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from nanny_ops.control.services import audit, capacity
+from nanny_ops.control.services import audit, capacity, hold
 from nanny_ops.control.services import operation as operations
 from nanny_ops.control.services.capacity import Bounds
+from nanny_ops.control.services.patch_option import excluded
 from nanny_ops.control.services.principal import HostAgent
 from nanny_ops.control.store import event as events
 from nanny_ops.control.store import lease as store
@@ -40,6 +41,8 @@ REPORT_GRACE = timedelta(hours=1)
 SWEEP = 200
 #: Of the events for operators; no agent can subscribe to it.
 TOPIC, LAPSED, HEARD = "leases", "lease_lapsed", "lease_renewed"
+#: How the reason begins of an order that has asked and must wait.
+WAITS = "It waits: "
 NOBODY_KNOWS = (
     "The agent that began it fell silent, and another machine or a new start with its identity knows nothing of it; "
     "it is not run again. A late result is still taken."
@@ -71,8 +74,13 @@ def acknowledge(tx: Tx, agent: HostAgent, operation_id: str, ack: Ack, now: date
         return Reply(answer=_answer(operation))
     if status is Status.RUNNING:
         return _ask_again(tx, operation, ack.claim, now)
-    wait = _busy(tx, operation, now) or _full(tx, operation, bounds, now)
-    return wait or Reply(answer=_begin(tx, operation, ack.claim, now))
+    if wait := _busy(tx, operation, now) or _full(tx, operation, bounds, now):
+        return wait
+    operation, refused = hold.begin(tx, operation, now, amends=ack.amends)
+    if refused:
+        ended = operations.move(tx, operation, Status.FAILED, now, outcome=Outcome.REFUSED.value, reason=refused)
+        return Reply(answer=_answer(ended), ended=ended)
+    return Reply(answer=_begin(tx, operation, ack.claim, now))
 
 
 def renew(tx: Tx, agent: HostAgent, operation_id: str, lease: int, now: datetime) -> AckAnswer:
@@ -112,6 +120,17 @@ def sweep(tx: Tx, now: datetime) -> list[Operation]:
     return expired
 
 
+def waiting_for(operation: Operation) -> str:
+    """Say what an order waits for that has not begun; empty for others."""
+    status = Status(operation.status)
+    if status not in store.UNBEGUN:
+        return ""
+    if operation.asked_at is not None and operation.reason:
+        return operation.reason.removeprefix(WAITS)
+    fetched = "its agent has it and has not asked to begin yet" if status is Status.DELIVERED else ""
+    return f"{fetched or 'its agent has not fetched it yet'}.".capitalize()
+
+
 def note_silence(tx: Tx, now: datetime) -> list[Operation]:
     """Note leases that have lapsed, each once and some at a time, for people to see; return their operations."""
     found = store.lapsed(tx, micros(now), SWEEP)
@@ -135,6 +154,7 @@ def _begin(tx: Tx, operation: Operation, claim: str, now: datetime) -> AckAnswer
         operation,
         Status.RUNNING,
         now,
+        request=operation.request,
         started_at=micros(now),
         expires_at=until,
         held_until=over if operation.kind in EXCLUSIVE else None,
@@ -160,7 +180,7 @@ def _busy(tx: Tx, operation: Operation, now: datetime) -> Reply | None:
     if first is None:
         return None
     why = f"{first.id} comes first on {operation.target}."
-    rows.change(tx, operation.id, asked_at=at, reason=f"It waits: {why}")
+    rows.change(tx, operation.id, asked_at=at, reason=WAITS + why)
     return Reply(wait=TargetBusy(why, retry_after=AGAIN))
 
 
@@ -169,7 +189,7 @@ def _full(tx: Tx, operation: Operation, bounds: Bounds, now: datetime) -> Reply 
     wait = capacity.wait(tx, operation, bounds, now, _asked_since(now))
     if wait is None:
         return None
-    rows.change(tx, operation.id, asked_at=micros(now), reason=f"It waits: {wait.why}")
+    rows.change(tx, operation.id, asked_at=micros(now), reason=WAITS + wait.why)
     return Reply(wait=TargetBusy(wait.why, retry_after=wait.retry_after))
 
 
@@ -206,7 +226,12 @@ def _answer(operation: Operation, *, leased: bool = False) -> AckAnswer:
     status = Status(operation.status)
     lease = (operation.lease_token, LEASE) if leased else (0, 0)
     return AckAnswer(
-        id=operation.id, status=status, proceed=status not in ENDED, lease=lease[0], lease_seconds=lease[1]
+        id=operation.id,
+        status=status,
+        proceed=status not in ENDED,
+        lease=lease[0],
+        lease_seconds=lease[1],
+        exclude=excluded(operation.request) if leased and operation.kind == "patch" else None,
     )
 
 

@@ -14,6 +14,7 @@ from nanny_ops.control.services import lease
 from nanny_ops.control.services import operation as operations
 from nanny_ops.control.services.agent import health
 from nanny_ops.control.services.capacity import Bounds
+from nanny_ops.control.services.patch_option import excluded
 from nanny_ops.control.services.principal import HostAgent
 from nanny_ops.control.store import agent as agents
 from nanny_ops.control.store.database import Tx
@@ -208,7 +209,7 @@ def _words(asked: dict[str, Any]) -> list[str]:
         mode="apply",
         script_id="",
         script_url="",
-        exclude=asked.get("exclude", []),
+        exclude=excluded(asked),
         only=asked.get("only", []),
         security_only=asked.get("security_only", False),
         **{name: asked[name] for name in OPTIONS if name in asked},

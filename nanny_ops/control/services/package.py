@@ -7,6 +7,7 @@ from typing import Any
 
 from univers.versions import DebianVersion
 
+from nanny_ops.control.services import patch_option as options
 from nanny_ops.control.services.agent import health
 from nanny_ops.control.services.principal import Person
 from nanny_ops.control.store import package as store
@@ -35,7 +36,7 @@ def remember(tx: Tx, operation: Operation, changes: Iterable[PackageChange], now
     kept = [change for change in said.values() if change.action not in GONE]
     store.remember(tx, [_row(operation, change, planned=planned, now=now) for change in kept])
     if planned and is_whole(operation):
-        untold = {*said, *operation.request.get("exclude", ())}  # of what was excluded a run says nothing
+        untold = {*said, *options.excluded(operation.request)}  # of what was excluded a run says nothing
         store.settle(tx, operation.agent_id, operation.target, untold, operation.id, micros(now))
 
 

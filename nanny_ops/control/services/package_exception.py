@@ -1,24 +1,25 @@
 """Packages that are held back: entered by people, merged into each order's exclusions, told with every result."""
 
 import uuid
-from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
-from nanny_ops.control.services import audit
+from nanny_ops.control.services import audit, hold
+from nanny_ops.control.services import patch_option as options
 from nanny_ops.control.services.principal import Person
-from nanny_ops.control.services.word import is_package, tags
+from nanny_ops.control.services.word import is_package
 from nanny_ops.control.store import agent as agents
 from nanny_ops.control.store import event as events
 from nanny_ops.control.store import package_exception as store
 from nanny_ops.control.store import proxmox as inventory
-from nanny_ops.control.store.agent import Agent
 from nanny_ops.control.store.database import Tx
+from nanny_ops.control.store.operation import Operation
 from nanny_ops.control.store.package_exception import Held
-from nanny_ops.control.store.proxmox import Guest
 from nanny_ops.errors import NotFound, ValidationFailed
 from nanny_ops.protocol.clock import from_micros, micros, parse_stamp, stamp, stamp_micros
-from nanny_ops.protocol.package_exception import ExceptionRequest, PackageException
-from nanny_ops.protocol.patch_order import MOST_HOLDS, Hold, HoldScope
+from nanny_ops.protocol.operation import Status
+from nanny_ops.protocol.package_exception import ExceptionRequest, PackageException, Unreached
+from nanny_ops.protocol.patch_order import MOST_HOLDS, HoldScope
 
 #: Of the events for operators; no agent can subscribe to it.
 TOPIC = "exceptions"
@@ -27,8 +28,16 @@ OBJECTS: dict[HoldScope, str] = {"fleet": "", "group": "tag", "host": "agent_id"
 GLOBS = frozenset("*?[")
 
 
+@dataclass(frozen=True)
+class Reach:
+    """Whom a change of an exception reaches: a number of waiting orders, and not those of the running ones named."""
+
+    waiting: int
+    running: list[Unreached]
+
+
 def add(tx: Tx, person: Person, request: ExceptionRequest, now: datetime) -> Held:
-    """Hold a package back. Raises ValidationFailed, NotFound, Forbidden."""
+    """Hold a package back, also in orders that wait. Raises ValidationFailed, NotFound, Forbidden."""
     _check(request)
     row = Held(
         id=f"exception-{uuid.uuid4()}",
@@ -41,6 +50,7 @@ def add(tx: Tx, person: Person, request: ExceptionRequest, now: datetime) -> Hel
         created_at=micros(now),
         expires_at=_expiry(request.expires_at, now),
     )
+    store.lock(tx, row.team_id)
     if len(store.active(tx, row.team_id, micros(now))) >= MOST_HOLDS:
         raise ValidationFailed(f"package: a team can have {MOST_HOLDS} exceptions; remove some.", field="package")
     store.add(tx, row)
@@ -57,41 +67,29 @@ def visible(tx: Tx, person: Person, key: str) -> Held:
 
 
 def remove(tx: Tx, person: Person, key: str, now: datetime) -> Held:
-    """End an exception; orders that are placed already keep it. Idempotent. Raises NotFound, Forbidden."""
+    """End an exception, also for orders that wait; those that have begun keep it. Idempotent.
+
+    Raises NotFound, Forbidden.
+    """
     row = visible(tx, person, key)
     person.require(row.team_id, "operator", "patch")
+    store.lock(tx, row.team_id)
     if row.removed_at is None:
         store.remove(tx, row.id, micros(now))
         _tell(tx, row, "remove", now)
     return visible(tx, person, key)
 
 
-def holds(rows: Collection[Held], agent: Agent, guest: Guest | None, target: str) -> list[Hold]:
-    """Return what is held back on one target, each package once: the narrowest exception explains it."""
-    mine = set(tags(guest.tags)) if guest is not None else {tag.lower() for tag in agent.tags}
-    objects = {
-        "fleet": {""},
-        "group": mine,
-        "host": {agent.id} if target == "host" else set(),
-        "guest": {guest.id} if guest is not None else set(),
-    }
-    found: dict[str, Hold] = {}
-    for scope in OBJECTS:  # the widest first
-        for row in rows:
-            if row.scope == scope and row.object in objects[scope]:
-                found[row.package] = Hold(
-                    name=row.package, reason=row.reason, expires_at=stamp_micros(row.expires_at) or "", scope=scope
-                )
-    return list(found.values())
+def reach(tx: Tx, row: Held) -> Reach:
+    """Return how many waiting orders a change of an exception reaches, and which have begun and are not reached."""
+    found = hold.open_in(tx, row.team_id, [row])
+    begun = [one for one in found if one.status == Status.RUNNING]
+    missed = [one for one in begun if (row.package in options.excluded(one.request)) != (row.removed_at is None)]
+    return Reach(len(found) - len(begun), [_unreached(one) for one in missed])
 
 
-def active(tx: Tx, team_id: str, now: datetime) -> Sequence[Held]:
-    """Return all exceptions that count in a team now."""
-    return store.active(tx, team_id, micros(now))
-
-
-def rendered(row: Held, now: datetime) -> PackageException:
-    """Return an exception as people see it."""
+def rendered(row: Held, now: datetime, reached: Reach | None = None) -> PackageException:
+    """Return an exception as people see it; ``reached`` is told to who has changed it."""
     expired = row.expires_at is not None and row.expires_at <= micros(now)
     named = {field: "" for field in OBJECTS.values() if field}
     if field := OBJECTS[_scope(row)]:
@@ -107,6 +105,8 @@ def rendered(row: Held, now: datetime) -> PackageException:
         expires_at=stamp_micros(row.expires_at),
         removed_at=stamp_micros(row.removed_at),
         active=not expired and row.removed_at is None,
+        reaches=None if reached is None else reached.waiting,
+        unreached=[] if reached is None else reached.running,
     )
 
 
@@ -177,6 +177,11 @@ def _tell(tx: Tx, row: Held, verb: str, now: datetime) -> None:
         payload=payload,
         at=micros(now),
     )
+
+
+def _unreached(one: Operation) -> Unreached:
+    mode = str(one.request["mode"])
+    return Unreached(operation_id=one.id, agent_id=one.agent_id, target=one.target, mode=mode)
 
 
 def _scope(row: Held) -> HoldScope:

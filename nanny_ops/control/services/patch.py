@@ -9,20 +9,21 @@ from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from nanny_ops.control.services import audit, lease, legacy, policy
+from nanny_ops.control.services import audit, hold, lease, legacy, policy
 from nanny_ops.control.services import operation as operations
-from nanny_ops.control.services import package_exception as exceptions
 from nanny_ops.control.services import patch_option as options
 from nanny_ops.control.services import script as scripts
 from nanny_ops.control.services.principal import Person
 from nanny_ops.control.services.word import is_package
 from nanny_ops.control.store import agent as agents
 from nanny_ops.control.store import operation as store
+from nanny_ops.control.store import package_exception as exceptions
 from nanny_ops.control.store import patch as patches
 from nanny_ops.control.store import proxmox as inventory
 from nanny_ops.control.store.agent import Agent
 from nanny_ops.control.store.database import Tx
 from nanny_ops.control.store.operation import Operation
+from nanny_ops.control.store.package_exception import Tagged
 from nanny_ops.control.store.proxmox import Guest
 from nanny_ops.errors import Conflict, NotFound, ValidationFailed
 from nanny_ops.protocol import patch_report
@@ -105,10 +106,15 @@ def readable(tx: Tx, person: Person, operation_id: str) -> Operation:
     return operation
 
 
-def detail(tx: Tx, operation: Operation) -> PatchOperation:
+def shown(tx: Tx, found: Sequence[Operation], now: datetime) -> list[PatchOperation]:
+    """Return operations as lists show them: those that wait with what they would leave if they began now."""
+    return [rendered(one) for one in hold.current(tx, found, now)]
+
+
+def detail(tx: Tx, operation: Operation, now: datetime) -> PatchOperation:
     """Return an operation as people see it, with its package list and its report."""
     if operation.result is None:
-        return rendered(operation)
+        return shown(tx, [operation], now)[0]
     told = patches.report_of(tx, operation.id)
     report = None if told is None else patch_report.restored(told)
     return replace(rendered(operation, patches.changes_of(tx, operation.id)), report=report)
@@ -131,7 +137,7 @@ def rendered(operation: Operation, packages: list[PackageChange] | None = None) 
         script_url=f"/api/patches/{operation.script_id}/script",
         script_args=asked["script_args"],
         **options.restored(asked),
-        exclude=asked["exclude"],
+        exclude=options.excluded(asked),
         holds=options.holds(asked),
         only=asked["only"],
         security_only=asked["security_only"],
@@ -144,6 +150,7 @@ def rendered(operation: Operation, packages: list[PackageChange] | None = None) 
         delivered_at=stamp_micros(operation.delivered_at),
         started_at=stamp_micros(operation.started_at),
         finished_at=stamp_micros(operation.finished_at),
+        waiting_for=lease.waiting_for(operation),
         silent_since=stamp_micros(operation.silent_at) if operation.status == Status.RUNNING else None,
         holds_until=stamp_micros(operation.held_until),
         duration=result.get("duration"),
@@ -180,7 +187,8 @@ def make(tx: Tx, person: Person, agent: Agent, request: PatchRequest, now: datet
     guest, vmid, target, families = _aim(tx, agent, request)
     options.check(tx, request, target, agent.team_id)
     options.demand(agent, request, target)
-    held = exceptions.holds(exceptions.active(tx, agent.team_id, now), agent, guest, target)
+    place = Tagged(guest.id, guest.tags) if guest is not None else None
+    held = hold.of(exceptions.active(tx, agent.team_id, micros(now)), agent, place, target)
     asked = _without({**{name: getattr(request, name) for name in KEPT}, **options.kept(request)}, held)
     if agent.dialect == NANNYAGENT:
         legacy.check(asked)
@@ -225,14 +233,11 @@ def check_words(request: PatchTerms) -> None:
 
 def _without(asked: dict[str, Any], held: Sequence[Hold]) -> dict[str, Any]:
     """Return what is asked with the exceptions that count for its target. Raises Conflict where it asks for one."""
-    for hold in held:
-        if hold.name in asked["only"]:
-            until = f" until {hold.expires_at}" if hold.expires_at else ""
-            raise Conflict(f"'{hold.name}' is held back{until}: {hold.reason}", package=hold.name)
-    if not held:
-        return asked
-    exclude = [*asked["exclude"], *(hold.name for hold in held if hold.name not in asked["exclude"])]
-    return {**asked, "exclude": exclude, "holds": [asdict(hold) for hold in held]}
+    for one in held:
+        if one.name in asked["only"]:
+            until = f" until {one.expires_at}" if one.expires_at else ""
+            raise Conflict(f"'{one.name}' is held back{until}: {one.reason}", package=one.name)
+    return hold.written(asked, held)
 
 
 def _aim(tx: Tx, agent: Agent, request: PatchRequest) -> tuple[Guest | None, int | None, str, list[str]]:

@@ -88,6 +88,12 @@ def holds(asked: Mapping[str, Any]) -> list[Hold]:
     return [Hold(**one) for one in asked.get("holds", ())]
 
 
+def excluded(asked: Mapping[str, Any]) -> list[str]:
+    """Return the packages that an order leaves as they are: those a person named, then those that are held."""
+    named: list[str] = asked.get("exclude", [])
+    return [*named, *(one["name"] for one in asked.get("holds", ()) if one["name"] not in named)]
+
+
 def _plain(options: PatchOptions) -> dict[str, Any]:
     told = {name: getattr(options, name) for name in OPTIONS}
     return {**told, "hooks": [asdict(one) for one in options.hooks], "probes": [asdict(one) for one in options.probes]}

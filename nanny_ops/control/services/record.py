@@ -44,7 +44,7 @@ def _patch(operation: Operation) -> PatchRecord:
         target=operation.target,
         holds=options.holds(asked),
         **options.restored(asked),
-        exclude=asked.get("exclude", []),
+        exclude=options.excluded(asked),
         only=asked.get("only", []),
         security_only=asked.get("security_only", False),
         timeout_seconds=asked["timeout_seconds"],

@@ -175,8 +175,11 @@ def _plain(change: PackageChange) -> PackageChange:
 
 def _told(report: PatchReport, operation: Operation) -> dict[str, Any]:
     """Return a report fit to be kept; scripts know exclusions only, the order knows which of them are exceptions."""
-    held = {one["name"] for one in operation.request.get("holds", ())}
-    left = [replace(one, why=EXCEPTION) if one.why == EXCLUDED and one.name in held else one for one in report.left]
+    held = {one["name"]: one["reason"] for one in operation.request.get("holds", ())}
+    left = [
+        replace(one, why=EXCEPTION, reason=held[one.name]) if one.why == EXCLUDED and one.name in held else one
+        for one in report.left
+    ]
     cleaned: dict[str, Any] = _cleaned(asdict(replace(report, left=left)))
     return cleaned
 

@@ -77,6 +77,13 @@ def open_of(tx: Tx, agent_id: str) -> list[Operation]:
     return [Operation(**row._mapping) for row in rows]
 
 
+def open_patches(tx: Tx, team_id: str) -> list[Operation]:
+    """Return a team's patches that have not ended, oldest first."""
+    chosen = (operations.c.team_id == team_id) & (operations.c.kind == "patch") & operations.c.status.in_(OPEN)
+    rows = tx.connection.execute(select(operations).where(chosen).order_by(operations.c.created_at, operations.c.id))
+    return [Operation(**row._mapping) for row in rows]
+
+
 def by_request_key(tx: Tx, key: str, since: int) -> Operation | None:
     """Find the newest operation that was asked for with this key since an instant; holds others with the key back."""
     if tx.connection.dialect.name == "postgresql":

@@ -3,10 +3,12 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, func, insert, or_, select, text, update
 
 from nanny_ops.control.store.database import Tx
+from nanny_ops.control.store.inventory import chunks
 from nanny_ops.control.store.patch_tables import package_exceptions as rows
+from nanny_ops.control.store.proxmox_tables import guests
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,32 @@ class Held:
     created_at: int
     expires_at: int | None = None
     removed_at: int | None = None
+
+
+@dataclass(frozen=True)
+class Tagged:
+    """What exceptions ask of a guest: our id, and its tags as Proxmox VE writes them."""
+
+    id: str
+    tags: str
+
+
+def lock(tx: Tx, team_id: str, *, shared: bool = False) -> None:
+    """Let orders of a team begin and its exceptions change one after the other; orders do not hinder each other."""
+    if tx.connection.dialect.name == "postgresql":
+        kind = "_shared" if shared else ""
+        statement = text(f"SELECT pg_advisory_xact_lock{kind}(hashtextextended(:key, 0))")
+        tx.connection.execute(statement, {"key": f"exceptions {team_id}"})
+
+
+def tagged(tx: Tx, scopes: Collection[str], vmids: Collection[int]) -> dict[tuple[str, int | None], Tagged]:
+    """Return guests by scope and number: at least those with the numbers."""
+    columns = (guests.c.id, guests.c.tags, guests.c.scope, guests.c.vmid)
+    found: dict[tuple[str, int | None], Tagged] = {}
+    for some in chunks(sorted(vmids)):
+        rows = tx.connection.execute(select(*columns).where(guests.c.scope.in_(scopes) & guests.c.vmid.in_(some)))
+        found.update({(row.scope, row.vmid): Tagged(row.id, row.tags) for row in rows})
+    return found
 
 
 def add(tx: Tx, row: Held) -> None:

@@ -34,7 +34,14 @@ def test_an_order_goes_its_way(operator: httpx.Client, agent: Agent) -> None:
     ack = f"/api/operations/{placed}/ack"
     for state, status in (("delivered", "delivered"), ("delivered", "delivered"), ("running", "running")):
         answer = agent.client.post(ack, json={"state": state}).json()
-        assert answer == {"id": placed, "status": status, "proceed": True, "lease": 0, "lease_seconds": 0}
+        assert answer == {
+            "id": placed,
+            "status": status,
+            "proceed": True,
+            "lease": 0,
+            "lease_seconds": 0,
+            "exclude": None,
+        }
     assert agent.client.post(f"/api/operations/{placed}/renew").json()["proceed"]
     seen = operator.get(f"/api/patches/{placed}").json()
     assert seen["delivered_at"] <= seen["started_at"]

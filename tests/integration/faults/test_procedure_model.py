@@ -382,7 +382,8 @@ class ProcedureModel(RuleBasedStateMachine):
         """Say how things stand with a guest and its order."""
         room, order = self.machine.rooms[vmid], self.orders.get(vmid, "")
         row = self.scene.found(order)
-        report = self.scene.plane.read(lambda tx: patch.detail(tx, row)).report if row.result else None
+        at = self.scene.plane.clock()
+        report = self.scene.plane.read(lambda tx: patch.detail(tx, row, at)).report if row.result else None
         steps = [(one.name, one.outcome, one.reason) for one in report.steps] if report else None
         return "\n".join(
             [

@@ -95,6 +95,16 @@ def test_who_must_wait_is_told_how_long(room: Room) -> None:
     assert deferred.value.seconds == 7
 
 
+@pytest.mark.parametrize(("told", "kept"), [(["a", "b"], ["a", "b"]), ([], []), (None, ["a"])])
+def test_what_the_answer_excludes_replaces_what_the_order_said(
+    room: Room, told: list[str] | None, kept: list[str]
+) -> None:
+    room.spool.amend("op-1", patch_record(exclude=["a"]))
+    room.plane.exclude = told
+    room.sit(lambda desk: desk.begin())
+    assert room.order.record == patch_record(exclude=kept)
+
+
 def test_a_proxy_that_says_locked_is_not_obeyed(room: Room) -> None:
     room.plane.rules.append(lambda _request: httpx.Response(423, content=b"<html>"))
     with pytest.raises(Exception, match="423"):

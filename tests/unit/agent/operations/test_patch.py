@@ -31,6 +31,8 @@ class FreeDesk:
         self.cancelled = asyncio.Event()
         self.told: list[str] = []
         self.order = Order(id="op-1", kind="patch", record={}, claim="mine", lease=3)
+        #: What the answer changes that lets the order begin.
+        self.amended: dict[str, Any] = {}
 
     async def begin(self) -> None:
         self.told.append("begin")
@@ -66,6 +68,7 @@ class Bench:
             if self.late:
                 equipment = replace(equipment, now=lambda: NOON + (minutes if self.desk.told else timedelta()))
             order = Order(id="op-1", kind="patch", record=patch_record(**values), state=state)
+            self.desk.order = replace(self.desk.order, record={**order.record, **self.desk.amended})
             try:
                 return await work(Patch(equipment), order)
             finally:
@@ -112,6 +115,12 @@ def test_the_script_is_verified_and_handed_over_with_its_arguments(bench: Bench)
 
 
 @pytest.mark.rows("G0-PT-10")
+def test_what_the_answer_to_begin_excludes_is_what_the_script_leaves(bench: Bench) -> None:
+    bench.desk.amended = {"exclude": ["a", "c"]}
+    bench.run(exclude=["a", "b"])
+    assert bench.hands.started[0].argv == ["--dry-run", "--exclude=a,c"]
+
+
 def test_a_script_that_is_not_the_promised_one_is_not_run(bench: Bench) -> None:
     bench.plane.sha256 = "0" * 64
     assert bench.refusal() is Outcome.CHECKSUM_MISMATCH
