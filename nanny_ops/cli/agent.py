@@ -8,7 +8,7 @@ import typer
 from nanny_ops.cli import update as updates
 from nanny_ops.cli.credential import connect
 from nanny_ops.cli.enrolled import find as find
-from nanny_ops.cli.table import AsJson, Column, Limit, age, show, show_one
+from nanny_ops.cli.table import AsJson, Column, Limit, age, moment, show, show_one
 
 app = typer.Typer(no_args_is_help=True, help="Enrolled machines.")
 COLUMNS: dict[str, Column] = {
@@ -35,7 +35,8 @@ def show_agent(agent: Name, as_json: AsJson = False) -> None:
     """Show how one agent is, and what its machine's owner allows."""
     with connect() as client:
         found = client.agent(find(client, agent)["agent_id"])
-    show_one(found if as_json else {**found, "policy": allowed(found.get("policy"))}, as_json=as_json)
+    said = {**found, "policy": allowed(found.get("policy")), "resting": rest(found)}
+    show_one(found if as_json else said, as_json=as_json)
 
 
 def allowed(policy: Mapping[str, Any] | None) -> list[str]:
@@ -46,6 +47,18 @@ def allowed(policy: Mapping[str, Any] | None) -> list[str]:
     words = [f"{name}: {', '.join(policy[name]) or 'none'}" for name in lists if policy.get(name) is not None]
     signed = f"signatures: {policy['signatures']}, {policy['threshold']} needed"
     return [f"file: {policy['file'] or 'none'}", *(f"only {one}" for one in words), signed]
+
+
+def rest(agent: Mapping[str, Any]) -> str:
+    """Say why an agent's node rests, until when, and how a person ends that; empty where it does not."""
+    told = agent.get("resting")
+    if not told:
+        return ""
+    until = "until an order that is tried succeeds" if told["trial"] else f"until {moment(told['until'])} UTC"
+    return (
+        f"{until}, after {told['failures']} failures in a row, the last {told['reason']}; "
+        f"'nanny-ops agent resume {agent['hostname']}' ends that"
+    )
 
 
 @app.command("revoke")

@@ -9,10 +9,12 @@ from functools import partial
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
-from nanny_ops.control.services import lease, operation, reboot, relocation, retention, rollup, survey
+from nanny_ops.control.services import breaker, lease, operation, reboot, relocation, retention, rollup, survey
+from nanny_ops.control.services.capacity import bounds_of
 from nanny_ops.control.services.counts import Counts
 from nanny_ops.control.settings import Settings
 from nanny_ops.control.store import inventory, usage
+from nanny_ops.control.store.breaker import open_count
 from nanny_ops.control.store.database import Database
 from nanny_ops.control.store.output import Outputs
 from nanny_ops.control.store.usage import Progress
@@ -64,6 +66,9 @@ async def _expire(ticker: Ticker) -> None:
     while expired := await ticker.database.write(lambda tx: lease.sweep(tx, ticker.clock())):
         for ended in expired:
             operation.tell_end(ticker.counts, ended)
+    for _ in await ticker.database.write(lambda tx: breaker.sweep(tx, bounds_of(ticker.settings).rest, ticker.clock())):
+        ticker.counts.rests.inc()
+    ticker.counts.resting.set(await ticker.database.read(open_count))
     while silent := await ticker.database.write(lambda tx: lease.note_silence(tx, ticker.clock())):
         for one in silent:
             ticker.counts.silences.labels(one.kind).inc()

@@ -56,5 +56,6 @@ def told(control: State, reply: lease.Reply) -> AckAnswer:
     if reply.ended is not None:
         service.tell_end(control.counts, reply.ended)
     if reply.answer is None:
+        control.counts.deferrals.labels(reply.bound).inc()
         raise reply.wait or TargetBusy
     return reply.answer

@@ -5,14 +5,15 @@ an end of its own, the others go on, else the node rests again. Orders that a pe
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from nanny_ops.control.services import audit
+from nanny_ops.control.services import audit, change
 from nanny_ops.control.services.principal import Person
 from nanny_ops.control.store import agent as agents
 from nanny_ops.control.store import breaker as store
+from nanny_ops.control.store import inventory
 from nanny_ops.control.store.database import Tx
 from nanny_ops.control.store.operation import Operation
 from nanny_ops.errors import NotFound
@@ -31,6 +32,8 @@ TECHNICAL = frozenset(
     }
 )
 REASON_CAP = 1024
+#: Nodes told of in one sweep: bounds the writer's time.
+SWEEP = 200
 
 
 @dataclass(frozen=True)
@@ -45,14 +48,28 @@ def note(tx: Tx, operation: Operation, now: datetime) -> None:
     """Count the end of a patch that had begun: a technical failure adds to its agent's row, anything else ends it."""
     if operation.kind != "patch" or operation.started_at is None or operation.outcome == Outcome.CANCELLED:
         return
+    store.lock(tx, operation.agent_id)
     known = store.get(tx, operation.agent_id)
     if operation.outcome in TECHNICAL:
         failures = 1 if known is None else known.failures + 1
         reason = f"{operation.outcome}: {operation.reason}"[:REASON_CAP]
-        row = store.Breaker(operation.agent_id, operation.team_id, failures, reason, micros(now))
+        opened = None if known is None else known.opened_at
+        row = store.Breaker(operation.agent_id, operation.team_id, failures, reason, micros(now), opened)
         store.put(tx, row, known=known is not None)
     elif known is not None:
-        store.forget(tx, operation.agent_id)
+        _close(tx, known, now, by=operation.id)
+
+
+def sweep(tx: Tx, rest: Rest, now: datetime) -> list[store.Breaker]:
+    """Tell people of the nodes that rest from now on, each once, and return them."""
+    found = store.untold(tx, rest.failures, SWEEP)
+    for row in found:
+        store.put(tx, replace(row, opened_at=micros(now)), known=True)
+        until = stamp(from_micros(row.failed_at) + rest.pause)
+        detail = {"failures": row.failures, "reason": row.reason, "until": until}
+        _tell(tx, row, "node.resting", now, **detail)
+        audit.note(tx, "agent.rest", row.agent_id, now, row.team_id, failures=row.failures)
+    return found
 
 
 def why_wait(tx: Tx, operation: Operation, rest: Rest, busy: bool, now: datetime) -> str:
@@ -88,7 +105,25 @@ def resume(tx: Tx, person: Person, agent_id: str, now: datetime) -> agents.Agent
     if agent is None:
         raise NotFound(f"There is no agent '{agent_id[:64]}'.")
     person.require(agent.team_id, "operator", "patch")
+    store.lock(tx, agent.id)
     if (row := store.get(tx, agent.id)) is not None:
-        store.forget(tx, agent.id)
+        _close(tx, row, now, by=person.id)
         audit.note(tx, "agent.resume", agent.id, now, agent.team_id, failures=row.failures)
     return agent
+
+
+def _close(tx: Tx, row: store.Breaker, now: datetime, *, by: str) -> None:
+    """Begin to count anew; people who were told that the node rests are told who has ended that."""
+    store.forget(tx, row.agent_id)
+    if row.opened_at is not None:
+        _tell(tx, row, "node.resumed", now, failures=row.failures, by=by)
+
+
+def _tell(tx: Tx, row: store.Breaker, kind: str, now: datetime, **detail: Any) -> None:
+    agent = agents.some(tx, [row.agent_id])[row.agent_id]
+    name = agent.hostname.partition(".")[0]
+    scope = agent.cluster_pk or agent.id
+    cluster = inventory.cluster_name(tx, scope)
+    where = change.Place(row.team_id, scope, agent.cluster_pk, cluster)
+    told = change.Change(kind, f"node/{name}", name=name, node=name, detail={"agent_id": agent.id, **detail})
+    change.tell(tx, where, [told], micros(now))

@@ -47,10 +47,11 @@ def bounds_of(settings: Settings) -> Bounds:
 
 @dataclass(frozen=True)
 class Wait:
-    """Why an order may not begin now, and after how many seconds it may ask again."""
+    """Why an order may not begin now, after how many seconds it may ask again, and which bound it is."""
 
     why: str
     retry_after: int
+    bound: str
 
 
 def wait(tx: Tx, operation: Operation, bounds: Bounds, now: datetime, asked_since: int) -> Wait | None:
@@ -65,11 +66,11 @@ def wait(tx: Tx, operation: Operation, bounds: Bounds, now: datetime, asked_sinc
     running = [one for one in store.running(tx, scope, at) if one.id != operation.id]
     here = [one for one in running if one.agent_id == operation.agent_id]
     if why := breaker.why_wait(tx, operation, bounds.rest, bool(here), now):
-        return Wait(why, LAST)
+        return Wait(why, LAST, "rest")
     older = _older(tx, operation, running, store.asking(tx, scope, at, asked_since), bounds, now)
     return (
-        _full("on this node", bounds.node, here, [one for one in older if one.agent_id == operation.agent_id])
-        or _full("in this cluster", bounds.cluster, running, older)
+        _full("node", "on this node", bounds.node, here, [one for one in older if one.agent_id == operation.agent_id])
+        or _full("cluster", "in this cluster", bounds.cluster, running, older)
         or _storages(tx, operation, scope, bounds.storage, running, older)
     )
 
@@ -105,13 +106,13 @@ def _older(
     return found
 
 
-def _full(where: str, bound: int, running: Sequence[Operation], older: Sequence[Operation]) -> Wait | None:
+def _full(name: str, where: str, bound: int, running: Sequence[Operation], older: Sequence[Operation]) -> Wait | None:
     ahead = len(running) + len(older) - bound
     if ahead < 0:
         return None
     behind = f", and {len(older)} that wait came earlier" if older else ""
     why = f"{len(running)} patches run {where}{behind}; {bound} may run at once."
-    return Wait(why, min(LAST, FIRST + EACH * ahead))
+    return Wait(why, min(LAST, FIRST + EACH * ahead), name)
 
 
 def _storages(
@@ -128,7 +129,7 @@ def _storages(
     for place in sorted(used[operation.id]):
         now_on = [one for one in running if place in used.get(one.id, ())]
         first = [one for one in older if place in used.get(one.id, ())]
-        if found := _full(f"on guests of the storage {place[1]}", bound, now_on, first):
+        if found := _full("storage", f"on guests of the storage {place[1]}", bound, now_on, first):
             return found
     return None
 

@@ -36,6 +36,8 @@ KINDS: dict[str, str] = {
     "storage.relieved": "a storage that was full is less than 85 % full",
     "restart.needed": "a host or guest must be restarted for what was installed; why, and which operation told",
     "restart.settled": "a host or guest need not be restarted any more",
+    "node.resting": "a node failed again and again and is given a rest; failures, reason and until when",
+    "node.resumed": "a node's rest has ended; by which order or person",
     "backup.failed": "a backup failed; the task and its error",
 }
 #: Keys of a guest's body that are its size, and its disks, whose size stands inside their text.

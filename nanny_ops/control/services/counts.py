@@ -26,3 +26,14 @@ class Counts:
             ["kind"],
             registry=self.registry,
         )
+        self.deferrals = Counter(
+            "nanny_orders_deferred",
+            "Questions to begin an order that were answered with a wait, by what it waits for.",
+            ["bound"],
+            registry=self.registry,
+        )
+        self.resting = Gauge("nanny_nodes_resting", "Nodes that rest after failures in a row.", registry=self.registry)
+        self.rests = Counter("nanny_nodes_rested", "Rests that nodes were given.", registry=self.registry)
+        self.pruned = Counter(
+            "nanny_rows_pruned", "Old rows and outputs that were dropped.", ["what"], registry=self.registry
+        )

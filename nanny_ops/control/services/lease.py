@@ -51,10 +51,14 @@ NOBODY_KNOWS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Reply:
-    """What an agent is told: an answer, or to wait. ``ended`` is the operation if this has ended it."""
+    """What an agent is told: an answer, or to wait, and because of what. ``ended``: the operation if this has ended it.
+
+    ``bound`` is target, node, storage, cluster, rest or lease.
+    """
 
     answer: AckAnswer | None = None
     wait: Later | None = None
+    bound: str = ""
     ended: Operation | None = None
 
 
@@ -181,7 +185,7 @@ def _busy(tx: Tx, operation: Operation, now: datetime) -> Reply | None:
         return None
     why = f"{first.id} comes first on {operation.target}."
     rows.change(tx, operation.id, asked_at=at, reason=WAITS + why)
-    return Reply(wait=TargetBusy(why, retry_after=AGAIN))
+    return Reply(wait=TargetBusy(why, retry_after=AGAIN), bound="target")
 
 
 def _full(tx: Tx, operation: Operation, bounds: Bounds, now: datetime) -> Reply | None:
@@ -190,7 +194,7 @@ def _full(tx: Tx, operation: Operation, bounds: Bounds, now: datetime) -> Reply 
     if wait is None:
         return None
     rows.change(tx, operation.id, asked_at=micros(now), reason=WAITS + wait.why)
-    return Reply(wait=TargetBusy(wait.why, retry_after=wait.retry_after))
+    return Reply(wait=TargetBusy(wait.why, retry_after=wait.retry_after), bound=wait.bound)
 
 
 def _asked_since(now: datetime) -> int:
@@ -202,7 +206,7 @@ def _ask_again(tx: Tx, operation: Operation, claim: str, now: datetime) -> Reply
         return Reply(answer=_extend(tx, operation, now) if claim else _answer(operation))
     left = (operation.lease_until or operation.expires_at) - micros(now)
     if left > 0:
-        return Reply(wait=LeaseHeld(retry_after=min(left // 1_000_000 + 1, AGAIN_CLAIM)))
+        return Reply(wait=LeaseHeld(retry_after=min(left // 1_000_000 + 1, AGAIN_CLAIM)), bound="lease")
     ended = operations.move(
         tx, operation, Status.EXPIRED, now, outcome=Outcome.UNKNOWN.value, reason=NOBODY_KNOWS, silent_at=None
     )

@@ -46,6 +46,7 @@ class Operation:
     request_key: str | None = None
     request_digest: str | None = None
     batch_id: str | None = None
+    outputs_dropped_at: int | None = None
 
 
 def add(tx: Tx, operation: Operation) -> None:

@@ -38,7 +38,7 @@ package_exceptions = Table(
     Index("ix_package_exceptions_team_id_scope", "team_id", "scope"),
 )
 
-#: Technical failures of an agent in a row, and the instant of the last.
+#: Technical failures of an agent in a row, the instant of the last, and since when it is told that the node rests.
 breakers = Table(
     "breakers",
     metadata,
@@ -47,4 +47,5 @@ breakers = Table(
     Column("failures", Integer, nullable=False),
     Column("reason", Text, nullable=False),
     Column("failed_at", Instant, nullable=False),
+    *instants("opened_at"),
 )

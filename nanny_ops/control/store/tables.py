@@ -271,6 +271,10 @@ operations = Table(
     # Until when the lease lasts; since when its holder is silent; until when the target is nobody else's; when an
     # order that waits for its target last asked for it.
     *instants("lease_until", "silent_at", "held_until", "asked_at"),
+    # When what its script printed was dropped because of its age.
+    *instants("outputs_dropped_at"),
+    Index("ix_operations_finished_at", "finished_at"),
+    Index("ix_operations_outputs", "outputs_dropped_at", "finished_at"),
     Index("ix_operations_held_until", "held_until"),
     Index("ix_operations_asked_at", "asked_at"),
     # With which others it was placed.
@@ -331,7 +335,7 @@ packages = Table(
     Column("installed", String(255), nullable=False),
     Column("candidate", String(255), nullable=False),
     Column("security", Boolean),
-    Column("operation_id", Id, ForeignKey("operations.id"), nullable=False),
+    Column("operation_id", Id, ForeignKey("operations.id"), nullable=False, index=True),
     Column("seen_at", Instant, nullable=False),
     Index("ix_packages_team_id_name", "team_id", "name"),
 )

@@ -56,7 +56,14 @@ def test_a_lease_belongs_to_one_claim(operator: httpx.Client, agent: Agent) -> N
     placed = order(operator, agent)["id"]
     ack, renew = f"/api/operations/{placed}/ack", f"/api/operations/{placed}/renew"
     given = agent.client.post(ack, json={"state": "running", "claim": "mine"}).json()
-    assert given == {"id": placed, "status": "running", "proceed": True, "lease": 1, "lease_seconds": 120}
+    assert given == {
+        "id": placed,
+        "status": "running",
+        "proceed": True,
+        "lease": 1,
+        "lease_seconds": 120,
+        "exclude": [],
+    }
     assert agent.client.post(ack, json={"state": "running", "claim": "mine"}).json() == given
     for claim in ("other", ""):
         waits = agent.client.post(ack, json={"state": "running", "claim": claim})

@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 
 from nanny_ops.control.services import breaker as service
+from nanny_ops.control.services import change
 from nanny_ops.control.services import operation as operations
 from nanny_ops.control.services.principal import Person
+from nanny_ops.control.store import audit
+from nanny_ops.control.store import event as events
 from nanny_ops.control.store import operation as rows
 from nanny_ops.control.store import team as teams
 from nanny_ops.control.store.database import Database, sqlite_url
@@ -106,3 +109,38 @@ def test_the_team_of_a_row_is_its_agents(plane: Plane) -> None:
     found = plane.database.read_now(lambda tx: service.store.get(tx, FAR.id))
     assert found is not None
     assert (found.team_id, found.failures) == (teams.DEFAULT, 1)
+
+
+def told(plane: Plane) -> list[tuple[str, str, str]]:
+    """Return what people were told of nodes that rest: kind, object, and who ended it."""
+    found = plane.database.read_now(lambda tx: events.after(tx, 0, 999, subject=change.subject(teams.DEFAULT)))
+    rows = [(one.kind, one.payload["record"]) for one in found]
+    return [(kind, record["object"], record["detail"].get("by", "")) for kind, record in rows]
+
+
+def swept(plane: Plane) -> int:
+    return len(plane.database.write_now(lambda tx: service.sweep(tx, service.Rest(), plane.now)))
+
+
+def test_people_are_told_once_that_a_node_rests_and_who_has_ended_it(plane: Plane) -> None:
+    for _ in range(2):
+        fail(plane)
+    assert (swept(plane), told(plane)) == (0, [])
+    fail(plane)
+    assert [swept(plane), swept(plane)] == [1, 0]
+    assert plane.database.read_now(service.store.open_count) == 1
+    fail(plane)
+    assert swept(plane) == 0, "a trial that failed is no new rest"
+    plane.database.write_now(lambda tx: service.resume(tx, OPERATOR, FAR.id, plane.now))
+    node = "node/far"
+    assert told(plane) == [("node.resting", node, ""), ("node.resumed", node, OPERATOR.id)]
+    for _ in range(3):
+        fail(plane)
+    assert swept(plane) == 1
+    good = plane.place(FAR, "lxc:5")
+    assert began(plane, good, FAR)
+    claimed(plane, good, FAR)
+    assert told(plane)[2:] == [("node.resting", node, ""), ("node.resumed", node, good)]
+    assert plane.database.read_now(service.store.open_count) == 0
+    asked = audit.Filter(teams=None, action="agent.rest")
+    assert plane.database.read_now(lambda tx: audit.page(tx, asked, 9, 0))[1] == 2
