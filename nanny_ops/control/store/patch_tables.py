@@ -1,4 +1,4 @@
-"""Tables around patch orders: batches of them, packages that are held back, and nodes that are given a rest."""
+"""Tables around patch orders: batches, packages that are held back, nodes that rest, and how well targets are kept."""
 
 from sqlalchemy import JSON, Column, ForeignKey, Index, Integer, String, Table, Text
 
@@ -48,4 +48,19 @@ breakers = Table(
     Column("reason", Text, nullable=False),
     Column("failed_at", Instant, nullable=False),
     *instants("opened_at"),
+)
+
+#: One row for each host and guest that somebody has tried to look at; ``scope`` is a cluster or a standalone agent.
+upkeep = Table(
+    "upkeep",
+    metadata,
+    Column("scope", Id, primary_key=True),
+    Column("target", String(128), primary_key=True),
+    team_column(),
+    *instants("looked_at"),
+    Column("operation_id", Id),
+    *instants("tried_at"),
+    Column("trouble", Text, nullable=False),
+    Column("body", JSON, nullable=False),
+    Index("ix_upkeep_team_id", "team_id"),
 )

@@ -340,21 +340,6 @@ packages = Table(
     Index("ix_packages_team_id_name", "team_id", "name"),
 )
 
-#: One row for each host and guest that somebody has tried to look at; ``scope`` is a cluster or a standalone agent.
-upkeep = Table(
-    "upkeep",
-    metadata,
-    Column("scope", Id, primary_key=True),
-    Column("target", String(128), primary_key=True),
-    _team(),
-    *instants("looked_at"),
-    Column("operation_id", Id),
-    *instants("tried_at"),
-    Column("trouble", Text, nullable=False),
-    Column("body", JSON, nullable=False),
-    Index("ix_upkeep_team_id", "team_id"),
-)
-
 events = Table(
     "events",
     metadata,

@@ -7,7 +7,8 @@ from typing import Any
 from sqlalchemy import case, delete, func, insert, select, true
 
 from nanny_ops.control.store.database import Tx
-from nanny_ops.control.store.tables import agents, operations, packages, upkeep
+from nanny_ops.control.store.patch_tables import upkeep
+from nanny_ops.control.store.tables import agents, operations, packages
 
 
 @dataclass(frozen=True, kw_only=True)
