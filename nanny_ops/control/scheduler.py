@@ -15,7 +15,7 @@ from nanny_ops.control.services.counts import Counts
 from nanny_ops.control.settings import Settings
 from nanny_ops.control.store import inventory, usage
 from nanny_ops.control.store.breaker import open_count
-from nanny_ops.control.store.database import Database
+from nanny_ops.control.store.database import Database, Tx
 from nanny_ops.control.store.output import Outputs
 from nanny_ops.control.store.usage import Progress
 from nanny_ops.errors import NannyError
@@ -79,8 +79,24 @@ async def _retain(ticker: Ticker) -> None:
     while more:
         more = await ticker.database.write(lambda tx: retention.forget_old(tx, ticker.settings, ticker.clock()))
         await asyncio.sleep(RETENTION_PAUSE)
+    await _prune(ticker)
     still_since = ticker.clock() - timedelta(seconds=ABANDONED)
     await asyncio.to_thread(Outputs(ticker.settings.data_dir).sweep, still_since.timestamp())
+
+
+async def _prune(ticker: Ticker) -> None:
+    """Drop old operations in steps; whichever control plane comes first takes a row, others pass it over."""
+    outputs, settings = Outputs(ticker.settings.data_dir), ticker.settings
+    steps: dict[str, Callable[[Tx], int]] = {
+        "outputs": lambda tx: retention.forget_outputs(tx, outputs, settings, ticker.clock()),
+        "operations": lambda tx: retention.forget_operations(tx, outputs, settings, ticker.clock()),
+        "batches": lambda tx: retention.forget_batches(tx, settings, ticker.clock()),
+    }
+    for what, step in steps.items():
+        while dropped := await ticker.database.write(step):
+            ticker.counts.pruned.labels(what).inc(dropped)
+            log.info("old rows dropped", what=what, number=dropped)
+            await asyncio.sleep(RETENTION_PAUSE)
 
 
 async def _note_silence(ticker: Ticker) -> None:

@@ -49,6 +49,12 @@ class Settings(BaseModel):
     )
     metrics_retention_hours: int = Field(48, ge=1, description="Hours that raw metrics are kept.")
     event_retention_hours: int = Field(720, ge=1, description="Hours that events are kept for replay.")
+    output_retention_days: int = Field(
+        90, ge=0, description="Days that what scripts printed is kept after the end of an operation; 0 keeps it."
+    )
+    operation_retention_days: int = Field(
+        730, ge=0, description="Days that ended operations and batches are kept, audit log apart; 0 keeps them."
+    )
     survey_hours: int = Field(
         24, ge=0, description="Hours between two looks at what waits for a host or guest, by a dry run; 0 looks never."
     )

@@ -179,6 +179,8 @@ class PatchOperation(PatchOptions):
     package_count: int | None
     package_list: list[PackageChange] | None
     history: list[PastEnd]
+    #: When what the script printed was deleted because of its age; None while it is kept.
+    outputs_dropped_at: str | None = None
     #: What the job told beside its packages; None in lists, and where it told nothing.
     report: PatchReport | None = None
 

@@ -16,6 +16,7 @@ from nanny_ops.control.services import patch as patches
 from nanny_ops.control.services import result as results
 from nanny_ops.control.store.output import Stream
 from nanny_ops.errors import Conflict, NotFound
+from nanny_ops.protocol.clock import stamp_micros
 from nanny_ops.protocol.operation import ENDED, OutputChunk, Status
 
 router = APIRouter(tags=["output"])
@@ -103,6 +104,8 @@ async def _show(operation_id: str, person: AsPerson, control: Control, stream: S
     file = await asyncio.to_thread(outputs_of(control).find, operation.id, receipt, stream)
     headers = {**HEADERS, "X-Operation-Status": operation.status}
     if file is None:
+        if operation.outputs_dropped_at is not None:
+            raise NotFound(f"What the script printed was deleted on {stamp_micros(operation.outputs_dropped_at)}.")
         if Status(operation.status) in ENDED:
             raise NotFound(f"The operation is {operation.status} and left no {stream}.")
         return Response(b"", media_type="text/plain", headers=headers)

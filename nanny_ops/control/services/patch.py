@@ -159,6 +159,7 @@ def rendered(operation: Operation, packages: list[PackageChange] | None = None) 
         stderr_truncated=result.get("stderr_truncated", False),
         package_count=result.get("package_count"),
         package_list=packages,
+        outputs_dropped_at=stamp_micros(operation.outputs_dropped_at),
         history=[PastEnd(**past) for past in result.get("history", [])],
     )
 

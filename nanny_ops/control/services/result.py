@@ -124,7 +124,7 @@ def verdict(operation: Operation, metadata: ResultMetadata) -> tuple[Status, Out
 def _end(
     tx: Tx, operation: Operation, to: Status, metadata: ResultMetadata, receipt: str, now: datetime, **values: Any
 ) -> Operation:
-    values["result"] = _kept(operation, metadata, receipt)
+    values |= {"result": _kept(operation, metadata, receipt), "outputs_dropped_at": None}
     if operation.started_at is None:
         values["started_at"] = _instant(metadata.started_at)
     if to != operation.status:

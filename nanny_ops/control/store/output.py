@@ -121,6 +121,11 @@ class Outputs:
         """Remove a received result that does not count."""
         shutil.rmtree(self._root / operation_id / receipt, ignore_errors=True)
 
+    def forget(self, operation_id: str) -> None:
+        """Remove everything that an operation's script printed. Raises Unavailable."""
+        with _storage(), suppress(FileNotFoundError):
+            shutil.rmtree(self._root / operation_id)
+
     def settle(self, operation_id: str) -> None:
         """Remove what grew while the script ran; the result has it all."""
         for stream in STREAMS:
