@@ -8,10 +8,11 @@
 # to tell stands in lines of notes. A dry run refreshes the indexes into a private folder and leaves the system as it is.
 # No holds are placed: exclusions live in a private preferences file, so a crash leaves nothing behind. Holds that the
 # administrator has placed stay.
-# Exit codes: 0 done, 2 wrong arguments, 3 apt is not here, 4 done in part, 5 another program holds a lock, 6 dpkg was
+# Exit codes: 0 done, 2 wrong arguments, 3 another system, 4 done in part, 5 another program holds a lock, 6 dpkg was
 # interrupted before, 100 apt-get failed; the list is printed in every case, and the last line of stderr says what was
 # wrong. A dead repository does not keep the fixes of the others away, and is no success either: what it holds is not known.
 self=apt.sh
+family='Debian and its kin'
 name_pattern='[a-z0-9][a-z0-9+.-]*\(:[a-z0-9-]*\)\{0,1\}'
 . "${0%/*}/common.sh"
 
@@ -30,8 +31,9 @@ pause=${NANNY_LOCK_PAUSE:-5}
 kernels='^(linux-|pve-kernel-|proxmox-kernel-|proxmox-default-kernel|pve-firmware|intel-microcode|amd64-microcode)'
 
 options "$@"
+serves debian ubuntu devuan
 for program in apt-get apt apt-mark apt-config dpkg-query awk sed grep mktemp; do
-    command -v "$program" >/dev/null 2>&1 || fail 3 "$program is not installed here; this script is for Debian and its kin."
+    command -v "$program" >/dev/null 2>&1 || fail 3 "$program is not installed here; this script is for $family."
 done
 
 work=$(mktemp -d /var/tmp/nanny-apt.XXXXXXXX) || fail 100 "no private folder could be made in /var/tmp."

@@ -153,7 +153,22 @@ $found" ;;
 }
 
 release() { # key of os-release
-    sed -n "s/^$1=//p" "$root/etc/os-release" 2>/dev/null | head -n 1 | tr -d "\"'"
+    file=$root/etc/os-release
+    [ -e "$file" ] || file=$root/usr/lib/os-release
+    sed -n "s/^$1=//p" "$file" 2>/dev/null | head -n 1 | tr -d "\"'"
+}
+
+# End, for this script is not for this system. "family" says whom it is for.
+wrong_system() {
+    fail 3 "this system calls itself '$(release ID | grep . || echo nothing)' $(release VERSION_ID); this script is for $family."
+}
+
+serves() { # words of os-release's ID and ID_LIKE, of which one must be there
+    alike=" $(release ID) $(release ID_LIKE) "
+    for word in "$@"; do
+        case $alike in *" $word "*) return ;; esac
+    done
+    wrong_system
 }
 
 # Which system this is, by its own account: whoever reads it knows how long it gets fixes.

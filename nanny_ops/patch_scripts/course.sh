@@ -13,18 +13,9 @@ lock_pause=${NANNY_LOCK_PAUSE:-5}
 root=${NANNY_ROOT:-}
 
 distribution=$(release ID)
-alike=" $distribution $(release ID_LIKE) "
-
-wrong_system() {
-    fail 3 "this system calls itself '${distribution:-nothing}' $(release VERSION_ID); this script is for $family."
-}
 
 begin() { # the names of distributions served; then whatever is needed is there, and a private folder
-    serves=false
-    for word in "$@"; do
-        case $alike in *" $word "*) serves=true ;; esac
-    done
-    $serves || wrong_system
+    serves "$@"
     command -v "$program" >/dev/null 2>&1 || fail 3 "$program is not installed here; this script is for $family."
     for tool in awk sed grep mktemp sort comm find stat date; do
         command -v "$tool" >/dev/null 2>&1 || fail 100 "$tool is not installed here, and nothing can be worked out without it."
@@ -34,7 +25,7 @@ begin() { # the names of distributions served; then whatever is needed is there,
     said=$work/said
     printf '%s\n' "$exclude" | sed '/^$/d' >"$work/exclude"
     printf '%s\n' "$only" | sed '/^$/d' >"$work/only"
-    for list in left modified locked plan; do : >"$work/$list"; done
+    for list in left modified locked skipped removals plan; do : >"$work/$list"; done
     beside >"$work/beside-before"
 }
 
@@ -148,6 +139,16 @@ leave() {
     while read -r name; do
         cut -f 1 "$work/plan" "$work/left" | grep -q -x -F -e "$name" || printf '%s\t\t\tnot_upgradable\n' "$name" >>"$work/left"
     done <"$work/only"
+}
+
+# What goes besides: $work/removals, in the form of a plan. What goes need not be upgraded before; what is excluded or held
+# does not go.
+plan_removals() {
+    cat "$work/exclude" "$work/locked" >"$work/staying"
+    awk -F '\t' 'FILENAME == ARGV[1] { stays[$1] = 1; next } !($1 in stays)' "$work/staying" "$work/removals" >"$work/both" &&
+        mv "$work/both" "$work/removals"
+    awk -F '\t' 'FILENAME == ARGV[1] { goes[$1] = 1; next } !($1 in goes)' "$work/removals" "$work/plan" |
+        cat - "$work/removals" >"$work/both" && mv "$work/both" "$work/plan"
 }
 
 # --- after -----------------------------------------------------------------------------------------------------------

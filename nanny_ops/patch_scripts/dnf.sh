@@ -11,7 +11,7 @@
 self=dnf.sh
 name_pattern='[A-Za-z0-9_][A-Za-z0-9_.+:-]*' # with a colon, for holds of a fleet may name other systems' packages
 manager=dnf program=dnf
-family='Fedora, and RHEL, CentOS, AlmaLinux, Rocky and Oracle Linux from version 8 on, and Amazon Linux from 2022 on'
+family='Fedora, and RHEL, CentOS, AlmaLinux, Rocky and Oracle Linux from version 8 on'
 lock_words='another copy is running|waiting for process with pid|failed to obtain .*lock'
 trouble='^ *(error|problem|failed|curl error)'
 . "${0%/*}/common.sh"
@@ -20,10 +20,13 @@ trouble='^ *(error|problem|failed|curl error)'
 options "$@"
 version=$(release VERSION_ID)
 case $distribution:${version%%.*} in
-    rhel:[67] | centos:[67] | ol:[67] | scientific:[67] | cloudlinux:[67] | amzn:2 | amzn:201*)
+    rhel:[67] | centos:[67] | ol:[67] | scientific:[67] | cloudlinux:[67] | amzn:*)
         wrong_system ;;
 esac
-begin fedora rhel centos amzn
+begin fedora rhel centos
+if [ -e "$root/run/ostree-booted" ]; then
+    fail 3 "the root is an image that rpm-ostree replaces as a whole; this script is for $family with a writable root."
+fi
 lock_files="$root/var/lib/dnf/rpmdb_lock.pid $root/var/cache/dnf/metadata_lock.pid $root/run/dnf/rpmtransaction.lock"
 lock_files="$lock_files $root/var/lib/rpm/.rpm.lock $root/usr/lib/sysimage/rpm/.rpm.lock"
 
@@ -114,12 +117,12 @@ unlocked_plan() {
     grep -q -E '^(Transaction Summary|Nothing to do)' "$said" || grep -q -i -E '(Operation aborted|Nothing to do)' "$said.errors"
 }
 
-table_5() { # dnf5's table: one row a line, the size has two words, and each replaced package a row of its own
-    awk '/^[A-Z][A-Za-z ]*:[[:space:]]*$/ { section = $0; sub(/:[[:space:]]*$/, "", section); next }
+table_5() { # dnf5's table: one row a line, the size (as installed) has two words, each replaced package a row of its own
+    awk -v OFS='\t' '/^[A-Z][A-Za-z ]*:[[:space:]]*$/ { section = $0; sub(/:[[:space:]]*$/, "", section); next }
         /^Transaction Summary/ { section = "" }
         section == "" || NF < 6 { next }
-        $1 == "replacing" { print "Replacing\t" $2 "\t" $3 "\t" $4 "\t-"; next }
-        { print section "\t" $1 "\t" $2 "\t" $3 "\t" $4 }' "$1"
+        $1 == "replacing" { print "Replacing", $2, $3, $4, "-"; next }
+        { print section, $1, $2, $3, $4 }' "$1"
 }
 
 look_around
@@ -159,42 +162,25 @@ else
     : >"$work/plan"
 fi
 
-if $autoremove; then
-    plan "$work/unneeded" autoremove
-    awk -F '\t' '$3 == ""' "$work/unneeded" >"$work/removals"
-    cat "$work/removals" >>"$work/plan"
-else
-    : >"$work/removals"
-fi
-
-# Why a package is not in the plan: excluded by this call, changed by hand, locked, or not installable.
+# What the administrator has locked.
 sed -n '/^[[:space:]]*#/d; s/^!//; /./p' "$root/etc/dnf/plugins/versionlock.list" 2>/dev/null |
     sed 's/-[0-9][0-9]*:.*//; s/-[0-9][^-]*-[^-]*$//' >"$work/locked"
 sed -n 's/^name *= *"\(.*\)".*/\1/p' "$root/etc/dnf/versionlock.toml" >>"$work/locked" 2>/dev/null
 sed -n 's/^exclude\(pkgs\)\{0,1\} *= *//p' "$root/etc/dnf/dnf.conf" "$root"/etc/yum.repos.d/*.repo 2>/dev/null |
     tr ',' '\n' | tr ' ' '\n' | sed '/^$/d' >>"$work/locked"
-why_left() { # name
-    if grep -q -x -F -e "$1" -e "${1%.*}" "$work/exclude"; then echo excluded; return; fi
-    if grep -q -x -F -e "$1" "$work/modified"; then echo conffile; return; fi
-    if ! grep -q -x -F -e "$1" -e "${1%.*}" "$work/skipped"; then
-        while read -r pattern; do
-            # shellcheck disable=SC2254 # it is a pattern
-            case $1 in $pattern) echo held; return ;; esac
-        done <"$work/locked"
-    fi
-    echo kept_back
-}
+
+if $autoremove; then
+    plan "$work/unneeded" autoremove
+    awk -F '\t' '$3 == ""' "$work/unneeded" >"$work/removals"
+    plan_removals
+fi
+
 leave
 
 perform() {
     result=0
     if $full; then dnf_ $verb || result=$?; elif [ $# -gt 0 ]; then dnf_ upgrade "$@" || result=$?; fi
-    if [ "$result" -eq 0 ] && [ -s "$work/removals" ]; then
-        mv "$said" "$work/upgrade-said"
-        # shellcheck disable=SC2046 # names hold no blanks
-        dnf_ --setopt=clean_requirements_on_remove=False remove $(cut -f 1 "$work/removals") || result=$?
-        cat "$work/upgrade-said" "$said" >"$work/both" && mv "$work/both" "$said"
-    fi
+    remove_unneeded dnf_ --setopt=clean_requirements_on_remove=False remove
     return "$result"
 }
 

@@ -165,7 +165,6 @@ if [ "$conffiles" = hold-back ] && [ -s "$work/plan" ]; then
 fi
 if [ -s "$ignored" ]; then echo "Packages are left out; Arch does not support that, and does not know of all that may break by it."; fi
 
-: >"$work/removals"
 if $autoremove; then
     pacman -Qdtq >"$work/orphans" 2>/dev/null
     if [ -s "$work/orphans" ]; then
@@ -173,7 +172,7 @@ if $autoremove; then
         pacman_ -Rs --print --print-format "%n${tab}%v" $(cat "$work/orphans") ||
             fail 100 "pacman cannot plan the removal of orphans$(told "$said.errors" "$said")."
         awk -F '\t' 'NF == 2 { print $1 "\t" $2 "\t\t\t\t" }' "$said" >"$work/removals"
-        cat "$work/removals" >>"$work/plan"
+        plan_removals
     fi
 fi
 

@@ -54,18 +54,26 @@ check_interrupted() {
     fi
 }
 
+# awk: bytes of a rounded size and its unit.
+awk_bytes='function bytes(number, unit,    place) {
+    if (number !~ /^[0-9.]+$/) return ""
+    for (place = index("kMGT", substr(unit, 1, 1) == "K" ? "k" : substr(unit, 1, 1)); unit != "" && place > 0; place--) number *= 1024
+    return sprintf("%.0f", number)
+}
+'
+
 # The transaction of dnf 4 and yum, a table that is folded where a name is long: section, name, architecture, version,
-# repository. A row has six words, of which the size is two.
+# repository, bytes. The size ends a row; its unit is a word of its own, or missing.
 rpm_table() {
-    awk '/^[A-Z][A-Za-z ]*:$/ { section = $0; sub(/:$/, "", section); n = 0; next }
+    awk -v OFS='\t' "$awk_bytes"'/^[A-Z][A-Za-z ]*:$/ { section = $0; sub(/:$/, "", section); n = 0; next }
         /^(Transaction Summary|Total |Is this ok)/ { section = ""; n = 0 }
         section == "" || NF == 0 { next }
         /^[[:space:]]+replacing/ { n = 0
             part = $2; sub(/\.[^.]*$/, "", part)
-            print "Replacing\t" part "\t" substr($2, length(part) + 2) "\t" $3 "\t-"; next }
-        { for (i = 1; i <= NF; i++) {
-            word[++n] = $i
-            if (n == 6) { print section "\t" word[1] "\t" word[2] "\t" word[3] "\t" word[4]; n = 0 } } }' "$1"
+            print "Replacing", part, substr($2, length(part) + 2), $3, "-"; next }
+        { for (i = 1; i <= NF; i++) word[++n] = $i
+            if (n < 5) next
+            print section, word[1], word[2], word[3], word[4], bytes(word[5], n > 5 ? word[6] : ""); n = 0 }' "$1"
 }
 
 # Of the names on stdin, those with a configuration file that an administrator has changed.
@@ -92,17 +100,17 @@ packages_in() {
 
 # From the rows of a transaction ($work/table) to a plan. Kernels come beside the old ones, which stay.
 planned() { # file
-    awk -F '\t' -v OFS='\t' '$1 ~ /^(Upgrading|Updating|Installing|Downgrading)/ { print $2, $4, $3, $5 }' "$work/table" |
+    awk -F '\t' -v OFS='\t' '$1 ~ /^(Upgrading|Updating|Installing|Downgrading)/ { print $2, $4, $3, $5, $6 }' "$work/table" |
         awk -F '\t' -v OFS='\t' -v native="$native" '{ sub(/^0:/, "", $2)
             if ($3 != native && $3 != "noarch") $1 = $1 "." $3
-            print $1, $2, $4 }' >"$work/incoming"
+            print $1, $2, $4, $5 }' >"$work/incoming"
     awk -F '\t' '$1 ~ /^(Removing|Replacing)/ { print $2 "\t" $4 "\t" $3 }' "$work/table" | by_name |
         awk -F '\t' 'FILENAME == ARGV[1] { comes[$1] = 1; next } !($1 in comes)' "$work/incoming" - >"$work/outgoing"
     {
         awk -F '\t' -v OFS='\t' 'FILENAME == ARGV[1] { old[$1] = $2; next }
             FILENAME == ARGV[2] { size[$1 FS $2] = $4; next }
             FILENAME == ARGV[3] { beside[$1] = 1; next }
-            { print $1, ($1 in beside ? "" : old[$1]), $2, $3, "", size[$1 FS $2] }
+            { told = size[$1 FS $2]; print $1, ($1 in beside ? "" : old[$1]), $2, $3, "", (told == "" ? $4 : told) }
         ' "$work/now" "$work/offered" "$work/installonly" "$work/incoming"
         awk -F '\t' '{ print $1 "\t" $2 "\t\t\t\t" }' "$work/outgoing"
     } | flagged | sort -u >"$1"
@@ -122,4 +130,35 @@ choose() {
         only == "true" && !($1 in wanted) { next }
         security == "true" && $5 != "true" { next }
         { print $1 "\t" $3 }' "$work/only" "$1"
+}
+
+# Why a package is not in the plan, of a name: excluded by this call, changed by hand, locked by the administrator (patterns
+# in $work/locked), or not installable ($work/skipped, where the manager tells which).
+why_left() {
+    bare=$1
+    case $bare in *.i?86 | *."$native") bare=${bare%.*} ;; esac
+    if grep -q -x -F -e "$1" -e "$bare" "$work/exclude"; then echo excluded; return; fi
+    if grep -q -x -F -e "$1" "$work/modified"; then echo conffile; return; fi
+    if ! grep -q -x -F -e "$1" -e "$bare" "$work/skipped"; then
+        while read -r pattern; do
+            # shellcheck disable=SC2254 # it is a pattern
+            case $1 in $pattern) echo held; return ;; esac
+        done <"$work/locked"
+    fi
+    echo kept_back
+}
+
+# Remove what stands in $work/removals, after an upgrade that ended with $result; what both said is put together. Words: the
+# call, to which the names are added. A manager would take along whatever needs one of them by now, so rpm is asked before.
+remove_unneeded() {
+    if [ "$result" -ne 0 ] || [ ! -s "$work/removals" ]; then return; fi
+    # shellcheck disable=SC2046 # names hold no blanks
+    if ! rpm -e --test $(cut -f 1 "$work/removals") >"$work/needed" 2>&1; then
+        echo "Nothing is removed, for something needs it after the upgrade: $(sed -n 's/^[[:space:]]*//; 2p' "$work/needed")"
+        return
+    fi
+    mv "$said" "$work/upgrade-said"
+    # shellcheck disable=SC2046
+    "$@" $(cut -f 1 "$work/removals") || result=$?
+    cat "$work/upgrade-said" "$said" >"$work/both" && mv "$work/both" "$said"
 }

@@ -7,12 +7,12 @@
 # --dist-upgrade is yum's distribution-synchronization: every package becomes the one that the repositories hold, also by
 # going back. A dry run keeps its indexes, logs and history in a folder of its own. Exclusions are options of one call;
 # the administrator's version locks stay and are heeded. CentOS 7 never published advisories, so there --security-only is
-# refused. What yum can be asked tells no package's size. A configuration file that its package does not mark as one to
+# refused. Sizes are as rounded as yum tells them. A configuration file that its package does not mark as one to
 # keep (noreplace) is replaced by rpm whatever is asked; the old one stays as *.rpmsave.
 self=yum.sh
 name_pattern='[A-Za-z0-9_][A-Za-z0-9_.+:-]*' # with a colon, for holds of a fleet may name other systems' packages
 manager=yum program=yum
-family='RHEL, CentOS, Oracle Linux and Scientific Linux 7, and Amazon Linux 2'
+family='RHEL, CentOS, Oracle Linux, Scientific Linux and CloudLinux 7'
 lock_words='another app is currently holding the yum lock|existing lock .*another copy is running'
 trouble='^ *(error|problem|failure:|one of the configured repositories failed|cannot retrieve)'
 . "${0%/*}/common.sh"
@@ -21,7 +21,7 @@ trouble='^ *(error|problem|failure:|one of the configured repositories failed|ca
 options "$@"
 version=$(release VERSION_ID)
 case $distribution:${version%%.*} in
-    rhel:7 | centos:7 | ol:7 | scientific:7 | cloudlinux:7 | amzn:2) ;;
+    rhel:7 | centos:7 | ol:7 | scientific:7 | cloudlinux:7) ;;
     *) wrong_system ;;
 esac
 begin "$distribution"
@@ -141,39 +141,23 @@ else
     if [ $# -gt 0 ]; then plan "$work/plan" update "$@"; fi
 fi
 
-: >"$work/removals"
-if $autoremove; then
-    plan "$work/unneeded" autoremove
-    awk -F '\t' '$3 == ""' "$work/unneeded" >"$work/removals"
-    cat "$work/removals" >>"$work/plan"
-fi
-
-# Why a package is not in the plan: excluded by this call, changed by hand, locked, or not installable.
+# What the administrator has locked.
 sed -n '/^[[:space:]]*#/d; s/^!//; s/^[0-9]*://; s/-[0-9][^-]*-[^-]*$//; /./p' "$root/etc/yum/pluginconf.d/versionlock.list" >"$work/locked" 2>/dev/null
 sed -n 's/^exclude *= *//p' "$root/etc/yum.conf" "$root"/etc/yum.repos.d/*.repo 2>/dev/null |
     tr ',' '\n' | tr ' ' '\n' | sed '/^$/d' >>"$work/locked"
-why_left() { # name
-    if grep -q -x -F -e "$1" -e "${1%.*}" "$work/exclude"; then echo excluded; return; fi
-    if grep -q -x -F -e "$1" "$work/modified"; then echo conffile; return; fi
-    if ! grep -q -x -F -e "$1" -e "${1%.*}" "$work/skipped"; then
-        while read -r pattern; do
-            # shellcheck disable=SC2254 # it is a pattern
-            case $1 in $pattern) echo held; return ;; esac
-        done <"$work/locked"
-    fi
-    echo kept_back
-}
+
+if $autoremove; then
+    plan "$work/unneeded" autoremove
+    awk -F '\t' '$3 == ""' "$work/unneeded" >"$work/removals"
+    plan_removals
+fi
+
 leave
 
 perform() {
     result=0
     if $full; then yum_ $verb || result=$?; elif [ $# -gt 0 ]; then yum_ update "$@" || result=$?; fi
-    if [ "$result" -eq 0 ] && [ -s "$work/removals" ]; then
-        mv "$said" "$work/upgrade-said"
-        # shellcheck disable=SC2046 # names hold no blanks
-        yum_ --setopt=clean_requirements_on_remove=0 remove $(cut -f 1 "$work/removals") || result=$?
-        cat "$work/upgrade-said" "$said" >"$work/both" && mv "$work/both" "$said"
-    fi
+    remove_unneeded yum_ --setopt=clean_requirements_on_remove=0 remove
     return "$result"
 }
 

@@ -6,9 +6,10 @@
 #
 # --dist-upgrade is "zypper dup". A rolling distribution (Tumbleweed, Slowroll, MicroOS) knows no other upgrade, so there it
 # is taken always, and --only is refused: dup takes no names. Exclusions are locks in a file of this call's own, beside the
-# administrator's, which stay and are heeded. A dry run keeps its indexes and logs in a folder of its own. What zypper can
-# be asked tells no package's size. A configuration file that its package does not mark as one to keep (noreplace) is
-# replaced by rpm whatever is asked; the old one stays as *.rpmsave. A root that transactional-update manages is left alone.
+# administrator's, which stay and are heeded. A dry run keeps its indexes and logs in a folder of its own. zypper tells the
+# size of all packages together only; that of each is read from the indexes, where a program is here that unpacks them. A
+# configuration file that its package does not mark as one to keep (noreplace) is replaced by rpm whatever is asked; the
+# old one stays as *.rpmsave. A root that transactional-update manages is left alone.
 self=zypper.sh
 name_pattern='[A-Za-z0-9_][A-Za-z0-9_.+:-]*' # with a colon, for holds of a fleet may name other systems' packages
 manager=zypper program=zypper
@@ -171,6 +172,31 @@ marked() { # file
     ' "$work/security" "$work/telling" "$1" | sort -u
 }
 
+unpacked() { # file
+    case $1 in
+        *.gz) gzip -dc "$1" ;;
+        *.zst) zstd -dcq "$1" ;;
+        *.xz) xz -dc "$1" ;;
+        *.xml) cat "$1" ;;
+    esac 2>/dev/null
+}
+# Add to a plan how many bytes each package downloads.
+add_sizes() {
+    indexes=$root/var/cache/zypp/raw
+    if $dry_run; then indexes=$work/cache/raw; fi
+    for index in "$indexes"/*/repodata/*primary.xml*; do unpacked "$index"; done |
+        awk -v OFS='\t' -v native="$native" "$(attribute)"'FILENAME == ARGV[1] { sub(/\.i[3-6]86$/, "", $1); wanted[$1] = 1; next }
+            /^ *<name>/ { name = $0; gsub(/^ *<name>|<.*/, "", name); if (!(name in wanted)) name = "" }
+            name == "" { next }
+            /^ *<arch>/ { arch = $0; gsub(/^ *<arch>|<.*/, "", arch) }
+            /^ *<version / { version = attribute("ver") "-" attribute("rel"); epoch = attribute("epoch")
+                if (epoch > 0) version = epoch ":" version }
+            /^ *<size / { print (arch == native || arch == "noarch" ? name : name "." arch), version, attribute("package"); name = "" }
+        ' "$work/plan" - >"$work/sizes"
+    awk -F '\t' -v OFS='\t' 'FILENAME == ARGV[1] { size[$1 FS $2] = $3; next } { $6 = size[$1 FS $3]; print }' \
+        "$work/sizes" "$work/plan" >"$work/both" && mv "$work/both" "$work/plan"
+}
+
 verb=update
 if $dist_upgrade || $rolling; then verb=dist-upgrade; fi
 # As zypp.conf has it by default, said again: a package does not change over to another vendor's by itself.
@@ -210,25 +236,19 @@ else
     fi
 fi
 
+if [ -s "$work/plan" ]; then add_sizes; fi
+
 if $autoremove; then
     zypper_ --no-refresh packages --unneeded
     awk -F '|' '/^i/ { gsub(/ /, ""); print $3 "\t" $4 "\t\t\t\t" }' "$said" | sort -u >"$work/removals"
-    cat "$work/removals" >>"$work/plan"
-else
-    : >"$work/removals"
+    plan_removals
 fi
 
-why_left() { # name
-    if grep -q -x -F -e "$1" "$work/exclude"; then echo excluded; return; fi
-    if grep -q -x -F -e "$1" "$work/modified"; then echo conffile; return; fi
-    while read -r pattern; do
-        # shellcheck disable=SC2254 # it is a pattern
-        case $1 in $pattern) echo held; return ;; esac
-    done <"$work/locked"
-    echo kept_back
-}
 leave
 
+fine() { # 102 and 103 say that a reboot, or a new start of zypper itself, is wanted after what has been done
+    case $result in 102 | 103) result=0 ;; esac
+}
 perform() {
     result=0
     if $full; then
@@ -236,14 +256,9 @@ perform() {
     elif [ $# -gt 0 ]; then
         zypper_ --no-refresh install --no-recommends "$@" || result=$?
     fi
-    if [ "$result" -eq 0 ] && [ -s "$work/removals" ]; then
-        mv "$said" "$work/upgrade-said"
-        # shellcheck disable=SC2046 # names hold no blanks
-        zypper_ --no-refresh remove $(cut -f 1 "$work/removals") || result=$?
-        cat "$work/upgrade-said" "$said" >"$work/both" && mv "$work/both" "$said"
-    fi
-    # 102 and 103 say that a reboot, or a new start of zypper itself, is wanted after what has been done.
-    case $result in 102 | 103) result=0 ;; esac
+    fine
+    remove_unneeded zypper_ --no-refresh remove
+    fine
     return "$result"
 }
 

@@ -23,7 +23,6 @@ class Listing:
 LISTINGS = (
     Listing("agent/operations", "OPERATIONS", ("agent/operations/__init__.py", "agent/worker.py", "agent/app.py")),
     Listing("agent/collectors", "COLLECTORS", ("agent/collectors/__init__.py", "agent/scheduler.py", "agent/app.py")),
-    Listing("machine/packages", "LEAVES", ("machine/packages/catalogue.py",), leaf_mark="LEAF"),
     Listing("control/api", "ROUTERS", ("control/api/__init__.py", "control/app.py"), leaf_mark="router"),
 )
 

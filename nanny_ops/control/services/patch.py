@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from nanny_ops.control.services import audit, hold, lease, legacy, policy
+from nanny_ops.control.services import audit, hold, lease, legacy, policy, upkeep
 from nanny_ops.control.services import operation as operations
 from nanny_ops.control.services import patch_option as options
 from nanny_ops.control.services import script as scripts
@@ -196,7 +196,7 @@ def make(tx: Tx, person: Person, agent: Agent, request: PatchRequest, now: datet
     if request.script_id:
         script = scripts.named(tx, request.script_id, [agent.team_id])
     else:
-        script = scripts.for_families(tx, families)
+        script = scripts.for_families(tx, upkeep.words(tx, agent, target, families))
     hooks = [scripts.named(tx, hook.script_id, [agent.team_id]) for hook in request.hooks]
     policy.demand(tx, agent, "patch", vmid, now, mode=request.mode, scripts=[script, *hooks])
     return Operation(

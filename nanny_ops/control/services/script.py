@@ -12,60 +12,12 @@ from nanny_ops.control.store.database import Tx
 from nanny_ops.control.store.script import Script
 from nanny_ops.errors import NoScriptForTarget, NotFound, ValidationFailed
 from nanny_ops.patch_scripts.assembled import assembled
+from nanny_ops.patch_scripts.distribution import SERVED, script_for
 from nanny_ops.protocol.clock import from_micros, micros, stamp
 from nanny_ops.protocol.patch import ScriptUpload, ScriptVersion
 
 #: A name becomes part of an address.
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
-
-#: Which distributions each shipped script serves: words of os-release's ID and ID_LIKE and of Proxmox's ostype, as the
-#: leaves in machine/packages have them (a test compares); with a version where that decides.
-FAMILIES: dict[str, tuple[str, ...]] = {
-    "apt": ("debian", "ubuntu", "devuan", "linuxmint", "raspbian", "proxmox", "kali", "pop"),
-    "dnf": (
-        "fedora",
-        "rhel",
-        "centos",
-        "rocky",
-        "almalinux",
-        "ol",
-        "cloudlinux",
-        "amzn",
-        "eurolinux",
-        "miraclelinux",
-        "nobara",
-        "ultramarine",
-    ),
-    "yum": (
-        "rhel:7",
-        "centos:7",
-        "ol:7",
-        "scientific:7",
-        "cloudlinux:7",
-        "amzn:2",
-    ),
-    "zypper": (
-        "opensuse",
-        "opensuse-leap",
-        "opensuse-tumbleweed",
-        "opensuse-slowroll",
-        "suse",
-        "sles",
-        "sled",
-    ),
-    "pacman": (
-        "arch",
-        "archlinux",
-        "archarm",
-        "manjaro",
-        "endeavouros",
-        "cachyos",
-    ),
-    "apk": (
-        "alpine",
-        "postmarketos",
-    ),
-}
 
 
 def identifier(name: str, sha256: str) -> str:
@@ -88,7 +40,7 @@ def ship(tx: Tx, now: datetime) -> None:
                     content=content,
                     sha256=checksum,
                     shipped=True,
-                    families=list(FAMILIES[name]),
+                    families=list(SERVED[name]),
                     created_at=micros(now),
                 ),
             )
@@ -96,7 +48,7 @@ def ship(tx: Tx, now: datetime) -> None:
 
 def shipping() -> Iterator[tuple[str, str, bytes, str]]:
     """Yield id, name, content and SHA-256 of each script that this release brings."""
-    for name in FAMILIES:
+    for name in SERVED:
         content = assembled(f"{name}.sh")
         checksum = hashlib.sha256(content).hexdigest()
         yield identifier(name, checksum), name, content, checksum
@@ -147,22 +99,17 @@ def fetched(tx: Tx, script_id: str, who: Principal, now: datetime) -> Script:
 
 
 def for_families(tx: Tx, families: Collection[str]) -> Script:
-    """Return the newest shipped version that serves the first of these words that one serves.
+    """Return the newest shipped version of the script that serves the first of these words that one serves.
 
-    A word is a name of a distribution, or with its version, ``centos:7.9``. What is meant for one major version goes
-    before what is for all; a system of unknown version is taken for one that is still maintained, and a script that
-    meets another says so. Raises NoScriptForTarget.
+    A word is a name of a distribution, or with its version, ``centos:7.9``. Raises NoScriptForTarget.
     """
     words = [word for family in families for word in family.lower().split()]
-    shipped = store.shipped(tx)
-    for word in words:
-        name, _, version = word.partition(":")
-        for exact in (f"{name}:{version.partition('.')[0]}", name):
-            for script in shipped:
-                if exact in script.families:
-                    return script
+    name, why = script_for(words)
+    for script in store.shipped(tx):
+        if script.name == name:
+            return script
     told = ", ".join(sorted(set(words))) or "an unknown system"
-    raise NoScriptForTarget(f"No shipped script serves {told}; name one with script_id.")
+    raise NoScriptForTarget(f"{why or f'No shipped script serves {told}.'} Name one with script_id.")
 
 
 def rendered(script: Script) -> ScriptVersion:

@@ -18,6 +18,7 @@ from nanny_ops.control.store.agent import Agent
 from nanny_ops.control.store.database import Tx
 from nanny_ops.control.store.operation import Operation
 from nanny_ops.control.store.upkeep import Pending, Upkeep
+from nanny_ops.patch_scripts.distribution import script_for
 from nanny_ops.protocol.clock import from_micros, micros, stamp_micros
 from nanny_ops.protocol.operation import GOOD, Outcome
 from nanny_ops.protocol.patch_report import PatchReport, System
@@ -93,6 +94,18 @@ def of_guests(tx: Tx, guests: Sequence[inventory.Guest], now: datetime) -> dict[
     told = {guest.id: _guest(guest, known) for guest in guests}
     names = ("state", "pending", "security", "restart_required", "looked_at")
     return {key: {"upkeep": {name: getattr(row, name) for name in names}} for key, row in told.items()}
+
+
+def words(tx: Tx, agent: Agent, target: str, said: Sequence[str]) -> list[str]:
+    """Return what a target runs: its own word with the version, where that is finer than what is ``said``, before it.
+
+    Proxmox VE calls all relatives of RHEL ``centos`` and no container's version; an agent's host tells none either. A
+    number that was given to another guest since, which says something else, is not taken for the old one.
+    """
+    kept = store.find(tx, agent.cluster_pk or agent.id, host_key(agent.id) if target == "host" else target)
+    system = System(**kept.body["system"]) if kept and kept.body.get("system") else System()
+    same = script_for([system.id])[0] == script_for(said)[0]
+    return [f"{system.id}:{system.version}", *said] if system.id and same else list(said)
 
 
 def _before(tx: Tx, operation: Operation) -> Upkeep:

@@ -1,1 +1,1 @@
-"""What a patch script's output means, one leaf per package manager."""
+"""What a patch script's output means."""

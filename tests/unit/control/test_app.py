@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from nanny_ops.control.app import open_database, prepare
-from nanny_ops.control.services.script import FAMILIES
 from nanny_ops.control.settings import Settings
 from nanny_ops.control.store import script as scripts
 from nanny_ops.control.store import team as teams
+from nanny_ops.patch_scripts.distribution import SERVED
 
 
 def test_preparing_twice_ships_each_script_once(tmp_path: Path) -> None:
@@ -14,7 +14,7 @@ def test_preparing_twice_ships_each_script_once(tmp_path: Path) -> None:
     prepare(database)
     prepare(database)
     shipped = database.read_now(scripts.shipped)
-    assert [script.name for script in shipped] == sorted(FAMILIES)
+    assert [script.name for script in shipped] == sorted(SERVED)
     assert shipped[0].content.startswith(b"#!/bin/sh\n")
     assert database.read_now(teams.every) == [teams.DEFAULT]
     database.close()

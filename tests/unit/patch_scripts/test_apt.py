@@ -154,6 +154,7 @@ class Apt:
             (self.bin / name).chmod(0o755)
         for name, text in FILES.items():
             self.set(name, text)
+        self.set("root/etc/os-release", "ID=debian\nVERSION_ID=13\n")
 
     def link(self, space: str) -> None:
         """Say in which process namespace everything runs; the number 4026531836 is the first one's."""

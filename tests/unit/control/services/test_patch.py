@@ -12,16 +12,20 @@ from nanny_ops.control.services.principal import Person
 from nanny_ops.control.store import agent as agents
 from nanny_ops.control.store import operation as store
 from nanny_ops.control.store import team as teams
+from nanny_ops.control.store import upkeep
 from nanny_ops.control.store.agent import Agent
 from nanny_ops.control.store.database import Database
 from nanny_ops.control.store.operation import Operation
 from nanny_ops.control.store.proxmox_tables import guests
+from nanny_ops.control.store.upkeep import Upkeep
 from nanny_ops.errors import Conflict, Forbidden, NoScriptForTarget, NotFound, ValidationFailed
 from nanny_ops.protocol.clock import micros
 from nanny_ops.protocol.patch import PatchRequest
 
 PERSON = Person("user-1", "op@example.com", "op", False, {teams.DEFAULT: "operator"})
 ASKED = PatchRequest(agent_id="agent-1", mode="dry-run")
+#: What a container that Proxmox VE calls centos has told of itself, and the script for it; debian is from before it.
+SYSTEMS = [("", "dnf"), ("centos:7", "yum"), ("rocky:9.4", "dnf"), ("debian:12", "dnf")]
 
 
 @pytest.fixture
@@ -78,6 +82,22 @@ def test_a_guest_decides_about_its_script(database: Database, agent: Agent, now:
     with pytest.raises(Conflict, match="gone"):
         place(database, now, aimed[102])
     assert place(database, now, aimed[103])[0].script_id == place(database, now, aimed[104])[0].script_id
+
+
+@pytest.mark.rows("C2")
+@pytest.mark.parametrize(
+    ("system", "name"), [("", "dnf"), ("centos:7", "yum"), ("rocky:9.4", "dnf"), ("debian:12", "dnf")]
+)
+def test_a_containers_own_word_tells_the_version_that_proxmox_does_not(
+    database: Database, agent: Agent, now: datetime, system: str, name: str
+) -> None:
+    database.write_now(lambda tx: tx.connection.execute(guests.insert(), [_guest(105, "centos")]))
+    if system:
+        identity, _, version = system.partition(":")
+        body = {"system": {"id": identity, "version": version}}
+        kept = Upkeep(scope=agent.id, target="lxc:105", team_id=teams.DEFAULT, body=body)
+        database.write_now(lambda tx: upkeep.put(tx, kept))
+    assert place(database, now, replace(ASKED, vmid="105"))[0].script_id.rpartition("-")[0] == name
 
 
 def _guest(vmid: int, ostype: str, **extra: Any) -> dict[str, Any]:
