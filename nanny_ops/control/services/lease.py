@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from nanny_ops.control.services import audit, capacity, hold
+from nanny_ops.control.services import audit, capacity, hold, relocation
 from nanny_ops.control.services import operation as operations
 from nanny_ops.control.services.capacity import Bounds
 from nanny_ops.control.services.patch_option import excluded
@@ -78,6 +78,8 @@ def acknowledge(tx: Tx, agent: HostAgent, operation_id: str, ack: Ack, now: date
         return Reply(answer=_answer(operation))
     if status is Status.RUNNING:
         return _ask_again(tx, operation, ack.claim, now)
+    if operation.kind == "patch" and operation.vmid and (left := relocation.leave(tx, operation, now)) is not None:
+        return Reply(answer=_answer(left), ended=left if left.status == Status.FAILED else None)
     if wait := _busy(tx, operation, now) or _full(tx, operation, bounds, now):
         return wait
     operation, refused = hold.begin(tx, operation, now, amends=ack.amends)

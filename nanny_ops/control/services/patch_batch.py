@@ -88,7 +88,7 @@ def withdraw(tx: Tx, person: Person, key: str, now: datetime) -> tuple[PatchBatc
     batch = visible(tx, person, key)
     person.require(batch.team_id, "operator", "patch")
     reason = f"Cancelled with its batch by {person.email}."
-    open_ones = [one for one in store.orders(tx, batch.id) if Status(one.status) in OPEN]
+    open_ones = [one for one in store.orders(tx, batch.id, held=True) if Status(one.status) in OPEN]
     ended = [operations.cancel(tx, one, reason, now) for one in open_ones]
     if batch.cancelled_at is None:
         store.cancel(tx, batch.id, micros(now))

@@ -28,7 +28,14 @@ def sweep(tx: Tx, now: datetime) -> list[Operation]:
     return ended
 
 
-def _follow(tx: Tx, operation: Operation, node: str, agent_id: str, now: datetime) -> None:
+def leave(tx: Tx, operation: Operation, now: datetime) -> Operation | None:
+    """Return how an order ends for its agent that asks to begin it when the guest is not there any more, else None."""
+    for stray, node, there in store.strayed(tx, 1, operation.id):
+        return _lost(tx, stray, node, now) if there is None else _follow(tx, stray, node, there, now)
+    return None
+
+
+def _follow(tx: Tx, operation: Operation, node: str, agent_id: str, now: datetime) -> Operation:
     # Its agent drops the order on this word; asked for again in spite of it, it would be another agent's.
     reason = f"The guest has moved to {node}; the order went to the agent there."
     told = replace(operation, status=Status.CANCELLED.value, outcome=Outcome.CANCELLED.value, reason=reason)
@@ -40,6 +47,7 @@ def _follow(tx: Tx, operation: Operation, node: str, agent_id: str, now: datetim
     operations.announce(tx, replace(operation, **changed), "create", micros(now))
     detail = {"from": operation.agent_id, "to": agent_id, "target": operation.target}
     audit.note(tx, "patch.follow", operation.id, now, operation.team_id, **detail)
+    return told
 
 
 def _lost(tx: Tx, operation: Operation, node: str, now: datetime) -> Operation:

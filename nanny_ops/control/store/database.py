@@ -22,6 +22,7 @@ from sqlalchemy import (
     Engine,
     Executable,
     Select,
+    Table,
     create_engine,
     event,
     func,
@@ -64,12 +65,12 @@ class Tx:
     #: What one caller has found out and the others of the same commit need not ask again; empty after an undone one.
     shared: dict[str, Any] = field(default_factory=dict)
 
-    def held(self, query: "Select[Any]", *, pass_over: bool = False) -> "Select[Any]":
+    def held(self, query: "Select[Any]", *, pass_over: bool = False, of: Table | None = None) -> "Select[Any]":
         """Have a query's rows held until the commit: what another process decides about them waits, or passes over.
 
-        Nothing but PostgreSQL needs it; SQLite has one writer.
+        ``of`` holds the rows of one table of a join. Nothing but PostgreSQL needs it; SQLite has one writer.
         """
-        return query if self.only_reads else query.with_for_update(skip_locked=pass_over)
+        return query if self.only_reads else query.with_for_update(skip_locked=pass_over, of=of)
 
 
 @dataclass

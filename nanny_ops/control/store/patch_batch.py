@@ -54,11 +54,11 @@ def page(tx: Tx, teams: Collection[str], limit: int, offset: int) -> tuple[list[
     return found, tx.connection.execute(select(func.count()).select_from(rows).where(chosen)).scalar_one()
 
 
-def orders(tx: Tx, batch_id: str) -> list[Operation]:
-    """Return a batch's orders, oldest first."""
+def orders(tx: Tx, batch_id: str, *, held: bool = False) -> list[Operation]:
+    """Return a batch's orders, oldest first; ``held`` keeps others from deciding about them."""
     mine = select(operations).where(operations.c.batch_id == batch_id)
-    found = tx.connection.execute(mine.order_by(operations.c.created_at, operations.c.id))
-    return [Operation(**row._mapping) for row in found]
+    query = mine.order_by(operations.c.created_at, operations.c.id)
+    return [Operation(**row._mapping) for row in tx.connection.execute(tx.held(query) if held else query)]
 
 
 def summaries(tx: Tx, ids: Collection[str]) -> dict[str, list[tuple[str, str | None, int]]]:

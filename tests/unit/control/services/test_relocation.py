@@ -53,6 +53,20 @@ def test_the_order_goes_to_the_agent_of_the_new_node(site: Database, now: dateti
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(("node", "agent", "status"), [("pve2", "a2", "pending"), ("pve3", "a1", "failed")])
+def test_who_asks_to_begin_where_the_guest_is_no_more_is_told_no(
+    site: Database, now: datetime, node: str, agent: str, status: str
+) -> None:
+    order = placed(site, now)
+    site.write_now(lambda tx: inventory.mark_guests(tx, ["guest-100"], node=node))
+    here, ack = HostAgent("a1", TEAM, "pve1"), Ack(state="running", claim="c")
+    reply = site.write_now(lambda tx: lease.acknowledge(tx, here, order.id, ack, now))
+    assert reply.answer is not None
+    assert (reply.answer.proceed, reply.ended is not None) == (False, status == "failed")
+    assert (row(site, order).agent_id, row(site, order).status) == (agent, status)
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 @pytest.mark.parametrize(
     ("values", "reason"), [({"node": "pve3"}, "has moved to pve3, where no agent runs"), ({"gone_at": 5}, "is gone")]
 )
