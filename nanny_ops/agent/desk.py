@@ -49,6 +49,8 @@ class Desk:
         self._spool, self._make_claim = spool, make_claim
         self._client, self._now, self._sleep = equipment.client, equipment.now, equipment.sleep
         self._path = f"/api/operations/{quote(order.id, safe='')}"
+        #: What people should know while the order is carried out, such as that its script is silent.
+        self._remark = ""
         #: How long the lease lasts; 0 before that was told.
         self._seconds = 0
 
@@ -101,6 +103,13 @@ class Desk:
         if not renewing.cancelled():
             renewing.result()
 
+    async def remark(self, sentence: str) -> None:
+        """Tell at once what people should know now; a word that is lost is said again with the next renewal."""
+        if sentence != self._remark:
+            self._remark = sentence
+            log.info("event=remark operation=%s remark=%r", self.order.id, sentence[:300])
+            await self._word()
+
     async def _renew_on(self) -> None:
         if self._seconds:
             await self._sleep(self._seconds / 3)
@@ -115,7 +124,7 @@ class Desk:
     async def _word(self) -> AckAnswer | None:
         """Say once that the order is worked on; None when nobody can say whether that is wanted."""
         order = self.order
-        word: tuple[str, object] = "/renew", Renew(lease=order.lease)
+        word: tuple[str, object] = "/renew", Renew(lease=order.lease, remark=self._remark)
         if not order.lease:  # the answer was lost, or the control plane gives none
             word = "/ack", Ack(state="running", claim=order.claim)
         try:

@@ -113,5 +113,8 @@ class Desk(Protocol):
     def held(self) -> AbstractAsyncContextManager[None]:
         """Keep the lease alive as long as the block runs; a cancel that is learned meanwhile sets ``cancelled``."""
 
+    async def remark(self, sentence: str) -> None:
+        """Tell people something while the order is carried out; empty takes back what was told."""
+
     def started(self) -> None:
         """Write down that the order has begun and must never begin again."""

@@ -27,6 +27,7 @@ import msgspec
 
 from nanny_ops.errors import DiskFull, MachineError, ValidationFailed
 from nanny_ops.machine import carrier as carriers
+from nanny_ops.machine import silence
 from nanny_ops.machine.carrier import Carrier
 from nanny_ops.machine.run import signal_session
 from nanny_ops.machine.session import living
@@ -107,6 +108,7 @@ def look(jobs_dir: Path, job_id: str) -> JobState:
         stderr_path=str(directory / "stderr"),
         result=result,
         claim=_claim(directory),
+        remark=silence.read(directory) if phase is JobPhase.RUNNING else "",
     )
 
 

@@ -40,6 +40,14 @@ UNREACHABLE = (
 )
 
 
+#: What is said of a script that was to be ended in a target that does not answer.
+_STANDS_STILL = {Outcome.TIMED_OUT: "The script's time is over", Outcome.CANCELLED: "The order was cancelled"}
+_GOES_ON = (
+    "but the script could not be ended: its target does not answer, as one that a backup has frozen, or keeps it "
+    "alive. When the target goes on, the script does so, until the time limit that it carries."
+)
+
+
 @dataclass
 class Cancel:
     """Watch for the wish to cancel; a container is asked to end the script before ``pct exec`` itself is ended."""
@@ -90,9 +98,12 @@ class ScriptRun:
     sleep: Callable[[float], None] = time.sleep
     tick: Callable[[], float] = time.monotonic
     start: Callable[..., Done] = run_to_files
-    #: Seconds without a word after which ``silent`` is told.
+    #: Seconds without a word after which ``silent`` is told, a quarter of the script's own time at most; 0 never.
     stall: float = 0.0
-    silent: Callable[[float], None] = lambda _seconds: None
+    #: Takes the seconds, and with what the names of the outputs begin that have stopped growing.
+    silent: Callable[[float, str], None] = lambda _seconds, _prefix: None
+    #: Called when a script that was told to be silent speaks again, and at the end of each.
+    spoke: Callable[[], None] = lambda: None
 
     def run(self, call: Call, *, begun: Callable[[], None], prefix: str = "") -> Verdict:
         """Run a script to its end; ``begun`` is called just before it begins. Raises OSError from ``begun``."""
@@ -128,7 +139,13 @@ class ScriptRun:
 
     def _stopping(self, call: Call, prefix: str) -> "_Stopping":
         cancel = Cancel(self.directory / "cancel", lambda: self.target.halt(call.job_id), self.needs_halt, self.tick)
-        return _Stopping(cancel, Silence(self._outputs(prefix), self.stall, self.cap, self.silent, self.tick))
+        stall = min(self.stall, call.timeout / 4)
+
+        def noticed(seconds: float) -> None:
+            self.silent(seconds, prefix)
+
+        silence = Silence(self._outputs(prefix), stall, self.cap, noticed, self.spoke, self.tick)
+        return _Stopping(cancel, silence)
 
     def _outputs(self, prefix: str) -> tuple[Path, Path]:
         return self.directory / f"{prefix}stdout", self.directory / f"{prefix}stderr"
@@ -157,6 +174,7 @@ class ScriptRun:
 
     def _end(self, call: Call, done: Done, stopping: "_Stopping", prefix: str) -> Verdict:
         done, problem = self._heard_out(call, done, stopping, prefix)
+        self.spoke()
         outcome, reason = _judge(
             done, call.timeout, stopping.cancel.wished, lambda: problem or self.target.explain(done)
         )
@@ -165,11 +183,24 @@ class ScriptRun:
         try:
             if outcome in (Outcome.TIMED_OUT, Outcome.CANCELLED):
                 self.target.halt(call.job_id)
+                if self.needs_halt and (done.timed_out or done.stopped) and not self._is_over(call, done):
+                    return Verdict(Outcome.UNKNOWN, f"{_STANDS_STILL[outcome]}, {_GOES_ON}", done)
             if outcome not in UNREACHABLE:
                 self.target.unstage(call)
         except (OSError, MachineError) as wrong:  # what the script came to matters more than what it leaves behind
             self.log(wrong)
         return Verdict(outcome, reason, done)
+
+    def _is_over(self, call: Call, done: Done) -> bool:
+        """Tell whether a script whose program here was ended is known to be over there too."""
+        for _ in range(HALT_TRIES):
+            standing = self.target.standing(call.job_id)
+            if standing in (Standing.ENDED, Standing.GONE):
+                return True
+            if standing is Standing.UNHEARD:
+                return self.target.explain(done) is not None  # what is stopped or gone runs no script
+            self.sleep(HALT_PAUSE)
+        return False
 
     def _heard_out(self, call: Call, done: Done, stopping: "_Stopping", prefix: str) -> tuple[Done, Problem | None]:
         """Attach again as long as the script goes on without the program that was started here."""

@@ -18,7 +18,7 @@ from datetime import datetime
 from pathlib import Path
 
 from nanny_ops.errors import MachineError, VerbRefused
-from nanny_ops.machine import occupied, qemu, readiness, target_lock
+from nanny_ops.machine import occupied, qemu, readiness, silence, target_lock
 from nanny_ops.machine.forgery import forged
 from nanny_ops.machine.inside import Inside
 from nanny_ops.machine.job import BUSY, read_order, supervised, sync, write_result
@@ -29,7 +29,7 @@ from nanny_ops.machine.procedure.journal import Journal
 from nanny_ops.machine.procedure.record import Records
 from nanny_ops.machine.procedure.scene import Scene
 from nanny_ops.machine.procedure.ward import Ward, local_node
-from nanny_ops.machine.proxmox.task import Pace
+from nanny_ops.machine.proxmox.task import Api, Pace
 from nanny_ops.machine.run import Done, daemonize, run_to_files, signal_session
 from nanny_ops.machine.script_run import ScriptRun, Verdict, packages_or_none, shell_code
 from nanny_ops.machine.sealed import sealed
@@ -137,6 +137,7 @@ class Supervisor:
 
     def _scene(self, job: ScriptJob, journal: Journal, stack: ExitStack) -> Scene:
         target, plan, notes = self._target(job, stack), job.plan or Plan(), list[str]()
+        notice = silence.Notice(self.directory, notes, self.now, self._log)
         scripts = ScriptRun(
             directory=self.directory,
             target=target,
@@ -148,9 +149,11 @@ class Supervisor:
             tick=self.script_pace.tick,
             start=self.start,
             stall=plan.stall_seconds,
-            silent=lambda seconds: notes.append(f"stalled: the script had said nothing for {seconds:.0f} s."),
+            silent=notice.begun,
+            spoke=notice.over,
         )
-        ward, why_not = self._ward(job, stack) if job.plan else (None, "The order has no plan.")
+        api, node, why_not = self._proxmox(stack) if job.plan else (None, "", "The order has no plan.")
+        ward = Ward(api, node, job.vmid, self.pace) if api is not None and job.vmid is not None else None
         return Scene(
             directory=self.directory,
             job=job,
@@ -161,6 +164,7 @@ class Supervisor:
             records=Records(self.directory.parent),
             ward=ward,
             no_ward=why_not,
+            node_api=api if job.vmid is None else None,
             now=self.now,
             pace=self.pace,
             log=self._log,
@@ -175,20 +179,17 @@ class Supervisor:
         stack.callback(api.close)
         return qemu.Qemu(job.vmid, Inside(api, job.vmid, self.pace), jobs_dir, self.environ, self.pace.sleep)
 
-    def _ward(self, job: ScriptJob, stack: ExitStack) -> tuple[Ward | None, str]:
-        """Return the guest through the API, or why there is none."""
-        if job.vmid is None:
-            return None, ""
+    def _proxmox(self, stack: ExitStack) -> tuple[Api | None, str, str]:
+        """Return the API and the name of this node there, or why there is none."""
         try:
             found = access.read(self.directory.parent)
             if found is None:
-                return None, "no access to its API is set up for jobs."
+                return None, "", "no access to its API is set up for jobs."
             api = self.connect(found.access)
         except MachineError as wrong:
-            return None, wrong.message
+            return None, "", wrong.message
         stack.callback(api.close)
-        node = found.node or local_node(api, os.uname().nodename.partition(".")[0])
-        return Ward(api, node, job.vmid, self.pace), ""
+        return api, found.node or local_node(api, os.uname().nodename.partition(".")[0]), ""
 
     def _run(self, scene: Scene, call: Call, begun: Callable[[], None]) -> Verdict:
         def mark_begun() -> None:

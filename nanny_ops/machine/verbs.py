@@ -206,6 +206,8 @@ class JobState:
     stderr_path: str = ""
     result: JobResult | None = None
     claim: str = ""
+    #: What there is to tell while it runs, such as that its script has long been silent.
+    remark: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -150,9 +150,10 @@ class Ack:
 
 @dataclass(frozen=True, kw_only=True)
 class Renew:
-    """The holder of a lease works on."""
+    """The holder of a lease works on; ``remark`` says what people should know of that, empty for nothing."""
 
     lease: Annotated[int, Ge(0), Le(2**31 - 1)] = 0
+    remark: Annotated[str, MaxLen(4096)] = ""
 
 
 @dataclass(frozen=True, kw_only=True)

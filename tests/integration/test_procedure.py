@@ -7,8 +7,9 @@ import contextlib
 import hashlib
 import os
 import signal
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from nanny_ops.machine.procedure import access
 from nanny_ops.machine.proxmox.task import Pace
 from nanny_ops.machine.run import run
 from nanny_ops.machine.supervisor import Supervisor
-from nanny_ops.machine.target import Lxc
+from nanny_ops.machine.target import Call, Lxc
 from nanny_ops.machine.verbs import JobPhase, JobResult, ProxmoxAccess, ScriptJob
 from nanny_ops.protocol.probe import Probe
 from tests.lab_fixtures import need_real_containers
@@ -212,18 +213,65 @@ def test_a_grandchild_that_holds_the_output_neither_holds_the_job_nor_outlives_i
 
 @pytest.mark.rows("F2")
 def test_a_frozen_container_is_told_within_bounds(lab: Lab, job_dir: Path) -> None:
-    def soon(argv: list[str], *, timeout: float, **more: Any) -> Any:
-        return run(argv, timeout=min(timeout, 2.0), grace=1.0, **more)
-
     container = inside(lab, SNAP)
-    if not container.freeze():
-        pytest.fail("This machine cannot freeze a container.")
+    freeze(container)
     try:
-        result = go(job_dir, order(LIST, Plan()), choose=lambda vmid, environ: Lxc(vmid or 0, environ, soon))
+        result = go(job_dir, order(LIST, Plan()), choose=impatient)
     finally:
         container.thaw()
     assert result.outcome == "target_stopped"
     assert "frozen" in result.reason
+
+
+@pytest.mark.rows("F2")
+def test_a_container_that_freezes_under_the_script_is_not_said_to_be_rid_of_it(lab: Lab, job_dir: Path) -> None:
+    """It goes on when the container does, and its own limit ends it there: nothing of it runs for good."""
+    container = inside(lab, SNAP)
+    begun = container.rootfs / "srv/begun"
+    begun.unlink(missing_ok=True)
+    one = order("echo x >/srv/begun; sleep 4545 & sleep 4545; echo x >/srv/after", Plan(), seconds=5)
+    freezer = threading.Thread(target=lambda: (wait_for(begun.exists, "the script runs"), freeze(container)))
+    freezer.start()
+    try:
+        result = go(job_dir, one, choose=impatient)
+        frozen = living("sleep\0004545")
+    finally:
+        freezer.join()
+        container.thaw()
+    assert result.outcome == "unknown", result.reason
+    assert "could not be ended" in result.reason
+    assert result.report is not None
+    assert result.report.left_in == "running"
+    assert len(frozen) == 2, "the script and its child stand still"
+    wait_for(lambda: living("sleep\0004545") == [], "the script's own limit ends it", 20)
+    assert not (container.rootfs / "srv/after").exists()
+    assert go(job_dir, order(LIST, Plan())).outcome == "ok"
+
+
+def freeze(container: Container) -> None:
+    if not container.freeze():
+        pytest.fail("This machine cannot freeze a container.")
+
+
+class Hasty(Lxc):
+    """A container that is given up within seconds."""
+
+    def deadline(self, call: Call) -> float:
+        return call.timeout + 2.0
+
+
+def impatient(vmid: int | None, environ: Mapping[str, str]) -> Lxc:
+    def soon(argv: list[str], *, timeout: float, **more: Any) -> Any:
+        return run(argv, timeout=min(timeout, 2.0), grace=1.0, **more)
+
+    return Hasty(vmid or 0, environ, soon)
+
+
+def wait_for(true: Callable[[], object], what: str, seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, f"not within {seconds} s: {what}"
+        time.sleep(0.05)
 
 
 @pytest.mark.rows("F8", "F15")

@@ -126,6 +126,7 @@ class Patch:
                 log.info("event=cancel operation=%s", record.id)
                 await self._hands.do(CancelJob(job_id=record.id))
             await feed.push(state.stdout_path, state.stderr_path)
+            await desk.remark(state.remark)
             await self._sleep(POLL)
             state = await self._hands.do(LookJob(job_id=record.id))
         return Finding(outcome=Outcome.UNKNOWN, reason="The script did not end in time and could not be ended.")

@@ -47,8 +47,8 @@ async def acknowledge(operation_id: str, body: Ack, agent: AsAgent, control: Con
 @router.post("/api/operations/{operation_id}/renew", responses=FENCED)
 async def renew(operation_id: str, agent: AsAgent, control: Control, body: Renew | None = None) -> dict[str, Any]:
     """Tell that a running operation is still worked on; ``proceed`` says whether it should go on."""
-    token = body.lease if body is not None else 0
-    return asdict(await control.database.write(lambda tx: lease.renew(tx, agent, operation_id, token, control.clock())))
+    said, now = body or Renew(), control.clock()
+    return asdict(await control.database.write(lambda tx: lease.renew(tx, agent, operation_id, said, now)))
 
 
 def told(control: State, reply: lease.Reply) -> AckAnswer:

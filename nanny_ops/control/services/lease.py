@@ -23,7 +23,7 @@ from nanny_ops.control.store.database import Tx
 from nanny_ops.control.store.operation import Operation
 from nanny_ops.errors import Fenced, Later, LeaseHeld, TargetBusy
 from nanny_ops.protocol.clock import micros, stamp_micros
-from nanny_ops.protocol.operation import ENDED, EXCLUSIVE, MOVES, Ack, AckAnswer, Outcome, Status
+from nanny_ops.protocol.operation import ENDED, EXCLUSIVE, MOVES, Ack, AckAnswer, Outcome, Renew, Status
 
 log = structlog.get_logger()
 #: Seconds that a lease lasts; its holder renews it meanwhile.
@@ -40,7 +40,7 @@ REPORT_GRACE = timedelta(hours=1)
 #: Lapsed leases noted in one sweep: bounds the writer's time.
 SWEEP = 200
 #: Of the events for operators; no agent can subscribe to it.
-TOPIC, LAPSED, HEARD = "leases", "lease_lapsed", "lease_renewed"
+TOPIC, LAPSED, HEARD, REMARKED = "leases", "lease_lapsed", "lease_renewed", "remark"
 #: How the reason begins of an order that has asked and must wait.
 WAITS = "It waits: "
 NOBODY_KNOWS = (
@@ -89,13 +89,16 @@ def acknowledge(tx: Tx, agent: HostAgent, operation_id: str, ack: Ack, now: date
     return Reply(answer=_begin(tx, operation, ack.claim, now))
 
 
-def renew(tx: Tx, agent: HostAgent, operation_id: str, lease: int, now: datetime) -> AckAnswer:
-    """Extend the lease of a running operation; answer whether the agent should go on. Raises Fenced."""
+def renew(tx: Tx, agent: HostAgent, operation_id: str, said: Renew, now: datetime) -> AckAnswer:
+    """Extend the lease of a running operation and keep what is remarked; answer whether to go on. Raises Fenced."""
     operation = operations.owned(tx, agent, operation_id)
     if operation.status != Status.RUNNING or operation.claim is None:
         return _answer(operation)
-    if lease != operation.lease_token:
+    if said.lease != operation.lease_token:
         raise Fenced
+    if said.remark != operation.reason:
+        rows.change(tx, operation.id, reason=said.remark, updated_at=micros(now))
+        _log(tx, operation, REMARKED, {"remark": said.remark}, now)
     return _extend(tx, operation, now)
 
 
@@ -242,21 +245,19 @@ def _answer(operation: Operation, *, leased: bool = False) -> AckAnswer:
 
 
 def _tell(tx: Tx, operation: Operation, kind: str, now: datetime) -> None:
-    told = {
-        "id": operation.id,
-        "agent_id": operation.agent_id,
-        "target": operation.target,
-        "since": stamp_micros(operation.silent_at or operation.lease_until),
-    }
-    payload = {"action": "create", "record": told}
+    _log(tx, operation, kind, {"since": stamp_micros(operation.silent_at or operation.lease_until)}, now)
     audit.note(tx, kind.replace("_", "."), operation.id, now, operation.team_id, agent=operation.agent_id)
+
+
+def _log(tx: Tx, operation: Operation, kind: str, more: dict[str, str | None], now: datetime) -> None:
+    told = {"id": operation.id, "agent_id": operation.agent_id, "target": operation.target, **more}
     events.log(
         tx,
         team_id=operation.team_id,
         topic=TOPIC,
         subject=operation.agent_id,
         kind=kind,
-        payload=payload,
+        payload={"action": "create", "record": told},
         at=micros(now),
     )
 

@@ -7,6 +7,7 @@ from nanny_ops.machine.procedure.halt import Halt
 from nanny_ops.machine.procedure.scene import Scene, Skip
 from nanny_ops.machine.procedure.ward import Ward
 from nanny_ops.machine.proxmox import power
+from nanny_ops.machine.proxmox.task import Api
 from nanny_ops.protocol.operation import Outcome
 
 #: Seconds that a busy guest is waited for.
@@ -20,7 +21,7 @@ PLACES = ("/", "/usr", "/var")
 def look(scene: Scene) -> str:
     """See that the guest can be worked on and note how it was found. Raises Halt, ProxmoxError; Skip for a host."""
     if scene.job.vmid is None:
-        raise Skip("The host is always here and runs.")
+        return _host(scene)
     if scene.ward is None:
         return _without_api(scene)
     row = scene.ward.row()
@@ -33,7 +34,7 @@ def look(scene: Scene) -> str:
         raise Halt(Outcome.TARGET_STOPPED, f"Guest {scene.job.vmid} is stopped, and the order does not start it.")
     if not scene.job.dry_run or found == "stopped":
         _await_free(scene, scene.ward)
-        _check_quorum(scene.ward)
+        _check_quorum(scene.ward.api)
     return f"It is {found} on node {scene.ward.node}."
 
 
@@ -82,16 +83,27 @@ def _await_free(scene: Scene, ward: Ward) -> None:
             return
 
 
-def _check_quorum(ward: Ward) -> None:
+def _host(scene: Scene) -> str:
+    """See that a node is no minority of its cluster, whose configuration cannot be written. Raises Halt, Skip."""
+    if scene.job.dry_run or scene.node_api is None:
+        raise Skip("The host is always here and runs.")
+    try:
+        _check_quorum(scene.node_api)
+    except ProxmoxError as wrong:  # its own packages may be the cure of an API that does not answer
+        scene.notes.append(f"Whether the cluster has quorum is not known: {wrong.message}")
+        raise Skip("The host runs, and Proxmox VE does not answer.") from wrong
+    return "The host runs, and its cluster has quorum if it is in one."
+
+
+def _check_quorum(api: Api) -> None:
     """See that the cluster can change something. Raises Halt; a token that may not look is no reason to stop."""
     try:
-        rows: list[dict[str, Any]] = ward.api.get("cluster/status")
+        rows: list[dict[str, Any]] = api.get("cluster/status")
     except ProxmoxForbidden:
         return
     if any(row.get("type") == "cluster" and not row.get("quorate") for row in rows):
-        raise Halt(
-            Outcome.BLOCKED, "The cluster has no quorum: nothing could be set back or started; nothing was begun."
-        )
+        sentence = "The cluster has no quorum: nothing could be set back, started or configured; nothing was begun."
+        raise Halt(Outcome.BLOCKED, sentence)
 
 
 def why_no_snapshot(ward: Ward) -> str:

@@ -12,7 +12,7 @@ from nanny_ops.machine.procedure.halt import Halt, halt_of
 from nanny_ops.machine.procedure.journal import Journal
 from nanny_ops.machine.procedure.record import Records
 from nanny_ops.machine.procedure.ward import Ward
-from nanny_ops.machine.proxmox.task import Pace
+from nanny_ops.machine.proxmox.task import Api, Pace
 from nanny_ops.machine.script_run import ScriptRun
 from nanny_ops.machine.target import Target
 from nanny_ops.machine.verbs import ScriptJob
@@ -42,6 +42,8 @@ class Scene:
     #: None for the host, and where the API cannot be used; ``no_ward`` says why then.
     ward: Ward | None = None
     no_ward: str = ""
+    #: For a host that is a node, how it asks its own cluster.
+    node_api: Api | None = None
     now: Callable[[], datetime] = clock.now
     pace: Pace = field(default_factory=Pace)
     log: Callable[[BaseException], None] = lambda _wrong: None

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from nanny_ops.machine.run import signal_session
+from nanny_ops.machine.run import Done, signal_session
 from nanny_ops.machine.script_run import ScriptRun, Verdict
 from nanny_ops.machine.shebang import Interpreter
-from nanny_ops.machine.target import Call, choose
+from nanny_ops.machine.target import Call, Problem, Standing, choose
 from nanny_ops.protocol.operation import Outcome
 from tests.unit.machine.fake_pct import FakePct
 
@@ -90,3 +90,68 @@ class Untidy:
 
     def unstage(self, call: Call) -> None:
         del call
+
+
+@pytest.mark.rows("F2")
+@pytest.mark.parametrize(
+    ("standing", "problem", "outcome"),
+    [
+        (Standing.ENDED, None, Outcome.TIMED_OUT),
+        (Standing.GONE, None, Outcome.TIMED_OUT),
+        (Standing.RUNNING, None, Outcome.UNKNOWN),
+        (Standing.UNHEARD, None, Outcome.UNKNOWN),
+        (Standing.UNHEARD, Problem(Outcome.TARGET_LOST, "It was stopped."), Outcome.TIMED_OUT),
+    ],
+)
+def test_a_script_whose_end_cannot_be_seen_is_not_said_to_have_ended(
+    tmp_path: Path, standing: Standing, problem: Problem | None, outcome: Outcome
+) -> None:
+    done = Done(argv=(), exit_code=-9, stdout=b"", stderr=b"", timed_out=True, seconds=60)
+    target = Still(standing, problem)
+    scripts = ScriptRun(
+        tmp_path,
+        target,
+        100,
+        needs_halt=True,
+        start=lambda *_, **__: done,
+        sleep=lambda _: None,  # type: ignore[arg-type]
+    )
+    verdict = scripts.run(call(tmp_path, ":"), begun=lambda: None)
+    assert verdict.outcome is outcome
+    assert ("could not be ended" in verdict.reason) is (outcome is Outcome.UNKNOWN)
+    assert target.tidied is (outcome is Outcome.TIMED_OUT)
+
+
+class Still:
+    """A container that stands still, or is told to."""
+
+    def __init__(self, standing: Standing, problem: Problem | None) -> None:
+        self._standing, self._problem, self.tidied = standing, problem, False
+
+    def stage(self, call: Call) -> None:
+        del call
+
+    def argv(self, call: Call) -> list[str]:
+        del call
+        return []
+
+    def deadline(self, call: Call) -> float:
+        return call.timeout
+
+    def environment(self) -> dict[str, str]:
+        return {}
+
+    def halt(self, job_id: str) -> None:
+        del job_id
+
+    def standing(self, job_id: str) -> Standing:
+        del job_id
+        return self._standing
+
+    def explain(self, done: Done) -> Problem | None:
+        del done
+        return self._problem
+
+    def unstage(self, call: Call) -> None:
+        del call
+        self.tidied = True

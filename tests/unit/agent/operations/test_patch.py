@@ -45,6 +45,10 @@ class FreeDesk:
         self.told.append("held")
         yield
 
+    async def remark(self, sentence: str) -> None:
+        if sentence:
+            self.told.append(sentence)
+
     def started(self) -> None:
         self.told.append("started")
 

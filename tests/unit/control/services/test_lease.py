@@ -21,7 +21,7 @@ from nanny_ops.control.store.operation import Operation
 from nanny_ops.control.store.proxmox_tables import clusters
 from nanny_ops.errors import Conflict, Fenced, Forbidden, Later, LeaseHeld, NotFound, TargetBusy
 from nanny_ops.protocol.clock import micros
-from nanny_ops.protocol.operation import Ack, AckAnswer
+from nanny_ops.protocol.operation import Ack, AckAnswer, Renew
 from nanny_ops.protocol.patch import ResultMetadata
 from tests.unit.control.services.test_operation import order
 
@@ -153,7 +153,7 @@ def test_an_agent_that_knows_no_leases_is_served(plane: Plane) -> None:
         assert isinstance(said, AckAnswer)
         assert (said.proceed, said.lease) == (True, 0)
     assert isinstance(plane.ask(placed, "late claim"), LeaseHeld)
-    answer = plane.database.write_now(lambda tx: service.renew(tx, ONE, placed, 0, plane.now))
+    answer = plane.database.write_now(lambda tx: service.renew(tx, ONE, placed, Renew(lease=0), plane.now))
     assert (answer.proceed, plane.row(placed).lease_until) == (True, None)
     plane.now += timedelta(hours=1)
     assert plane.database.write_now(lambda tx: service.note_silence(tx, plane.now)) == []
@@ -165,7 +165,10 @@ def test_silence_is_told_once_and_ends_with_the_next_word(plane: Plane) -> None:
     placed = plane.place()
     lease = plane.begins(placed, "mine")
     plane.now += timedelta(seconds=service.LEASE - 1)
-    assert plane.database.write_now(lambda tx: service.renew(tx, ONE, placed, lease, plane.now)).lease == lease
+    assert (
+        plane.database.write_now(lambda tx: service.renew(tx, ONE, placed, Renew(lease=lease), plane.now)).lease
+        == lease
+    )
     plane.now += timedelta(seconds=service.LEASE - 1)
     assert plane.database.write_now(lambda tx: service.note_silence(tx, plane.now)) == []
     plane.now += timedelta(seconds=1)
@@ -174,12 +177,25 @@ def test_silence_is_told_once_and_ends_with_the_next_word(plane: Plane) -> None:
         assert [one.id for one in silent] == ids
     assert patch.rendered(plane.row(placed)).silent_since is not None
     with pytest.raises(Fenced):
-        plane.database.write_now(lambda tx: service.renew(tx, ONE, placed, lease + 1, plane.now))
-    plane.database.write_now(lambda tx: service.renew(tx, ONE, placed, lease, plane.now))
+        plane.database.write_now(lambda tx: service.renew(tx, ONE, placed, Renew(lease=lease + 1), plane.now))
+    plane.database.write_now(lambda tx: service.renew(tx, ONE, placed, Renew(lease=lease), plane.now))
     assert patch.rendered(plane.row(placed)).silent_since is None
     assert plane.told(service.TOPIC) == [("lease_lapsed", placed), ("lease_renewed", placed)]
     noted = plane.database.read_now(lambda tx: audit.after(tx, audit.Filter(None, object=placed), 0))
     assert [row.action for row in noted] == ["patch.create", "lease.lapsed", "lease.renewed"]
+
+
+@pytest.mark.rows("F1")
+def test_what_is_remarked_while_it_runs_is_the_reason_until_it_is_taken_back(plane: Plane) -> None:
+    placed = plane.place()
+    lease = plane.begins(placed, "mine")
+    reasons = []
+    for remark in ("It is silent.", "It is silent.", ""):
+        said = Renew(lease=lease, remark=remark)
+        plane.database.write_now(lambda tx, said=said: service.renew(tx, ONE, placed, said, plane.now))
+        reasons.append(plane.row(placed).reason)
+    assert reasons == ["It is silent.", "It is silent.", ""]
+    assert plane.told(service.TOPIC) == [("remark", placed), ("remark", placed)]
 
 
 def test_a_cancelled_run_keeps_its_target_until_it_is_known_to_be_over(plane: Plane) -> None:
@@ -189,7 +205,7 @@ def test_a_cancelled_run_keeps_its_target_until_it_is_known_to_be_over(plane: Pl
         lambda tx: operations.cancel(tx, store.find(tx, placed) or order(plane.now), "x", plane.now)
     )
     assert isinstance(plane.ask(other, "b"), TargetBusy)
-    answer = plane.database.write_now(lambda tx: service.renew(tx, ONE, placed, lease, plane.now))
+    answer = plane.database.write_now(lambda tx: service.renew(tx, ONE, placed, Renew(lease=lease), plane.now))
     assert (answer.status, answer.proceed) == ("cancelled", False)
     said = plane.ask(placed, "mine")
     assert isinstance(said, AckAnswer)

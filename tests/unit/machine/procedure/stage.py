@@ -131,6 +131,7 @@ class Play:
             records=Records(self.job_dir.parent),
             ward=ward,
             no_ward="" if self.api else "no access to its API is set up for jobs.",
+            node_api=self.node if self.api and self.host else None,
             now=self.now,
             pace=self.time.pace,
         )

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from nanny_ops.errors import ProxmoxUnreachable
 from nanny_ops.machine.plan import Plan
 from nanny_ops.machine.procedure import preflight
 from nanny_ops.machine.procedure.halt import Halt
@@ -45,4 +46,23 @@ def test_without_the_api_the_guest_is_not_judged(tmp_path: Path) -> None:
         preflight.look(scene)
     assert "no access" in scene.notes[0]
     with pytest.raises(Skip):
-        preflight.look(Play(tmp_path / "host", host=True).scene())
+        preflight.look(Play(tmp_path / "host", host=True, api=False).scene())
+
+
+@pytest.mark.rows("F5")
+def test_a_node_without_quorum_is_not_patched_and_one_that_cannot_be_asked_is(tmp_path: Path) -> None:
+    play = Play(tmp_path, host=True)
+    assert "quorum" in preflight.look(play.scene())
+    play.node.quorate = False
+    with pytest.raises(Halt, match="no quorum") as caught:
+        preflight.look(play.scene())
+    assert caught.value.problem.outcome is Outcome.BLOCKED
+
+    def away(_method: str, _path: str) -> None:
+        raise ProxmoxUnreachable("Nobody answers.")
+
+    play.node.before = away
+    scene = play.scene()
+    with pytest.raises(Skip):
+        preflight.look(scene)
+    assert "Nobody answers" in scene.notes[0]
