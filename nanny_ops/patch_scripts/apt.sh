@@ -439,6 +439,19 @@ interrupted() { # prints what is half done, nothing if all is well
         [ ! -e "$1" ] || echo "a journal that was not taken over"
     } | tr '\n' ',' | sed 's/,$//; s/,/, /g'
 }
+# What dpkg can bring to its end, then what it wants to be given once more, as after a loss of power while it unpacked.
+mend() {
+    "$dpkg" --force-confdef --force-confold --configure -a </dev/null
+    known >"$work/known"
+    awk -F '\t' '{ split($3, word, " ") } word[2] ~ /reinst/ || word[3] == "half-installed" { print $1 }' "$work/known" >"$work/again"
+    [ -s "$work/again" ] || return 0
+    installed "$work/known" >"$work/before"
+    write_preferences
+    refresh
+    set --
+    while read -r name; do set -- "$@" "$name"; done <"$work/again"
+    apt install --reinstall --no-remove "$@"
+}
 what=$(interrupted)
 if [ -n "$what" ] && [ -n "$(holder "$database/lock")" ]; then
     echo "dpkg is at work."
@@ -446,8 +459,10 @@ elif [ -n "$what" ]; then
     sentence="dpkg was interrupted: $what. Nothing can be upgraded before 'dpkg --configure -a' has been run (--repair)."
     repaired=false
     if $repair && ! $dry_run; then
-        "$dpkg" --force-confdef --force-confold --configure -a </dev/null
-        [ -n "$(interrupted)" ] || repaired=true
+        mend
+        left=$(interrupted)
+        [ -z "$left" ] || sentence="dpkg was interrupted, and the repair did not bring it to its end: $left. See 'dpkg --audit'."
+        [ -n "$left" ] || repaired=true
     fi
     note interrupted what "$what" repaired: "$repaired"
     echo "$sentence"

@@ -222,6 +222,36 @@ def test_what_a_failed_upgrade_leaves_half_done_is_told_and_can_be_repaired(debi
     assert debian.patch("--dry-run")[:2] == (0, [])
 
 
+@pytest.mark.rows("F4")
+@pytest.mark.parametrize("part", ["preinst", "postinst"])
+def test_a_dpkg_that_was_killed_is_found_by_the_next_run_and_repaired_where_that_is_wished(
+    debian: Debian, part: str
+) -> None:
+    """In the midst of unpacking, after which dpkg wants the package once more, and of configuring."""
+    waits = "#!/bin/sh\n: >/root/begun\n[ -e /root/go ] || sleep 600\n"
+    debian.offer(Deb("nanny-demo-lib", "2.6-1", {"usr/share/nanny-x": "x"}, scripts={part: waits}))
+    debian.shell("setsid sh /root/apt.sh --only=nanny-demo-lib >/root/out 2>&1 </dev/null &")
+    debian.shell("n=0; until [ -e /root/begun ] || [ $n -gt 600 ]; do sleep 0.1; n=$((n + 1)); done")
+    debian.shell(
+        "for p in /proc/[0-9]*; do case $(cat $p/comm) in apt-get|dpkg|sh|sleep) kill -9 ${p#/proc/} ;; esac; done"
+    )
+    audit = debian.shell("dpkg --audit")
+    assert b"nanny-demo-lib" in audit.stdout
+    for _ in range(2):
+        code, names, stdout, said = debian.patch()
+        assert (code, names, read(stdout.encode()).ended) == (6, [], "quarantined")
+        assert "nanny-demo-lib (half-" in said
+        assert "--repair" in said
+    assert debian.shell("dpkg --audit").stdout == audit.stdout, "nothing was touched"
+    debian.shell("touch /root/go")
+    code, names, stdout, said = debian.patch("--repair")
+    found = read(stdout.encode()).interrupted
+    assert (code, found is not None and found.repaired) == (0, True), said
+    assert debian.shell("dpkg --audit").stdout == b""
+    assert debian.version("nanny-demo-lib") == "2.6-1"
+    assert debian.patch("--dry-run")[:2] == (0, [])
+
+
 def test_a_service_on_replaced_files_is_named_and_exclusions_are_told(debian: Debian) -> None:
     debian.shell("cp /bin/sleep /usr/bin/nanny-zz; nanny-zz 90 >/dev/null 2>&1 & sleep 0.2; rm /usr/bin/nanny-zz")
     code, names, stdout, _ = debian.patch("--dry-run", "--exclude=nanny-demo-tls", "--only=nanny-demo-tls,nanny-none")
