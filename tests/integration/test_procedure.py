@@ -29,27 +29,15 @@ from nanny_ops.machine.supervisor import Supervisor
 from nanny_ops.machine.target import Call, Lxc
 from nanny_ops.machine.verbs import JobPhase, JobResult, ProxmoxAccess, ScriptJob
 from nanny_ops.protocol.probe import Probe
+from tests import served_page
 from tests.lab_fixtures import need_real_containers
+from tests.served_page import ONE
 
 pytestmark = pytest.mark.lxc
 
 #: A container on the btrfs, and one on directory storage.
 SNAP, PLAIN = 101, 102
 LIST = """echo '[{"name":"app","version":"2"}]'"""
-SERVE = """
-use IO::Socket::INET;
-socket(my $any, 2, 2, 0);
-my $up = pack("a16 s x22", "lo", 0x41);
-ioctl($any, 0x8914, $up);  # SIOCSIFFLAGS: no init brings the loopback up here
-my $server = IO::Socket::INET->new(LocalAddr => "127.0.0.1", LocalPort => 8080, Listen => 5, ReuseAddr => 1) or die;
-while (my $client = $server->accept) {
-    my $line = <$client>;
-    open my $page, "<", "/srv/page" or die;
-    print $client "HTTP/1.0 200 OK\\r\\nConnection: close\\r\\n\\r\\n", <$page>;
-    close $client;
-}
-"""
-ONE = Probe(kind="http", url="http://127.0.0.1:8080/", body="one", timeout_seconds=5)
 #: Time passes sixty times as fast where somebody waits for a lock or for health.
 QUICK = Pace(tick=lambda: time.monotonic() * 60, sleep=lambda seconds: time.sleep(seconds / 60))
 
@@ -64,11 +52,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     ):
         made.cluster.storages["fast"] = Storage("fast", "btrfs", "/srv/fast")
         made.cluster.update(SNAP, rootfs=f"fast:{SNAP}/vm-{SNAP}-disk-0.raw,size=4G")
-        container = inside(made, SNAP)
-        (container.rootfs / "srv/serve.pl").write_text(SERVE)
-        (container.rootfs / "srv/page").write_text("one\n")
-        init = container.rootfs / "usr/sbin/init"
-        init.write_text(init.read_text().replace("#!/bin/sh\n", "#!/bin/sh\nperl /srv/serve.pl &\n", 1))
+        served_page.install(inside(made, SNAP))
         restart(made, SNAP)
         yield made
 
