@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol, overload
 
 from nanny_ops.errors import MachineError
+from nanny_ops.machine.prune_verbs import PruneState, PruneVerb
 from nanny_ops.machine.update_verbs import StageUpdate, TryUpdate, UpdateState, UpdateTried, UpdateVerb
 from nanny_ops.machine.verbs import (
     CommandOutput,
@@ -64,6 +65,9 @@ class Hands(Protocol):
 
     @overload
     async def do(self, verb: RebootVerb) -> RebootState: ...
+
+    @overload
+    async def do(self, verb: PruneVerb) -> PruneState: ...
 
     @overload
     async def do(self, verb: RunCommand) -> CommandOutput: ...

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from nanny_ops.protocol.operation import GOOD, Kind, Outcome
 from nanny_ops.protocol.patch import PackageChange
 from nanny_ops.protocol.patch_report import PatchReport
+from nanny_ops.protocol.prune import Removal
 
 
 class State(StrEnum):
@@ -51,6 +52,8 @@ class Finding:
     before: str = ""
     after: str = ""
     report: PatchReport | None = None
+    #: What has become of snapshots that were to be removed.
+    removals: list[Removal] = field(default_factory=list)
 
     @property
     def success(self) -> bool:

@@ -7,7 +7,7 @@ from nanny_ops.agent.script import Scripts
 from nanny_ops.machine.plan import HookScript, Plan
 from nanny_ops.protocol.operation import Outcome
 from nanny_ops.protocol.patch import LONGEST_TIMEOUT, PatchRecord
-from nanny_ops.protocol.patch_order import Hook
+from nanny_ops.protocol.patch_order import SNAPSHOT_HOURS, SNAPSHOT_KEEP, Hook
 
 
 async def plan_of(record: PatchRecord, scripts: Scripts, *, target: str, signed: bool) -> Plan | None:
@@ -21,6 +21,7 @@ async def plan_of(record: PatchRecord, scripts: Scripts, *, target: str, signed:
         sentence = "Scripts are signed here, and the commands of a probe are not; what they do belongs into a hook."
         raise Refused(Outcome.REFUSED, sentence)
     dry = record.mode == "dry-run"
+    keep, hours = record.snapshot_keep, record.snapshot_max_age_hours
     return Plan(
         protect="none" if dry else record.protect,
         backup_max_age_hours=record.backup_max_age_hours,
@@ -30,6 +31,8 @@ async def plan_of(record: PatchRecord, scripts: Scripts, *, target: str, signed:
         bake_seconds=0 if dry else record.bake_seconds,
         hooks=[] if dry else [await _hook(hook, record, scripts, target) for hook in record.hooks],
         probes=[] if dry else record.probes,
+        keep_snapshots=SNAPSHOT_KEEP if keep is None else keep,
+        keep_snapshot_hours=SNAPSHOT_HOURS if hours is None else hours,
     )
 
 

@@ -24,7 +24,7 @@ ROOM = 4
 SURPRISES = 5
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 #: Kinds of orders that leave files behind.
-_LEAVING = ("patch", "reboot")
+_LEAVING = ("patch", "reboot", "prune")
 #: Those that may have a running job take their target first after a restart.
 _FIRST = (State.STARTED, State.BEGINNING)
 
@@ -254,4 +254,6 @@ def kind_of(record: dict[str, Any]) -> Kind | None:
         return "update"
     if "requested_at" in record:
         return "reboot"
+    if "snapshots" in record:
+        return "prune"
     return "investigation" if "user_prompt" in record else None

@@ -15,6 +15,7 @@ from urllib.parse import quote, urlsplit
 import httpx
 
 from nanny_ops.cli.answer import batch_of, exception_of, patch_of, record
+from nanny_ops.cli.client_snapshot import SnapshotCalls
 from nanny_ops.cli.client_update import UpdateCalls
 from nanny_ops.errors import (
     BadRequest,
@@ -53,7 +54,7 @@ NAMED: dict[int, type[NannyError]] = {
 }  # fmt: skip
 
 
-class Client(UpdateCalls):
+class Client(UpdateCalls, SnapshotCalls):
     """Speaks for one person. Use it in a ``with`` statement, or call :meth:`close`."""
 
     def __init__(

@@ -13,7 +13,7 @@ from nanny_ops.agent.app import World
 from nanny_ops.agent.settings import Settings
 from nanny_ops.errors import SettingsError, ValidationFailed
 from nanny_ops.machine.commands import COMMANDS
-from nanny_ops.machine.policy import HOST, INVESTIGATION, PATCH, REBOOT, UPDATE, Policy, find, load, report
+from nanny_ops.machine.policy import HOST, INVESTIGATION, PATCH, PRUNE, REBOOT, UPDATE, Policy, find, load, report
 from nanny_ops.protocol.clock import parse_stamp, stamp
 from nanny_ops.protocol.operation import parse_vmid
 
@@ -24,7 +24,7 @@ ANY_SCRIPT = "-"
 def add_question(command: argparse.ArgumentParser) -> None:
     """Add what ``check`` asks by."""
     command.add_argument("action", nargs="?", choices=("show", "check"), default="show", help="show, unless said.")
-    kinds = (PATCH, REBOOT, UPDATE, INVESTIGATION)
+    kinds = (PATCH, REBOOT, UPDATE, PRUNE, INVESTIGATION)
     command.add_argument("--operation", choices=kinds, default=PATCH, help="Kind of the order; patch unless said.")
     command.add_argument("--mode", choices=("dry-run", "apply"), default="apply", help="Of a patch; apply unless said.")
     command.add_argument("--target", default=HOST, help="host, or a guest's number; host unless said.")

@@ -26,6 +26,7 @@ NOUNS: dict[str, str] = {
     "exception": "nanny_ops.cli.exception",
     "upkeep": "nanny_ops.cli.upkeep",
     "reboot": "nanny_ops.cli.reboot",
+    "snapshot": "nanny_ops.cli.snapshot",
     "release": "nanny_ops.cli.release",
     "update": "nanny_ops.cli.update",
     "script": "nanny_ops.cli.script",

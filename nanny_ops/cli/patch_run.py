@@ -26,7 +26,7 @@ Words = list[str] | None
 #: Options whose names and values are those of the order.
 AS_TYPED = (
     "security_only", "script_args", "expires_at", "dist_upgrade", "autoremove", "conffiles", "repair", "protect",
-    "backup_storage", "rollback", "start_stopped",
+    "backup_storage", "rollback", "snapshot_keep", "start_stopped",
 )  # fmt: skip
 
 
@@ -78,6 +78,12 @@ class Typed:
         int, typer.Option(min=0, help="Hours that a backup may be old.", rich_help_panel=AROUND)
     ] = 24
     backup_storage: Annotated[str, typer.Option(help="Where one is made.", rich_help_panel=AROUND)] = ""
+    snapshot_keep: Annotated[
+        int | None, typer.Option(min=0, max=100, help="Our snapshots that stay.", rich_help_panel=AROUND)
+    ] = None
+    snapshot_max_age: Annotated[
+        int | None, typer.Option(min=0, max=8760, help="Hours that they stay.", rich_help_panel=AROUND)
+    ] = None
     rollback: Annotated[str, typer.Option(help="auto or never.", rich_help_panel=AROUND)] = "auto"
     start_stopped: Annotated[
         bool, typer.Option("--start-stopped", help="Start a stopped guest, and stop it again.", rich_help_panel=AROUND)
@@ -127,6 +133,7 @@ def _order(typed: Typed) -> dict[str, Any]:
         "timeout_seconds": typed.timeout,
         "lock_timeout_seconds": typed.lock_timeout,
         "backup_max_age_hours": typed.backup_max_age,
+        "snapshot_max_age_hours": typed.snapshot_max_age,
         "bake_seconds": typed.bake,
         "hooks": [*hooks, *(choice.hook("post", text) for text in typed.post_hook or ())],
         "probes": [choice.probe(text) for text in typed.probe or ()],

@@ -9,7 +9,7 @@ from functools import partial
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
-from nanny_ops.control.services import breaker, lease, operation, reboot, relocation, retention, rollup, survey
+from nanny_ops.control.services import breaker, lease, operation, prune, reboot, relocation, retention, rollup, survey
 from nanny_ops.control.services.capacity import bounds_of
 from nanny_ops.control.services.counts import Counts
 from nanny_ops.control.settings import Settings
@@ -52,7 +52,7 @@ def make(ticker: Ticker) -> AsyncIOScheduler:
     first = now() + timedelta(seconds=1)
     scheduler.add_job(_guarded(lambda: _expire(ticker)), "interval", seconds=EXPIRY_INTERVAL, next_run_time=first)
     scheduler.add_job(_guarded(lambda: _retain(ticker)), "interval", seconds=RETENTION_INTERVAL, next_run_time=first)
-    for tick in (_note_silence, _roll_up, _survey):
+    for tick in (_note_silence, _roll_up, _survey, _prune):
         job = _guarded(partial(tick, ticker))
         scheduler.add_job(job, "interval", seconds=FLEET_INTERVAL, next_run_time=first)
     return scheduler
@@ -110,6 +110,11 @@ async def _survey(ticker: Ticker) -> None:
         due = await ticker.database.read(lambda tx: survey.find_due(tx, interval, ticker.clock()))
         if due:
             await ticker.database.write(lambda tx: survey.place(tx, due, ticker.clock()))
+
+
+async def _prune(ticker: Ticker) -> None:
+    if ticker.settings.snapshot_prune == "on":
+        await ticker.database.write(lambda tx: prune.sweep(tx, ticker.clock()))
 
 
 async def _roll_up(ticker: Ticker) -> None:

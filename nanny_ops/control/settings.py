@@ -63,6 +63,15 @@ class Settings(BaseModel):
         4, ge=1, description="Patches that run at once on guests of one storage, of those that are to be protected."
     )
     patch_cluster_limit: int = Field(16, ge=1, description="Patches that run at once in one cluster.")
+    snapshot_keep: int = Field(
+        1, ge=0, le=100, description="Our snapshots of a guest that stay after a patch, where its order does not say."
+    )
+    snapshot_max_age_hours: int = Field(
+        72, ge=0, le=8760, description="Hours after which they go, where the order of the patch does not say."
+    )
+    snapshot_prune: Literal["on", "off"] = Field(
+        "on", description="Orders the removal of snapshots whose time is over; off leaves that to people."
+    )
     patch_rest_failures: int = Field(
         3, ge=1, description="Technical failures in a row after which a node's orders of batches wait."
     )

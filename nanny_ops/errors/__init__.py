@@ -26,7 +26,7 @@
         ├── HelperAway · VerbRefused
         ├── ProxmoxError: ProxmoxUnauthorized · ProxmoxForbidden · ProxmoxGone · ProxmoxUnreachable
         │   ├── NoQuorum · GuestLocked · GuestStopped · GuestRunning · SnapshotImpossible · BackupFreezes
-        │   ├── TaskFailed: GuestLeftStopped · TaskUnfinished · TaskLost
+        │   ├── TaskFailed: GuestLeftStopped · TaskUnfinished · TaskLost · SnapshotNeeded
         │   └── GuestAgentError: GuestAgentOff · GuestAgentSilent · GuestAgentForbids
         │       └── GuestProgramMissing · GuestProgramLost · GuestProgramUnfinished · GuestFileDamaged
         └── SpoolError: DiskFull
@@ -112,6 +112,7 @@ from nanny_ops.errors.proxmox import (
     ProxmoxUnauthorized,
     ProxmoxUnreachable,
     SnapshotImpossible,
+    SnapshotNeeded,
     TaskFailed,
     TaskLost,
     TaskUnfinished,
@@ -177,6 +178,7 @@ __all__ = [
     "SettingsError",
     "SlowDown",
     "SnapshotImpossible",
+    "SnapshotNeeded",
     "SpoolError",
     "TargetBusy",
     "TaskFailed",

@@ -63,6 +63,12 @@ class SnapshotImpossible(ProxmoxError):
     code = "snapshot_impossible"
 
 
+class SnapshotNeeded(ProxmoxError):
+    """A snapshot cannot be removed, because something else is built on it."""
+
+    code = "snapshot_needed"
+
+
 class BackupFreezes(ProxmoxError):
     """The backup would freeze the guest, because its storage cannot make snapshots."""
 

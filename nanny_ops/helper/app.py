@@ -21,6 +21,7 @@ from nanny_ops.helper.judge import Judge
 from nanny_ops.helper.keyring import Keyring
 from nanny_ops.helper.ledger import Ledger
 from nanny_ops.helper.peer import allowed
+from nanny_ops.helper.prunes import Prunes
 from nanny_ops.helper.reboots import Reboots
 from nanny_ops.helper.server import Server
 from nanny_ops.helper.settings import DEFAULT_FILE, load
@@ -71,5 +72,5 @@ def serve(config: Path | None, environ: MutableMapping[str, str], pause: Callabl
         access.write(settings.state_dir / FOLDER, settings.proxmox)
         jobs_dir, ledger = settings.state_dir / FOLDER, Ledger(settings.state_dir / "begun")
         deeds, reboots = Deeds(jobs_dir, judge, ledger, user.gid), Reboots(jobs_dir, judge, ledger)
-        catalogue = Catalogue(judge, deeds, reboots, user.uid)
+        catalogue = Catalogue(judge, deeds, reboots, Prunes(jobs_dir, judge, ledger), user.uid)
         Server(socket, catalogue.do, user.permits, idle=settings.idle_seconds, replaced=versions.replaced).serve()

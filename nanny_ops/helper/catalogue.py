@@ -5,10 +5,12 @@ from functools import partial
 
 from nanny_ops.helper.deeds import Deeds
 from nanny_ops.helper.judge import Judge, check_update
+from nanny_ops.helper.prunes import Prunes
 from nanny_ops.helper.reboots import Reboots
 from nanny_ops.machine import carrier, staging, tracer
 from nanny_ops.machine.commands import perform_command
 from nanny_ops.machine.perform_update import perform_update
+from nanny_ops.machine.prune_verbs import ForgetPrune, LookPrune, StartPrune
 from nanny_ops.machine.update_verbs import (
     ConfirmUpdate,
     EndUpdate,
@@ -41,9 +43,10 @@ log = logging.getLogger(__name__)
 class Catalogue:
     """Carries out verbs; may be called from many threads."""
 
-    def __init__(self, judge: Judge, deeds: Deeds, reboots: Reboots, uid: int = 0) -> None:
+    def __init__(self, judge: Judge, deeds: Deeds, reboots: Reboots, prunes: Prunes, uid: int = 0) -> None:
         """Take the parts, and whose files are taken."""
-        self._judge, self._deeds, self._reboots, self._uid = judge, deeds, reboots, uid
+        self._judge, self._deeds, self._reboots, self._prunes = judge, deeds, reboots, prunes
+        self._uid = uid
 
     def do(self, verb: HelperVerb | UpdateVerb) -> HelperAnswer | UpdateState:
         """Carry out one verb; blocks. Raises VerbRefused, MachineError."""
@@ -52,6 +55,8 @@ class Catalogue:
                 return self._deeds.do(verb)
             case StartReboot() | LookReboot() | ForgetReboot():
                 return self._reboots.do(verb)
+            case StartPrune() | LookPrune() | ForgetPrune():
+                return self._prunes.do(verb)
             case DescribeHelper():
                 return self._judge.describe()
             case LearnKeys(keys=told):

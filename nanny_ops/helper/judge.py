@@ -19,8 +19,9 @@ from nanny_ops.helper.keyring import Keyring, Verify
 from nanny_ops.machine import commands, life, signature
 from nanny_ops.machine.frame import PROTOCOL, SCRIPT_CAP
 from nanny_ops.machine.plan import HookScript, Plan
-from nanny_ops.machine.policy import HOST, INVESTIGATION, MOST_SIGNERS, READING, REBOOT, UPDATE, Policy, report
+from nanny_ops.machine.policy import HOST, INVESTIGATION, MOST_SIGNERS, PRUNE, READING, REBOOT, UPDATE, Policy, report
 from nanny_ops.machine.policy import load as load_policy
+from nanny_ops.machine.prune_verbs import PruneOrder
 from nanny_ops.machine.update_verbs import ConfirmUpdate, EndUpdate, StageUpdate, SwitchUpdate
 from nanny_ops.machine.verbs import (
     HelperFacts,
@@ -34,10 +35,13 @@ from nanny_ops.machine.verbs import (
 from nanny_ops.protocol.operation import Outcome
 from nanny_ops.protocol.patch import LONGEST_TIMEOUT, OUTPUT_CAP
 from nanny_ops.protocol.probe import MOST_PROBES
+from nanny_ops.protocol.prune import LONGEST_TIMEOUT as LONGEST_PRUNE
+from nanny_ops.protocol.prune import MOST_SNAPSHOTS
 from nanny_ops.protocol.reboot import LONGEST_TIMEOUT as LONGEST_REBOOT
 from nanny_ops.protocol.reboot import SHORTEST_TIMEOUT
 from nanny_ops.protocol.release import is_version
 from nanny_ops.protocol.signature import KEY_SIZE, SIGNATURE_SIZE, SigningKey, decode, release_message, script_message
+from nanny_ops.protocol.snapshot import PREFIX
 
 #: Numbers that Proxmox VE gives to guests.
 LEAST_VMID, LARGEST_VMID = 100, 999_999_999
@@ -51,6 +55,7 @@ LONGEST_REASON = 1024
 DRY_RUN_MARK = b"# nanny-ops: dry-run"
 _ID, _CLAIM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"), re.compile(r"[A-Za-z0-9._-]{0,64}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_SNAPSHOT = re.compile(rf"{PREFIX}[A-Za-z0-9_-]{{1,34}}")
 
 
 def check_id(job_id: str) -> None:
@@ -141,6 +146,20 @@ def _check_reboot(order: RebootOrder) -> None:
         raise _refusal("The time limit or the reason is out of bounds.")
 
 
+def _check_prune(order: PruneOrder) -> None:
+    check_id(order.prune_id)
+    if not _CLAIM.fullmatch(order.claim):
+        raise _refusal("The claim is malformed.")
+    if order.kind not in (life.LXC, life.QEMU) or not LEAST_VMID <= order.vmid <= LARGEST_VMID:
+        raise _refusal("Snapshots are removed of a guest that is numbered.")
+    if not 1 <= len(order.snapshots) <= MOST_SNAPSHOTS or not 1 <= order.timeout_seconds <= LONGEST_PRUNE:
+        raise _refusal("The snapshots are too many or none, or the time limit is out of bounds.")
+    for one in order.snapshots:
+        if not _SNAPSHOT.fullmatch(one.name):
+            raise _refusal(f"'{one.name[:64]}' is no snapshot of ours.")
+        check_id(one.operation_id)
+
+
 @dataclass(frozen=True)
 class Judge:
     """Knows where the owner's files lie, and the time."""
@@ -219,6 +238,17 @@ class Judge:
             raise _refusal(wrong.message) from wrong
         if forbidden := policy.refuses_operation(REBOOT, target) or policy.mistimed(self.now(), dry_run=False):
             raise _refusal(forbidden)
+
+    def permit_prune(self, order: PruneOrder) -> None:
+        """Refuse a removal that no honest daemon would send, or that the owner forbids now. Raises VerbRefused."""
+        _check_prune(order)
+        try:
+            policy = self.policy()
+        except SettingsError as wrong:
+            raise _refusal(wrong.message) from wrong
+        late = policy.refuses_operation(PRUNE, str(order.vmid)) or policy.mistimed(self.now(), dry_run=False)
+        if late:
+            raise _refusal(late)
 
     def permit_command(self, asked: RunCommand) -> None:
         """Refuse a command that the catalogue or the owner's policy does not hold. Raises VerbRefused."""

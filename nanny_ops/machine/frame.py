@@ -11,6 +11,7 @@ from typing import get_args
 import msgspec
 
 from nanny_ops.errors import DiskFull, MachineError, NannyError, ProgramMissing, ProgramTimeout, VerbRefused
+from nanny_ops.machine.prune_verbs import PruneState, PruneVerb
 from nanny_ops.machine.update_verbs import UpdateState, UpdateVerb
 from nanny_ops.machine.verbs import (
     CommandOutput,
@@ -30,7 +31,7 @@ from nanny_ops.machine.verbs import (
 )
 
 #: Which verbs and answers these are; a helper of another release tells by it that it is one.
-PROTOCOL = 2
+PROTOCOL = 3
 HEAD = struct.Struct(">I")
 #: Bytes of a script, of a verb that may carry one, and of an answer that may tell thousands of packages.
 SCRIPT_CAP, VERB_CAP, ANSWER_CAP = 2 * 1024 * 1024, 3 * 1024 * 1024, 16 * 1024 * 1024
@@ -42,6 +43,7 @@ ANSWER_TO: dict[type, type] = {
     **dict.fromkeys(get_args(JobVerb), JobState),
     **dict.fromkeys(get_args(UpdateVerb), UpdateState),
     **dict.fromkeys(get_args(RebootVerb), RebootState),
+    **dict.fromkeys(get_args(PruneVerb), PruneState),
     DescribeHelper: HelperFacts,
     LearnKeys: KeysLearned,
     RunCommand: CommandOutput,

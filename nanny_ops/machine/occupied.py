@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from nanny_ops.errors import MachineError, VerbRefused
-from nanny_ops.machine import job, reboot
+from nanny_ops.machine import job, prune, reboot
+from nanny_ops.machine.prune_verbs import PruneOrder
 from nanny_ops.machine.verbs import JobPhase, RebootOrder, ScriptJob
 from nanny_ops.protocol import clock
 from nanny_ops.protocol.operation import Outcome
@@ -34,9 +35,19 @@ def demand_for_job(jobs_dir: Path, order: ScriptJob, now: Now = clock.now, find:
     for other, vmid in find(jobs_dir):
         if other != order.job_id and vmid == order.vmid:
             raise _refusal(f"The job {other} runs on {_name(vmid)}; there is one at a time.")
-    for one in under_way(reboot.folder_of(jobs_dir), now()):
-        if one.vmid in (None, order.vmid):
-            raise _refusal(f"{_name(one.vmid).capitalize()} reboots, by the order {one.reboot_id}.")
+    _demand_no_reboot(jobs_dir, order.vmid, now())
+    looks = find is running  # a removal holds the target's lock, too
+    for removal in prune.under_way(prune.folder_of(jobs_dir), now()) if looks else ():
+        if removal.vmid == order.vmid:
+            raise _refusal(f"Snapshots of {_name(order.vmid)} are removed, by the order {removal.prune_id}.")
+
+
+def demand_for_prune(jobs_dir: Path, order: PruneOrder, now: Now = clock.now) -> None:
+    """Raise VerbRefused while a job of the guest is not over, which may set it back, or while it reboots."""
+    for other, vmid in unfinished(jobs_dir):
+        if vmid == order.vmid:
+            raise _refusal(f"The job {other} of {_name(vmid)} is not over; it may set it back to a snapshot.")
+    _demand_no_reboot(jobs_dir, order.vmid, now())
 
 
 def demand_for_reboot(jobs_dir: Path, order: RebootOrder, now: Now = clock.now, find: Find = running) -> None:
@@ -54,6 +65,12 @@ def see_to_lost(jobs_dir: Path, order: ScriptJob, tend: Callable[[Path, str], ob
     for other, vmid in _found(jobs_dir, lambda name: job.look(jobs_dir, name).phase is JobPhase.LOST):
         if other != order.job_id and vmid == order.vmid:
             tend(jobs_dir, other)
+
+
+def unfinished(jobs_dir: Path) -> list[tuple[str, int | None]]:
+    """Return the jobs that run, are about to, or have lost their supervisor and may get another, with their targets."""
+    phases = (JobPhase.RUNNING, JobPhase.READY, JobPhase.LOST)
+    return _found(jobs_dir, lambda name: job.look(jobs_dir, name).phase in phases)
 
 
 def under_way(folder: Path, now: datetime) -> list[RebootOrder]:
@@ -75,6 +92,12 @@ def _found(jobs_dir: Path, chosen: Callable[[str], bool]) -> list[tuple[str, int
         return []
     folders = [one for one in sorted(jobs_dir.iterdir()) if not one.name.startswith(".") and chosen(one.name)]
     return [(one.name, job.target_of(one)) for one in folders]
+
+
+def _demand_no_reboot(jobs_dir: Path, vmid: int | None, now: datetime) -> None:
+    for one in under_way(reboot.folder_of(jobs_dir), now):
+        if one.vmid in (None, vmid):
+            raise _refusal(f"{_name(one.vmid).capitalize()} reboots, by the order {one.reboot_id}.")
 
 
 def _only_hosts(kind: str, vmid: int | None) -> str:

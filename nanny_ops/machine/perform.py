@@ -3,12 +3,14 @@
 import os
 from pathlib import Path
 
-from nanny_ops.machine import host, metrics, occupied, reboot, signature, staging, tracer
+from nanny_ops.machine import host, metrics, occupied, prune, reboot, signature, staging, tracer
 from nanny_ops.machine.commands import perform_command
 from nanny_ops.machine.perform_job import perform_job
 from nanny_ops.machine.perform_update import perform_update
 from nanny_ops.machine.proxmox.client import Client
 from nanny_ops.machine.proxmox.reader import Reader
+from nanny_ops.machine.prune import perform_prune
+from nanny_ops.machine.prune_verbs import ForgetPrune, LookPrune, PruneState, PruneVerb, StartPrune
 from nanny_ops.machine.reboot import perform_reboot
 from nanny_ops.machine.update_verbs import (
     ConfirmUpdate,
@@ -60,8 +62,8 @@ def perform(verb: Verb | UpdateVerb | TryUpdate, *, jobs_dir: Path) -> Answer | 
             return _read_proxmox(verb)
         case VerifySignature():
             return signature.verify(verb)
-        case StartReboot() | LookReboot() | ForgetReboot():
-            return _reboot(verb, jobs_dir)
+        case StartReboot() | LookReboot() | ForgetReboot() | StartPrune() | LookPrune() | ForgetPrune():
+            return _prune(verb, jobs_dir) if isinstance(verb, PruneVerb) else _reboot(verb, jobs_dir)
         case RunCommand() | DescribeTracing():
             return perform_command(verb) if isinstance(verb, RunCommand) else tracer.describe()
         case StartScript() | LookJob() | CancelJob() | ForgetJob():
@@ -76,6 +78,13 @@ def _reboot(verb: RebootVerb, jobs_dir: Path) -> RebootState:
     if isinstance(verb, StartReboot):
         occupied.demand_for_reboot(jobs_dir, verb.order)
     return perform_reboot(verb, folder=reboot.folder_of(jobs_dir))
+
+
+def _prune(verb: PruneVerb, jobs_dir: Path) -> PruneState:
+    folder = prune.folder_of(jobs_dir)
+    if isinstance(verb, StartPrune) and not prune.is_known(folder, verb.order.prune_id):
+        occupied.demand_for_prune(jobs_dir, verb.order)
+    return perform_prune(verb, folder=folder)
 
 
 def _read_proxmox(order: ReadProxmox) -> ProxmoxReading:

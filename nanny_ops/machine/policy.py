@@ -17,7 +17,7 @@ HOST = "host"
 #: Where the owner writes it unless a setting names another file.
 DEFAULT_FILE = Path("/etc/nanny-ops/policy.toml")
 #: Kinds of operations.
-PATCH, REBOOT, UPDATE, INVESTIGATION = "patch", "reboot", "update", "investigation"
+PATCH, REBOOT, UPDATE, INVESTIGATION, PRUNE = "patch", "reboot", "update", "investigation", "prune"
 #: What a policy allows that does not say: an owner who wrote one before there were others has not allowed those.
 USUAL_OPERATIONS = frozenset({PATCH, INVESTIGATION})
 #: Who must have signed a script: anybody whose key is trusted, or only keys that do not lie on the control plane.
@@ -204,8 +204,8 @@ def _words(path: str, key: str, value: Any) -> frozenset[str]:
 #: What the words of a list look like. One that could never fit would forbid what its owner meant to allow.
 _SHAPES = {
     "operations": (
-        re.compile("|".join((PATCH, REBOOT, UPDATE, INVESTIGATION))),
-        f'"{PATCH}", "{REBOOT}", "{UPDATE}" or "{INVESTIGATION}"',
+        re.compile("|".join((PATCH, REBOOT, UPDATE, PRUNE, INVESTIGATION))),
+        f'"{PATCH}", "{REBOOT}", "{UPDATE}", "{PRUNE}" or "{INVESTIGATION}"',
     ),
     "commands": (re.compile("[a-z][a-z0-9-]{0,63}"), "names that 'nanny-agent policy show --commands' lists"),
     "modes": (re.compile("dry-run|apply"), '"dry-run" or "apply"'),

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from nanny_ops.machine.plan import KeySignature as KeySignature
 from nanny_ops.machine.plan import Plan
+from nanny_ops.machine.prune_verbs import PruneState, PruneVerb
 from nanny_ops.protocol.patch import PackageChange
 from nanny_ops.protocol.patch_report import PatchReport
 from nanny_ops.protocol.policy import PolicyReport
@@ -352,10 +353,28 @@ JobVerb = StartScript | LookJob | CancelJob | ForgetJob
 #: What is asked about reboots: as above.
 RebootVerb = StartReboot | LookReboot | ForgetReboot
 #: What a privileged helper does.
-HelperVerb = JobVerb | RebootVerb | DescribeHelper | LearnKeys | RunCommand | DescribeTracing
-HelperAnswer = JobState | RebootState | HelperFacts | KeysLearned | CommandOutput | TracingFacts
+HelperVerb = JobVerb | RebootVerb | PruneVerb | DescribeHelper | LearnKeys | RunCommand | DescribeTracing
+HelperAnswer = JobState | RebootState | PruneState | HelperFacts | KeysLearned | CommandOutput | TracingFacts
 #: What is done in the process that asks, where there is no helper.
-Verb = DescribeHost | ReadMetrics | ReadProxmox | VerifySignature | JobVerb | RebootVerb | RunCommand | DescribeTracing
+Verb = (
+    DescribeHost
+    | ReadMetrics
+    | ReadProxmox
+    | VerifySignature
+    | JobVerb
+    | RebootVerb
+    | PruneVerb
+    | RunCommand
+    | DescribeTracing
+)
 Answer = (
-    HostFacts | MetricsReading | ProxmoxReading | SignatureCheck | JobState | RebootState | CommandOutput | TracingFacts
+    HostFacts
+    | MetricsReading
+    | ProxmoxReading
+    | SignatureCheck
+    | JobState
+    | RebootState
+    | PruneState
+    | CommandOutput
+    | TracingFacts
 )

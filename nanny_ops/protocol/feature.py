@@ -26,6 +26,9 @@ QEMU = "qemu"
 #: Reboots its host and guests, and tells by which proof.
 REBOOT = "reboot"
 
+#: Removes snapshots of ours on order, and keeps as many after an order of its own as that says.
+PRUNE = "prune"
+
 #: Each feature, with what an order asks that needs it.
 FEATURES: dict[str, str] = {
     SCRIPT_OPTIONS: "dist_upgrade, autoremove, conffiles, lock_timeout_seconds and repair",
@@ -35,4 +38,5 @@ FEATURES: dict[str, str] = {
     START_STOPPED: "start_stopped",
     QEMU: "virtual machines",
     REBOOT: "reboots",
+    PRUNE: "snapshot_keep, snapshot_max_age_hours and the removal of snapshots",
 }

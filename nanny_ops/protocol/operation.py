@@ -80,9 +80,9 @@ class Outcome(StrEnum):
 #: Outcomes that count as success.
 GOOD = frozenset({Outcome.OK, Outcome.NOTHING_TO_DO})
 
-Kind = Literal["patch", "investigation", "update", "reboot"]
+Kind = Literal["patch", "investigation", "update", "reboot", "prune"]
 #: Kinds whose operations have their target to themselves while they run.
-EXCLUSIVE = frozenset({"patch", "reboot", "update"})
+EXCLUSIVE = frozenset({"patch", "reboot", "update", "prune"})
 #: What an agent makes up before it begins an order: the same for each try of one order, and nobody else's.
 Claim = Annotated[str, MaxLen(64)]
 _VMID = re.compile(r"(?:(?:lxc|qemu|vm|ct)[-/])?([1-9][0-9]{0,8})")

@@ -24,6 +24,8 @@ Arguments = Annotated[list[Argument], MaxLen(64)]
 DEFAULT_LOCK_TIMEOUT = 300
 #: Seconds that a hook may take unless it says otherwise, and that any step may take at most.
 HOOK_TIMEOUT, LONGEST_STEP = 300, 86_400
+#: Snapshots of ours that stay after an order that ended well, and hours that they stay, where nobody says otherwise.
+SNAPSHOT_KEEP, SNAPSHOT_HOURS = 1, 72
 #: Hooks of one order, and holds that travel with it, at most.
 MOST_HOOKS, MOST_HOLDS = 16, 1000
 
@@ -71,6 +73,10 @@ class PatchOptions:
     #: Where a backup is made; empty means that none is made, and only one that is there counts.
     backup_storage: Annotated[str, MaxLen(128)] = ""
     rollback: Rollback = "auto"
+    #: How many of our snapshots of the target stay after an order that ended well, and for how many hours at most;
+    #: None is as the control plane's settings say.
+    snapshot_keep: Annotated[int, Ge(0), Le(100)] | None = None
+    snapshot_max_age_hours: Annotated[int, Ge(0), Le(8760)] | None = None
     start_stopped: bool = False
     #: Seconds to wait after the script before the target is looked at.
     bake_seconds: Annotated[int, Ge(0), Le(LONGEST_STEP)] = 0

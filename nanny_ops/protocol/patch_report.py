@@ -85,10 +85,19 @@ class HookResult:
 
 @dataclass(frozen=True, kw_only=True)
 class Protection:
-    """What a target could be set back to: a snapshot by name, a backup by volume, or nothing and why."""
+    """What a target could be set back to: a snapshot by name, a backup by volume, or nothing and why.
+
+    A name of the kind ``none`` was asked for, and nobody has seen whether it was made.
+    """
 
     kind: Literal["none", "snapshot", "backup"] = "none"
     name: Path = ""
+    #: Whether this job has made it; a backup that was there already counts as well.
+    ours: bool = False
+    #: Where a backup lies.
+    storage: Name = ""
+    #: The task that made it, or that failed to.
+    upid: Name = ""
     #: When it was made, in UTC.
     made_at: Word = ""
     why_not: Sentence = ""
@@ -134,6 +143,8 @@ class PatchReport:
     left_in: LeftIn = ""
     #: Snapshots named as ours of which no record is known; they are left alone.
     strays: Annotated[list[Name], MaxLen(MOST_PATHS)] = field(default_factory=list)
+    #: Snapshots of ours that this job removed, its own and stale ones.
+    removed: Annotated[list[Name], MaxLen(MOST_PATHS)] = field(default_factory=list)
     #: Further remarks, such as a script that was silent for long.
     notes: Annotated[list[Sentence], MaxLen(MOST_STEPS)] = field(default_factory=list)
 

@@ -9,9 +9,10 @@ INVESTIGATIONS = "investigations"
 PATCH_OPERATIONS = "patch_operations"
 UPDATE_OPERATIONS = "update_operations"
 REBOOT_OPERATIONS = "reboot_operations"
+PRUNE_OPERATIONS = "prune_operations"
 #: Channels an agent may subscribe to; the first ones are those of the guide, which every control plane has.
 GUIDE_CHANNELS = (INVESTIGATIONS, PATCH_OPERATIONS)
-CHANNELS = (*GUIDE_CHANNELS, UPDATE_OPERATIONS, REBOOT_OPERATIONS)
+CHANNELS = (*GUIDE_CHANNELS, UPDATE_OPERATIONS, REBOOT_OPERATIONS, PRUNE_OPERATIONS)
 #: Seconds between two heartbeats, and of silence after which a reader gives a stream up.
 HEARTBEAT = 15
 SILENCE = 45

@@ -35,6 +35,7 @@ from nanny_ops.protocol.patch import (
 )
 from nanny_ops.protocol.patch_batch import BatchRequest, PatchBatch
 from nanny_ops.protocol.proxmox import ClusterReport, LxcReport, NodeReport, QemuReport
+from nanny_ops.protocol.prune import Prune, PruneAnswer, PruneRecord, PruneRequest, PruneResult, Pruning
 from nanny_ops.protocol.realtime import Connected, Gap, RecordEvent, Subscribe
 from nanny_ops.protocol.reboot import (
     Reboot,
@@ -52,6 +53,7 @@ from nanny_ops.protocol.signature import (
     SigningKeyEntry,
     SigningKeyUpload,
 )
+from nanny_ops.protocol.snapshot import SnapshotRow
 from nanny_ops.protocol.token import EnrollmentTokenRequest, Token, TokenIssued, TokenRequest
 from nanny_ops.protocol.update import Update, UpdateAnswer, UpdateRecord, UpdateRequest, UpdateResult
 
@@ -68,6 +70,7 @@ REQUESTS = (
     InvestigationRequest,
     RebootRequest,
     UpdateRequest,
+    PruneRequest,
     EnrollmentTokenRequest,
     TokenRequest,
 )
@@ -83,9 +86,10 @@ REPORTS = (
     InvestigationReport,
     RebootFailure,
     UpdateResult,
+    PruneResult,
 )
 #: From the control plane.
-EVENTS = (Connected, Gap, RecordEvent, PatchRecord, InvestigationRecord, RebootRecord, UpdateRecord)
+EVENTS = (Connected, Gap, RecordEvent, PatchRecord, InvestigationRecord, RebootRecord, UpdateRecord, PruneRecord)
 ANSWERS = (
     DeviceAuthStarted,
     TokenAnswer,
@@ -109,6 +113,10 @@ ANSWERS = (
     Release,
     Update,
     UpdateAnswer,
+    Prune,
+    Pruning,
+    PruneAnswer,
+    SnapshotRow,
     Token,
     TokenIssued,
     AuditEntry,

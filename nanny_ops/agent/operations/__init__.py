@@ -5,6 +5,7 @@ from typing import ClassVar, Protocol
 from nanny_ops.agent.equipment import Equipment
 from nanny_ops.agent.operations.investigate import Investigate
 from nanny_ops.agent.operations.patch import Patch
+from nanny_ops.agent.operations.prune import Prune
 from nanny_ops.agent.operations.reboot import Reboot
 from nanny_ops.agent.operations.update import Update
 from nanny_ops.agent.order import Desk, Finding, Order
@@ -34,4 +35,4 @@ class Operation(Protocol):
         """Remove what is left of a delivered order."""
 
 
-OPERATIONS: tuple[type[Operation], ...] = (Patch, Investigate, Reboot, Update)
+OPERATIONS: tuple[type[Operation], ...] = (Patch, Investigate, Reboot, Update, Prune)

@@ -14,6 +14,7 @@ from nanny_ops.control.api.state import AsPerson, Control, State
 from nanny_ops.control.api.state import person as asking
 from nanny_ops.control.services import operation as operations
 from nanny_ops.control.services import patch as service
+from nanny_ops.control.services import patch_option as options
 from nanny_ops.control.services.principal import Person
 from nanny_ops.control.store import operation as store
 from nanny_ops.control.store.database import Tx
@@ -91,7 +92,9 @@ async def place_directly(control: State, scope: Scope, receive: Receive, send: S
 
 
 async def _place(control: State, person: Person, body: Order, key: str) -> tuple[PatchOperation, int]:
-    operation, new = await control.database.write(lambda tx: service.place(tx, person, body, key, control.clock()))
+    usual = control.settings
+    asked = options.settled(body, usual.snapshot_keep, usual.snapshot_max_age_hours)
+    operation, new = await control.database.write(lambda tx: service.place(tx, person, asked, key, control.clock()))
     return service.rendered(operation), 201 if new else 200
 
 

@@ -1,6 +1,6 @@
 """Many patch orders at once, for people: preview, place, list, look at, cancel."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar
 
 from fastapi import APIRouter, Body, Header, Response
@@ -10,6 +10,7 @@ from nanny_ops.control.api.patch import KEY_LENGTH
 from nanny_ops.control.api.state import AsPerson, Control
 from nanny_ops.control.services import operation as operations
 from nanny_ops.control.services import patch_batch as service
+from nanny_ops.control.services import patch_option as options
 from nanny_ops.protocol.patch_batch import BatchRequest, PatchBatch
 
 router = APIRouter(prefix="/api/patch-batches", tags=["patches"])
@@ -55,8 +56,11 @@ async def place(
 
     What fits and is left out is told with the reason. With ``dry`` nothing is placed.
     """
+    usual = control.settings
+    terms = options.settled(body.order, usual.snapshot_keep, usual.snapshot_max_age_hours)
+    asked = replace(body, order=terms)
     batch, new = await control.database.write(
-        lambda tx: service.place(tx, person, body, idempotency_key, control.clock())
+        lambda tx: service.place(tx, person, asked, idempotency_key, control.clock())
     )
     response.status_code = 201 if new and not batch.dry else 200
     if not batch.dry:

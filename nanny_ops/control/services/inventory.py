@@ -8,7 +8,7 @@ silent. Whatever another agent says of them is left out, so that two never tell 
 from datetime import datetime, timedelta
 from typing import Any
 
-from nanny_ops.control.services import change, fact, proxmox, reboot, roster, speaker, storage, task, usage
+from nanny_ops.control.services import change, fact, proxmox, reboot, roster, snapshot, speaker, storage, task, usage
 from nanny_ops.control.services.change import Change, Place
 from nanny_ops.control.services.principal import HostAgent
 from nanny_ops.control.services.roster import Taken
@@ -123,8 +123,16 @@ def _write(tx: Tx, taken: Taken) -> bool:
     keep_since = taken.now - TASK_DAYS * 86_400_000_000
     changes += task.take(tx, place, report.tasks, taken.agent.id, taken.now, taken.scope.created_at, keep_since)
     fact.take(tx, place, report.facts, taken.agent.id, taken.at)
+    _compare_snapshots(tx, taken)
     change.tell(tx, place, changes, taken.now)
     return lacking
+
+
+def _compare_snapshots(tx: Tx, taken: Taken) -> None:
+    told: list[roster.Told] = [*taken.report.lxc, *taken.report.qemu]
+    told = [one for one in told if taken.speaks_for(one.node)]
+    read = list(snapshot.readings(told, taken.report.facts, taken.at, taken.now))
+    snapshot.reconcile(tx, taken.place, taken.agent.id, read, taken.now)
 
 
 def _remember(tx: Tx, taken: Taken, body: bytes | None, lacking: bool) -> None:

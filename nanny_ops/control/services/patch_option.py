@@ -2,19 +2,28 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict
-from typing import Any
+from dataclasses import asdict, replace
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from nanny_ops.control.services import script as scripts
 from nanny_ops.control.store.agent import Agent
 from nanny_ops.control.store.database import Tx
 from nanny_ops.errors import Conflict, ValidationFailed
-from nanny_ops.protocol.feature import FEATURES, HOOKS, PROBES, PROTECTION, QEMU, SCRIPT_OPTIONS, START_STOPPED
+from nanny_ops.protocol.feature import FEATURES, HOOKS, PROBES, PROTECTION, PRUNE, QEMU, SCRIPT_OPTIONS, START_STOPPED
 from nanny_ops.protocol.legacy import NANNYAGENT
-from nanny_ops.protocol.patch_order import OPTIONS, Hold, Hook, PatchOptions, option_argv
+from nanny_ops.protocol.patch_order import (
+    OPTIONS,
+    SNAPSHOT_HOURS,
+    SNAPSHOT_KEEP,
+    Hold,
+    Hook,
+    PatchOptions,
+    option_argv,
+)
 from nanny_ops.protocol.probe import Probe
 
+T = TypeVar("T", bound=PatchOptions)
 PLAIN = asdict(PatchOptions())
 #: A name that systemd takes for a unit, and one that Proxmox VE takes for a storage.
 UNIT = re.compile(r"[A-Za-z0-9:_.@\\-]+")
@@ -46,6 +55,7 @@ def needed(options: PatchOptions, target: str) -> dict[str, str]:
     asked = {
         SCRIPT_OPTIONS: bool(option_argv(options)),
         PROTECTION: options.protect != "none",
+        PRUNE: _differs(options),
         HOOKS: bool(options.hooks),
         PROBES: bool(options.probes or options.bake_seconds),
         START_STOPPED: options.start_stopped,
@@ -65,6 +75,15 @@ def demand(agent: Agent, options: PatchOptions, target: str) -> None:
             f"{'; '.join(missing.values())}. Update it, or leave that out.",
             features=sorted(missing),
         )
+
+
+def settled(options: T, keep: int, hours: int) -> T:
+    """Return options that say how many snapshots stay, and for how long: these, unless the order says otherwise."""
+    if not options.protect.endswith("snapshot"):
+        return options
+    asked, most = options.snapshot_keep, options.snapshot_max_age_hours
+    keep, hours = keep if asked is None else asked, hours if most is None else most
+    return replace(options, snapshot_keep=keep, snapshot_max_age_hours=hours)
 
 
 def kept(options: PatchOptions) -> dict[str, Any]:
@@ -92,6 +111,14 @@ def excluded(asked: Mapping[str, Any]) -> list[str]:
     """Return the packages that an order leaves as they are: those a person named, then those that are held."""
     named: list[str] = asked.get("exclude", [])
     return [*named, *(one["name"] for one in asked.get("holds", ()) if one["name"] not in named)]
+
+
+def _differs(options: PatchOptions) -> bool:
+    """Tell whether other snapshots are to stay than those that every agent keeps."""
+    asked = (options.snapshot_keep, options.snapshot_max_age_hours)
+    return options.protect.endswith("snapshot") and any(
+        one not in (None, usual) for one, usual in zip(asked, (SNAPSHOT_KEEP, SNAPSHOT_HOURS), strict=True)
+    )
 
 
 def _plain(options: PatchOptions) -> dict[str, Any]:

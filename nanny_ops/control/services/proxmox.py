@@ -20,6 +20,7 @@ from nanny_ops.control.store import agent as agents
 from nanny_ops.control.store import fact as facts
 from nanny_ops.control.store import inventory, usage
 from nanny_ops.control.store import proxmox as store
+from nanny_ops.control.store import snapshot as snapshots
 from nanny_ops.control.store import storage as storages
 from nanny_ops.control.store.database import Tx
 from nanny_ops.control.store.inventory import Scope
@@ -89,6 +90,7 @@ def join(tx: Tx, agent_id: str, cluster_pk: str) -> None:
 def bring(tx: Tx, old: str, new: str, cluster_pk: str | None) -> None:
     """Bring everything of one scope into another; what is told anew with each report is dropped instead."""
     store.rescope(tx, old, new, cluster_pk)
+    snapshots.rescope(tx, old, new)
     if inventory.scope(tx, old) is None:
         return
     usage.move(tx, old, new)

@@ -8,7 +8,14 @@ from nanny_ops.control.store.operation import Operation
 from nanny_ops.protocol.clock import from_micros, stamp, stamp_micros
 from nanny_ops.protocol.investigation import InvestigationRecord
 from nanny_ops.protocol.patch import PatchRecord
-from nanny_ops.protocol.realtime import INVESTIGATIONS, PATCH_OPERATIONS, REBOOT_OPERATIONS, UPDATE_OPERATIONS
+from nanny_ops.protocol.prune import Doomed, PruneRecord
+from nanny_ops.protocol.realtime import (
+    INVESTIGATIONS,
+    PATCH_OPERATIONS,
+    PRUNE_OPERATIONS,
+    REBOOT_OPERATIONS,
+    UPDATE_OPERATIONS,
+)
 from nanny_ops.protocol.reboot import RebootRecord
 from nanny_ops.protocol.update import UpdateRecord
 
@@ -18,6 +25,7 @@ TOPICS = {
     "investigation": INVESTIGATIONS,
     "reboot": REBOOT_OPERATIONS,
     "update": UPDATE_OPERATIONS,
+    "prune": PRUNE_OPERATIONS,
 }
 
 
@@ -27,6 +35,8 @@ def record(operation: Operation) -> dict[str, Any]:
         return asdict(_reboot(operation))
     if operation.kind == "update":
         return asdict(_update(operation))
+    if operation.kind == "prune":
+        return asdict(_prune(operation))
     return asdict(_patch(operation) if operation.kind == "patch" else _investigation(operation))
 
 
@@ -100,6 +110,22 @@ def _update(operation: Operation) -> UpdateRecord:
         url=f"/api/releases/{asked['release_id']}/archive",
         status=operation.status,
         force=asked["force"],
+        timeout_seconds=asked["timeout_seconds"],
+        expires_at=stamp(from_micros(operation.expires_at)),
+        created_at=stamp(from_micros(operation.created_at)),
+    )
+
+
+def _prune(operation: Operation) -> PruneRecord:
+    asked = operation.request
+    return PruneRecord(
+        id=operation.id,
+        agent_id=operation.agent_id,
+        lxc_id="" if is_machine(operation) else f"lxc-{operation.vmid}",
+        vmid=str(operation.vmid),
+        target=operation.target,
+        snapshots=[Doomed(**one) for one in asked["snapshots"]],
+        status=operation.status,
         timeout_seconds=asked["timeout_seconds"],
         expires_at=stamp(from_micros(operation.expires_at)),
         created_at=stamp(from_micros(operation.created_at)),

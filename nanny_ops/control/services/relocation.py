@@ -46,7 +46,7 @@ def _follow(tx: Tx, operation: Operation, node: str, agent_id: str, now: datetim
     rows.change(tx, operation.id, **changed)
     operations.announce(tx, replace(operation, **changed), "create", micros(now))
     detail = {"from": operation.agent_id, "to": agent_id, "target": operation.target}
-    audit.note(tx, "patch.follow", operation.id, now, operation.team_id, **detail)
+    audit.note(tx, f"{operation.kind}.follow", operation.id, now, operation.team_id, **detail)
     return told
 
 

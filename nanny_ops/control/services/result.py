@@ -7,7 +7,7 @@ from typing import Any
 
 import structlog
 
-from nanny_ops.control.services import lease, package, upkeep
+from nanny_ops.control.services import lease, package, snapshot, upkeep
 from nanny_ops.control.services import operation as operations
 from nanny_ops.control.services.principal import HostAgent
 from nanny_ops.control.store import operation as store
@@ -95,6 +95,7 @@ def take(
         patches.add_report(tx, ended, _told(metadata.report, operation))
     if to is Status.COMPLETED and listed:  # the list of a run that failed says neither what is nor what is not there
         package.remember(tx, ended, changes, now)
+    snapshot.remember(tx, ended, metadata.report, now)
     whole = to is Status.COMPLETED and listed and package.is_whole(ended)
     upkeep.remember(tx, ended, metadata.report, now, whole=whole)
     return Taken(ended, "Patch results uploaded successfully", counts=True, new=True)

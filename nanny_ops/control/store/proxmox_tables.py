@@ -15,7 +15,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from nanny_ops.control.store.columns import Id, Instant, metadata
+from nanny_ops.control.store.columns import Id, Instant, instants, metadata
 from nanny_ops.control.store.columns import team as team_column
 
 clusters = Table(
@@ -215,4 +215,32 @@ usage_progress = Table(
     Column("scope", Id, primary_key=True),
     team_column(),
     Column("done_until", Instant, nullable=False),
+)
+
+#: Snapshots and backups of guests that our orders made, and snapshots that are named as ours. ``target`` as of an
+#: operation; ``state`` is what was last learned, ``reason`` what stands in the way of it.
+snapshots = Table(
+    "snapshots",
+    metadata,
+    Column("id", Id, primary_key=True),
+    team_column(),
+    Column("scope", Id, nullable=False),
+    Column("target", String(64), nullable=False),
+    Column("vmid", Integer, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("name", String(512), nullable=False),
+    Column("storage", String(255), nullable=False),
+    Column("agent_id", Id, ForeignKey("agents.id"), nullable=False),
+    Column("operation_id", Id),
+    Column("upid", String(255), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("state_at", Instant, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("removed_by", Id),
+    Column("created_at", Instant, nullable=False),
+    # Made and seen by the clock of the node; when it goes by itself.
+    *instants("made_at", "seen_at", "expires_at"),
+    UniqueConstraint("scope", "vmid", "kind", "name"),
+    Index("ix_snapshots_team_id_made_at", "team_id", "made_at"),
+    Index("ix_snapshots_state_expires_at", "state", "expires_at"),
 )

@@ -22,7 +22,7 @@ def strayed(tx: Tx, limit: int, operation_id: str = "") -> list[tuple[Operation,
         .join(agents, agents.c.id == operations.c.agent_id)
         .join(reporters, reporters.c.agent_id == agents.c.id)
         .join(guests, (guests.c.scope == scope) & (guests.c.vmid == operations.c.vmid))
-        .where((operations.c.kind == "patch") & operations.c.status.in_(UNBEGUN))
+        .where(operations.c.kind.in_(("patch", "prune")) & operations.c.status.in_(UNBEGUN))
         .where(or_(guests.c.gone_at.is_not(None), moved))
         .where((operations.c.id == operation_id) if operation_id else true())
         .order_by(operations.c.created_at, operations.c.id)

@@ -34,7 +34,7 @@ def look(scene: Scene) -> str:
         raise Halt(Outcome.TARGET_STOPPED, f"Guest {scene.job.vmid} is stopped, and the order does not start it.")
     if not scene.job.dry_run or found == "stopped":
         _await_free(scene, scene.ward)
-        _check_quorum(scene.ward.api)
+        check_quorum(scene.ward.api)
     return f"It is {found} on node {scene.ward.node}."
 
 
@@ -88,14 +88,14 @@ def _host(scene: Scene) -> str:
     if scene.job.dry_run or scene.node_api is None:
         raise Skip("The host is always here and runs.")
     try:
-        _check_quorum(scene.node_api)
+        check_quorum(scene.node_api)
     except ProxmoxError as wrong:  # its own packages may be the cure of an API that does not answer
         scene.notes.append(f"Whether the cluster has quorum is not known: {wrong.message}")
         raise Skip("The host runs, and Proxmox VE does not answer.") from wrong
     return "The host runs, and its cluster has quorum if it is in one."
 
 
-def _check_quorum(api: Api) -> None:
+def check_quorum(api: Api) -> None:
     """See that the cluster can change something. Raises Halt; a token that may not look is no reason to stop."""
     try:
         rows: list[dict[str, Any]] = api.get("cluster/status")

@@ -6,7 +6,7 @@ freezes it for the second copy. Who must not be frozen is asked about first, and
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from nanny_ops.errors import BackupFreezes, ProxmoxError, TaskFailed
@@ -34,6 +34,8 @@ class Backup:
     archive: str
     frozen: bool
     warnings: int = 0
+    #: The task that made it.
+    upid: str = ""
 
     @property
     def fell_back(self) -> bool:
@@ -78,7 +80,7 @@ def dump(
     except TaskFailed as wrong:
         raise _explained(wrong, guest) from wrong
     await_idle(api, guest, IDLE, pace=pace)
-    return read_log(guest, mode, end.log, end.warnings)
+    return replace(read_log(guest, mode, end.log, end.warnings), upid=upid.text)
 
 
 def read_log(guest: Guest, asked: Mode, lines: list[str], warnings: int = 0) -> Backup:

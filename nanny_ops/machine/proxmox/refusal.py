@@ -15,6 +15,7 @@ from nanny_ops.errors import (
     ProxmoxError,
     ProxmoxGone,
     SnapshotImpossible,
+    SnapshotNeeded,
 )
 
 #: Sentence of Proxmox VE -> error and what to tell a person; tried in order, found anywhere in the text.
@@ -30,6 +31,11 @@ MEANINGS: tuple[tuple[str, type[ProxmoxError], str], ...] = (
         r"no quorum|unable to open file '/etc/pve/\S+' - Permission denied",
         NoQuorum,
         "the cluster has no quorum, so nothing can be changed or started.",
+    ),
+    (
+        r"has dependent (?:clones|snapshots)|dataset is busy|Directory not empty|Logical volume \S+ (?:is )?in use",
+        SnapshotNeeded,
+        "something else is built on the snapshot, such as a linked clone, or still uses it.",
     ),
     (r"snapshot feature is not available", SnapshotImpossible, "the guest's storage cannot make snapshots."),
     (r"(?:CT|VM) \d+ already running", GuestRunning, "the guest runs already."),

@@ -2,15 +2,14 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from nanny_ops.errors import ProxmoxError, SnapshotImpossible, TaskFailed, ValidationFailed
 from nanny_ops.machine.proxmox.power import Guest, await_idle, start
-from nanny_ops.machine.proxmox.task import PACE, Api, Pace, Upid, follow
+from nanny_ops.machine.proxmox.task import PACE, Api, Pace, TaskEnd, Upid, follow
+from nanny_ops.protocol.snapshot import PREFIX
 
-#: What the names of our snapshots begin with.
-PREFIX = "nanny-"
 #: Seconds for the task, and for the guest's locks to be gone after it.
 SECONDS = 300.0
 IDLE = 120.0
@@ -28,6 +27,8 @@ class Snapshot:
     made: int
     description: str = ""
     parent: str = ""
+    #: The task that made it; known to whoever has just had it made.
+    upid: str = ""
 
     @property
     def own(self) -> bool:
@@ -64,11 +65,11 @@ def create(
     if not possible(api, guest):
         raise SnapshotImpossible(f"A storage of {guest} cannot make snapshots.")
     told = {"snapname": name, "description": description[:LONGEST_DESCRIPTION]}
-    _conduct(api, guest, lambda: api.post(f"{guest.path}/snapshot", **told), seconds, pace)
+    end = _conduct(api, guest, lambda: api.post(f"{guest.path}/snapshot", **told), seconds, pace)
     made = next((snapshot for snapshot in listing(api, guest) if snapshot.name == name), None)
     if made is None:
-        raise TaskFailed(f"The task ended well, but {guest} has no snapshot {name}.")
-    return made
+        raise TaskFailed(f"The task ended well, but {guest} has no snapshot {name}.", upid=end.upid)
+    return replace(made, upid=end.upid.text)
 
 
 def rollback(
@@ -86,15 +87,20 @@ def rollback(
         await_idle(api, guest, IDLE, pace=pace)
 
 
-def delete(api: Api, guest: Guest, name: str, *, seconds: float = SECONDS, pace: Pace = PACE) -> None:
-    """Remove one of our snapshots; one that is gone already is no error. Raises as :func:`create`."""
+def delete(api: Api, guest: Guest, name: str, *, seconds: float = SECONDS, pace: Pace = PACE) -> str:
+    """Remove one of our snapshots and return the task's UPID, empty where it was gone already.
+
+    Raises as :func:`create`.
+    """
     _own(name)
     try:
-        _conduct(api, guest, lambda: api.delete(f"{guest.path}/snapshot/{name}"), seconds, pace)
+        end = _conduct(api, guest, lambda: api.delete(f"{guest.path}/snapshot/{name}"), seconds, pace)
     except ProxmoxError as wrong:
         text = str(wrong.details.get("exit_status", wrong.details.get("reason", "")))
         if not _MISSING.search(text):
             raise
+        return ""
+    return end.upid.text
 
 
 def name_for(purpose: str) -> str:
@@ -111,8 +117,9 @@ def _own(name: str) -> None:
         raise ValidationFailed(f"'{name}' is no snapshot of ours; their names begin with {PREFIX}.", field="name")
 
 
-def _conduct(api: Api, guest: Guest, order: Callable[[], Any], seconds: float, pace: Pace) -> None:
+def _conduct(api: Api, guest: Guest, order: Callable[[], Any], seconds: float, pace: Pace) -> TaskEnd:
     """Give an order when the guest is free, follow its task, and wait until the guest is free again."""
     await_idle(api, guest, IDLE, pace=pace)
-    follow(api, Upid.parse(order()), seconds, pace=pace)
+    end = follow(api, Upid.parse(order()), seconds, pace=pace)
     await_idle(api, guest, IDLE, pace=pace)
+    return end

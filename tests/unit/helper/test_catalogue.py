@@ -6,6 +6,7 @@ import pytest
 
 from nanny_ops.errors import VerbRefused
 from nanny_ops.helper.catalogue import Catalogue
+from nanny_ops.machine.prune_verbs import ForgetPrune, LookPrune, PruneOrder, StartPrune
 from nanny_ops.machine.verbs import (
     CancelJob,
     DescribeHelper,
@@ -30,6 +31,9 @@ VERBS = [
     StartReboot(order=RebootOrder(reboot_id="r", kind="host", vmid=None, reason="", timeout_seconds=60)),
     LookReboot(reboot_id="r"),
     ForgetReboot(reboot_id="r"),
+    StartPrune(order=PruneOrder(prune_id="p", kind="lxc", vmid=100, snapshots=[], timeout_seconds=60)),
+    LookPrune(prune_id="p"),
+    ForgetPrune(prune_id="p"),
     DescribeHelper(),
     LearnKeys(keys=[]),
     RunCommand(name="df"),
@@ -56,13 +60,13 @@ class Part:
 
 def test_no_verb_is_forgotten() -> None:
     assert {type(verb) for verb in VERBS} == set(get_args(HelperVerb))
-    judge, deeds, reboots = Part(), Part(), Part()
-    catalogue = Catalogue(judge, deeds, reboots)  # type: ignore[arg-type]
+    judge, deeds, reboots, prunes = Part(), Part(), Part(), Part()
+    catalogue = Catalogue(judge, deeds, reboots, prunes)  # type: ignore[arg-type]
     assert all(catalogue.do(verb) is not None for verb in VERBS)
-    assert (deeds.asked, reboots.asked) == (["do"] * 4, ["do"] * 3)
+    assert (deeds.asked, reboots.asked, prunes.asked) == (["do"] * 4, ["do"] * 3, ["do"] * 3)
     assert judge.asked == ["describe", "learn", "permit_command"]
 
 
 def test_a_command_that_is_not_permitted_is_not_run() -> None:
     with pytest.raises(VerbRefused):
-        Catalogue(Part(forbids=True), Part(), Part()).do(RunCommand(name="df"))  # type: ignore[arg-type]
+        Catalogue(Part(forbids=True), Part(), Part(), Part()).do(RunCommand(name="df"))  # type: ignore[arg-type]

@@ -19,6 +19,7 @@ from nanny_ops.machine.frame import (
     write_reply,
     write_verb,
 )
+from nanny_ops.machine.prune_verbs import PrunePhase, PruneState
 from nanny_ops.machine.verbs import (
     CancelJob,
     CommandOutput,
@@ -45,6 +46,7 @@ from nanny_ops.machine.verbs import (
 )
 from nanny_ops.protocol.patch import PackageChange
 from nanny_ops.protocol.policy import PolicyReport
+from nanny_ops.protocol.prune import Removal
 from nanny_ops.protocol.signature import Endorsement, SigningKey
 
 SCRIPT = b"#!/bin/sh\n\xff\0"
@@ -105,7 +107,9 @@ def test_the_list_is_closed():
     jobs = {"StartScript", "LookJob", "CancelJob", "ForgetJob"}
     versions = {"LookUpdate", "StageUpdate", "SwitchUpdate", "ConfirmUpdate", "EndUpdate"}
     reboots = {"StartReboot", "LookReboot", "ForgetReboot"}
-    assert set(VERBS) == jobs | versions | reboots | {"DescribeHelper", "LearnKeys", "RunCommand", "DescribeTracing"}
+    prunes = {"StartPrune", "LookPrune", "ForgetPrune"}
+    others = {"DescribeHelper", "LearnKeys", "RunCommand", "DescribeTracing"}
+    assert set(VERBS) == jobs | versions | reboots | prunes | others
     assert set(ANSWER_TO) == set(VERBS.values())
     assert set(ANSWER_TO.values()) == set(ANSWERS.values())
 
@@ -157,6 +161,7 @@ def test_what_is_too_large_is_not_even_sent():
         HelperFacts(version="1", protocol=PROTOCOL, keys=["k"], keys_from="file", policy=PolicyReport(), problem="p"),
         KeysLearned(keys=["k"]),
         RebootState(reboot_id="r", begun=True, kind="host", before="a", now="b", begun_at="x", timeout_seconds=9),
+        PruneState(prune_id="p", phase=PrunePhase.DONE, outcome="ok", removals=[Removal(name="n-1", outcome="gone")]),
         CommandOutput(name="df", exit_code=0, stdout="a", stderr="", truncated=False, timed_out=False, seconds=0.1),
         TracingFacts(tracers=["bcc"], btf=True, kprobes=None, problem="p"),
     ],
