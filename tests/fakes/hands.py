@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from nanny_ops.machine.prune_verbs import PruneState, PruneVerb, StartPrune
 from nanny_ops.machine.verbs import (
     CancelJob,
     DescribeHost,
@@ -89,11 +90,13 @@ class FakeHands:
         self.step(f"after {name}")
         return answer
 
-    def _job(self, verb: Any) -> JobState | RebootState:
+    def _job(self, verb: Any) -> JobState | RebootState | PruneState:
         if isinstance(verb, ReadProxmox):
             raise AssertionError("no Proxmox reading was prepared")
         if isinstance(verb, RebootVerb):
             return RebootState(reboot_id=verb.order.reboot_id if isinstance(verb, StartReboot) else verb.reboot_id)
+        if isinstance(verb, PruneVerb):
+            return PruneState(prune_id=verb.order.prune_id if isinstance(verb, StartPrune) else verb.prune_id)
         if isinstance(verb, StartScript):
             self._start(verb)
         job_id = verb.job.job_id if isinstance(verb, StartScript) else verb.job_id

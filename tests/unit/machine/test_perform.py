@@ -8,6 +8,7 @@ import pytest
 
 from nanny_ops.errors import VerbRefused
 from nanny_ops.machine.perform import perform
+from nanny_ops.machine.prune_verbs import ForgetPrune, LookPrune, PrunePhase, StartPrune
 from nanny_ops.machine.run import run
 from nanny_ops.machine.verbs import (
     CancelJob,
@@ -73,7 +74,10 @@ def test_a_dead_proxmox_is_told_with_the_fix(tmp_path):
 
 def test_no_verb_is_forgotten(tmp_path):
     tried = {DescribeHost, ReadMetrics, ReadProxmox, VerifySignature, StartScript, LookJob, CancelJob, ForgetJob}
-    assert set(get_args(Verb)) == tried | {RunCommand, DescribeTracing, StartReboot, LookReboot, ForgetReboot}
+    prunes = {StartPrune, LookPrune, ForgetPrune}
+    assert set(get_args(Verb)) == tried | prunes | {RunCommand, DescribeTracing, StartReboot, LookReboot, ForgetReboot}
+    for verb in (LookPrune(prune_id="p"), ForgetPrune(prune_id="p")):
+        assert perform(verb, jobs_dir=tmp_path / "jobs").phase is PrunePhase.ABSENT
     assert not perform(LookReboot(reboot_id="r"), jobs_dir=tmp_path / "jobs").begun
     assert not perform(ForgetReboot(reboot_id="r"), jobs_dir=tmp_path / "jobs").begun
     nobody = RebootOrder(reboot_id="r", kind="qemu", vmid=999_999_999, reason="", timeout_seconds=60)

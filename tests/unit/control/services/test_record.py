@@ -42,4 +42,10 @@ def test_an_investigation() -> None:
         "id": "op-1", "agent_id": "agent-1", "user_prompt": "PostgreSQL is slow", "status": "pending",
         "priority": "high", "created_at": "2026-01-01T00:00:00.000Z",
     }  # fmt: skip
-    assert set(TOPICS) == {"patch", "investigation", "reboot", "update"}
+    assert set(TOPICS) == {"patch", "investigation", "reboot", "update", "prune"}
+
+
+def test_a_removal_of_snapshots() -> None:
+    doomed = [{"name": "nanny-1", "operation_id": "patch-1"}]
+    found = record(operation("prune", {"snapshots": doomed, "timeout_seconds": 60}))
+    assert (found["snapshots"], found["timeout_seconds"], found["status"]) == (doomed, 60, "pending")
