@@ -52,7 +52,7 @@ def make(ticker: Ticker) -> AsyncIOScheduler:
     first = now() + timedelta(seconds=1)
     scheduler.add_job(_guarded(lambda: _expire(ticker)), "interval", seconds=EXPIRY_INTERVAL, next_run_time=first)
     scheduler.add_job(_guarded(lambda: _retain(ticker)), "interval", seconds=RETENTION_INTERVAL, next_run_time=first)
-    for tick in (_note_silence, _roll_up, _survey, _prune):
+    for tick in (_note_silence, _roll_up, _survey, _remove_snapshots):
         job = _guarded(partial(tick, ticker))
         scheduler.add_job(job, "interval", seconds=FLEET_INTERVAL, next_run_time=first)
     return scheduler
@@ -112,8 +112,10 @@ async def _survey(ticker: Ticker) -> None:
             await ticker.database.write(lambda tx: survey.place(tx, due, ticker.clock()))
 
 
-async def _prune(ticker: Ticker) -> None:
-    if ticker.settings.snapshot_prune == "on":
+async def _remove_snapshots(ticker: Ticker) -> None:
+    if ticker.settings.snapshot_prune == "on" and await ticker.database.read(
+        lambda tx: prune.is_due(tx, ticker.clock())
+    ):
         await ticker.database.write(lambda tx: prune.sweep(tx, ticker.clock()))
 
 

@@ -133,6 +133,11 @@ def take(tx: Tx, agent: HostAgent, prune_id: str, said: PruneResult, now: dateti
     return ended, True
 
 
+def is_due(tx: Tx, now: datetime) -> bool:
+    """Tell whether the time of some snapshot is over."""
+    return bool(kept.expired(tx, micros(now), 1))
+
+
 def sweep(tx: Tx, now: datetime, limit: int = 50) -> list[Operation]:
     """Order the removal of what an order of ours left for a time that is over; what cannot go is tried a day later."""
     due = kept.expired(tx, micros(now), limit)

@@ -172,6 +172,7 @@ def test_what_is_over_goes_by_itself_once_and_is_tried_again_a_day_later(site: S
     assert sweep() == []
     failed = site.patch(100, outcome="unhealthy", told=site.report(name="nanny-evidence"))
     site.wait(hours=26)
+    assert site.database.read_now(lambda tx: service.is_due(tx, site.now))
     [placed] = sweep()
     assert [one["name"] for one in placed.request["snapshots"]] == ["nanny-0"]
     assert (placed.created_by, placed.agent_id) == ("prune", "a1")
