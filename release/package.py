@@ -28,7 +28,7 @@ SCRIPTS = ("preinst", "postinst", "prerm", "postrm")
 #: Commands and the functions that they are.
 COMMANDS = {"nanny-agent": "nanny_ops.cli.node", "nanny-agent-helper": "nanny_ops.helper.app"}
 #: Parts of the project that the agent never imports; what they import is not in the package.
-NOT_FOR_AGENTS = ("nanny_ops/control/", "nanny_ops/lab/")
+NOT_FOR_AGENTS = ("nanny_ops/control/", "nanny_ops/lab/", "nanny_ops/shipped_playbooks/")
 #: Folder of the repository -> where its files go.
 PLACES = {
     "systemd": "usr/lib/systemd/system",

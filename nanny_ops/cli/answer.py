@@ -9,6 +9,7 @@ from nanny_ops.protocol.package_exception import PackageException, Unreached
 from nanny_ops.protocol.patch import PackageChange, PastEnd, PatchOperation, PatchTerms
 from nanny_ops.protocol.patch_batch import BatchTarget, PatchBatch, Select, Skipped
 from nanny_ops.protocol.patch_order import Hold, Hook
+from nanny_ops.protocol.playbook_run import HostStats, PlaybookRun
 from nanny_ops.protocol.probe import Probe
 
 T = TypeVar("T")
@@ -59,3 +60,9 @@ def batch_of(values: Mapping[str, Any]) -> PatchBatch:
             "skipped": [record(Skipped, row) for row in values["skipped"]],
         },
     )
+
+
+def run_of(values: Mapping[str, Any]) -> PlaybookRun:
+    """Make a run of a playbook of an answer."""
+    hosts = {name: record(HostStats, stats) for name, stats in values["hosts"].items()}
+    return record(PlaybookRun, {**values, "hosts": hosts})

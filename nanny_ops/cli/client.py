@@ -15,6 +15,7 @@ from urllib.parse import quote, urlsplit
 import httpx
 
 from nanny_ops.cli.answer import batch_of, exception_of, patch_of, record
+from nanny_ops.cli.client_playbook import PlaybookCalls
 from nanny_ops.cli.client_snapshot import SnapshotCalls
 from nanny_ops.cli.client_update import UpdateCalls
 from nanny_ops.errors import (
@@ -54,7 +55,7 @@ NAMED: dict[int, type[NannyError]] = {
 }  # fmt: skip
 
 
-class Client(UpdateCalls, SnapshotCalls):
+class Client(UpdateCalls, SnapshotCalls, PlaybookCalls):
     """Speaks for one person. Use it in a ``with`` statement, or call :meth:`close`."""
 
     def __init__(

@@ -31,6 +31,7 @@ NOUNS: dict[str, str] = {
     "update": "nanny_ops.cli.update",
     "script": "nanny_ops.cli.script",
     "signing-key": "nanny_ops.cli.signing_key",
+    "playbook": "nanny_ops.cli.playbook",
     "audit": "nanny_ops.cli.audit",
     "cluster": "nanny_ops.cli.proxmox:cluster",
     "node": "nanny_ops.cli.proxmox:node",

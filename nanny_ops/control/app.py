@@ -17,6 +17,9 @@ from nanny_ops.control.api.gate import Gate
 from nanny_ops.control.api.state import State
 from nanny_ops.control.api.streams import Streams
 from nanny_ops.control.bus import Bus
+from nanny_ops.control.conductor import Conductor
+from nanny_ops.control.playbooks.catalogue import Catalogue
+from nanny_ops.control.playbooks.folder import Folders
 from nanny_ops.control.services import script, signature
 from nanny_ops.control.services.counts import Counts
 from nanny_ops.control.services.keyring import Keyring, load_secret
@@ -59,16 +62,19 @@ def make_state(settings: Settings) -> State:
         limits=Limits(enabled=settings.rate_limits == "on"),
         counts=Counts(),
         signer=load_signer(settings.data_dir),
+        catalogue=Catalogue(settings.playbook_dir, settings.playbook_timeout_seconds),
+        folders=Folders(settings.data_dir / "playbooks"),
     )
 
 
 def create_app(settings: Settings) -> FastAPI:
     """Return the control plane as an ASGI app."""
     state = make_state(settings)
+    conductor = Conductor(state.database, state.folders, state.catalogue, settings, state.bus)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        opening = asyncio.create_task(_open(state))
+        opening = asyncio.create_task(_open(state, conductor))
         ticker = scheduler.make(scheduler.Ticker(state.database, state.settings, state.counts))
         opening.add_done_callback(lambda task: None if task.cancelled() or task.exception() else ticker.start())
         try:
@@ -79,6 +85,7 @@ def create_app(settings: Settings) -> FastAPI:
                 ticker.shutdown(wait=False)
             opening.cancel()
             await asyncio.gather(opening, return_exceptions=True)
+            await conductor.stop()
             await state.streams.stop()
             await asyncio.to_thread(state.database.close)
 
@@ -102,13 +109,14 @@ def create_app(settings: Settings) -> FastAPI:
     return app
 
 
-async def _open(state: State) -> None:
+async def _open(state: State, conductor: Conductor) -> None:
     """Migrate, fill in what ships with the product, follow the log; requests get 503 until this is done."""
     try:
         await asyncio.to_thread(prepare, state.database)
         await asyncio.to_thread(state.database.write_now, lambda tx: signature.adopt(tx, state.signer, now()))
         state.database.start()
         await state.streams.start()
+        conductor.start()
     except Exception as wrong:
         log.critical("cannot start", exc_info=wrong)
         state.phase = "failed"

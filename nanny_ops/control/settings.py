@@ -76,6 +76,32 @@ class Settings(BaseModel):
         3, ge=1, description="Technical failures in a row after which a node's orders of batches wait."
     )
     patch_rest_seconds: int = Field(900, ge=1, description="Seconds that they wait before one of them is tried.")
+    playbook_dir: Path | None = Field(
+        None, description="Directory of the site's own playbooks; NAME.meta.yml beside NAME.yml allows one."
+    )
+    playbook_ssh_key_file: Path | None = Field(None, description="File of the SSH key that playbooks are run with.")
+    playbook_vault_password_file: Path | None = Field(
+        None, description="File of the password of Ansible's vault, for playbooks."
+    )
+    playbook_known_hosts_file: Path | None = Field(
+        None, description="File of the host keys that playbooks believe; without it, the user's own."
+    )
+    playbook_remote_user: str = Field(
+        "", pattern=r"[a-z_][a-z0-9_-]{0,31}|", description="User that playbooks sign in as, unless they say so."
+    )
+    playbook_parallel: int = Field(2, ge=1, description="Runs of playbooks at once; others wait.")
+    playbook_forks: int = Field(5, ge=1, le=500, description="Hosts on which one run works at once.")
+    playbook_timeout_seconds: int = Field(
+        3600, ge=1, le=86_400, description="Seconds that a run may take, unless its playbook or its order says so."
+    )
+    playbook_memory_mb: int = Field(
+        2048, ge=256, description="MiB of address space that each process of a run may have."
+    )
+    playbook_check_hours: int = Field(
+        24, ge=1, description="Hours for which a check of a playbook allows a run that changes."
+    )
+    playbook_keep_days: int = Field(30, ge=1, description="Days that ended runs of playbooks are kept.")
+    playbook_keep_runs: int = Field(200, ge=1, description="Ended runs of playbooks that are kept at most.")
 
 
 @dataclass(frozen=True)

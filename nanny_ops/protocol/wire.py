@@ -34,6 +34,8 @@ from nanny_ops.protocol.patch import (
     ScriptVersion,
 )
 from nanny_ops.protocol.patch_batch import BatchRequest, PatchBatch
+from nanny_ops.protocol.playbook import Playbook
+from nanny_ops.protocol.playbook_run import PlaybookEvent, PlaybookRun, PlaybookRunRequest
 from nanny_ops.protocol.proxmox import ClusterReport, LxcReport, NodeReport, QemuReport
 from nanny_ops.protocol.prune import Prune, PruneAnswer, PruneRecord, PruneRequest, PruneResult, Pruning
 from nanny_ops.protocol.realtime import Connected, Gap, RecordEvent, Subscribe
@@ -63,6 +65,7 @@ REQUESTS = (
     PatchRequest,
     BatchRequest,
     ExceptionRequest,
+    PlaybookRunRequest,
     ScriptUpload,
     ScriptSignature,
     SigningKeyUpload,
@@ -103,6 +106,9 @@ ANSWERS = (
     PatchOperation,
     PatchBatch,
     PackageException,
+    Playbook,
+    PlaybookRun,
+    PlaybookEvent,
     ScriptVersion,
     ScriptSignatures,
     SigningKey,

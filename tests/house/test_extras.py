@@ -20,8 +20,13 @@ IMPORTED_AS = {
 }
 #: Distributions that come with another and are part of what it offers.
 BROUGHT = {"fastapi": {"starlette"}, "pydantic": {"pydantic_core"}}
-#: Files that only another program loads, which is there then.
-LOADED_BY = {"nanny_ops/lab/pytest_plugin.py": "pytest"}
+#: Files, or functions in them, that are used only where another library is, too.
+LOADED_BY = {
+    "nanny_ops/lab/pytest_plugin.py": "pytest",
+    # Imported where a playbook is run or looked at, which needs the extra "ansible".
+    "nanny_ops/control/playbooks/runner.py": "ansible_runner",
+    "nanny_ops/control/playbooks/catalogue.py": "yaml",
+}
 #: Which files each extra must be enough for.
 ENOUGH_FOR = {
     "agent": ["agent", "helper", "machine", "protocol", "errors", "cli/node.py"],

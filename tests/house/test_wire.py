@@ -6,6 +6,7 @@ import pytest
 
 from nanny_ops.protocol import realtime
 from nanny_ops.protocol.operation import Outcome, Status
+from nanny_ops.protocol.playbook_run import RunOutcome
 from nanny_ops.protocol.wire import CATALOGUE
 from tests.house.tree import ROOT
 from tests.house.wire_schema import FILE, wire_schema
@@ -37,3 +38,9 @@ def test_every_channel_event_and_status_is_documented(word: str) -> None:
 def test_outcomes_are_documented_one_row_each() -> None:
     rows = [line.split("|")[1].strip(" `") for line in (DOCS / "outcomes.md").read_text().splitlines() if "| `" in line]
     assert sorted(rows) == sorted(str(outcome) for outcome in Outcome)
+
+
+def test_outcomes_of_runs_are_documented_one_row_each() -> None:
+    table = (DOCS / "playbooks.md").read_text().partition("## Outcomes of runs")[2]
+    rows = [line.split("|")[1].strip(" `") for line in table.splitlines() if line.startswith("| `")]
+    assert sorted(rows) == sorted(str(outcome) for outcome in RunOutcome)

@@ -21,6 +21,8 @@ from nanny_ops.control.api import (
     package_exception,
     patch,
     patch_batch,
+    playbook,
+    playbook_run,
     proxmox,
     prune,
     realtime,
@@ -69,6 +71,8 @@ ROUTERS: tuple[APIRouter, ...] = (
     release.router,
     update.router,
     package_exception.router,
+    playbook.router,
+    playbook_run.router,
 )
 
 #: Endpoints of hot paths, called before any router; each is documented by one of them.

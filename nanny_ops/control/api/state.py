@@ -9,6 +9,8 @@ from fastapi import Depends, Request
 
 from nanny_ops.control.api.streams import Streams
 from nanny_ops.control.bus import Bus
+from nanny_ops.control.playbooks.catalogue import Catalogue
+from nanny_ops.control.playbooks.folder import Folders
 from nanny_ops.control.services import audit
 from nanny_ops.control.services.counts import Counts
 from nanny_ops.control.services.duplicate import Replacements
@@ -40,6 +42,8 @@ class State:
     limits: Limits
     counts: Counts
     signer: Signer
+    catalogue: Catalogue
+    folders: Folders
     readings: Readings = field(default_factory=Readings)
     replacements: Replacements = field(default_factory=Replacements)
     clock: Callable[[], datetime] = now

@@ -39,6 +39,9 @@ KINDS: dict[str, str] = {
     "node.resting": "a node failed again and again and is given a rest; failures, reason and until when",
     "node.resumed": "a node's rest has ended; by which order or person",
     "backup.failed": "a backup failed; the task and its error",
+    "playbook.ordered": "an admin ordered a run of a playbook; its name, and whether it only checks",
+    "playbook.started": "a run of a playbook has begun",
+    "playbook.ended": "a run of a playbook has ended; its outcome and the reason",
 }
 #: Keys of a guest's body that are its size, and its disks, whose size stands inside their text.
 SIZES = ("cpu_cores", "memory_mb", "swap_mb")

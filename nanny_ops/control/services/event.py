@@ -2,12 +2,16 @@
 
 from typing import Any
 
+from nanny_ops.control.services import playbook_run
 from nanny_ops.control.services.change import subject
 from nanny_ops.control.services.principal import Person
 from nanny_ops.control.services.realtime import REPLAY, Missed, Replay
 from nanny_ops.control.store import event as store
 from nanny_ops.control.store.database import Tx
 from nanny_ops.protocol.realtime import Gap
+
+#: Events of one run, which are bounded where it is carried out.
+WHOLE_RUN = 10_000
 
 
 def page(
@@ -33,3 +37,20 @@ def missed(tx: Tx, who: Person, last_seen: int | None) -> Replay:
         if len(found) <= REPLAY:
             return Replay([Missed(event.seq, event.payload) for event in found], upto)
     return Replay([], upto, Gap(last_seen=last_seen, resumes_after=upto))
+
+
+def of_run(tx: Tx, run_id: str, limit: int, offset: int, behind: int) -> tuple[list[dict[str, Any]], int]:
+    """Return a page of what happened in a run of a playbook, oldest first, and how many there are."""
+    subject_ = playbook_run.subject(run_id)
+    found = store.after(tx, behind, offset + limit, subject=subject_)[offset:]
+    total = store.page(tx, [subject_], 0, 0, behind=behind)[1]
+    return [{"seq": one.seq, **one.payload["record"]} for one in found], total
+
+
+def missed_of_run(tx: Tx, run_id: str, last_seen: int | None) -> Replay:
+    """Return what a listener to a run has missed; one that has seen nothing gets all of it. What is lost is a gap."""
+    upto = store.last_seq(tx)
+    found = store.after(tx, last_seen or 0, WHOLE_RUN, subject=playbook_run.subject(run_id))
+    lost = last_seen is not None and not store.first_seq(tx) - 1 <= last_seen <= upto
+    gap = Gap(last_seen=last_seen or 0, resumes_after=upto) if lost else None
+    return Replay([Missed(event.seq, event.payload) for event in found], upto, gap)

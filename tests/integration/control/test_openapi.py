@@ -17,7 +17,7 @@ from tests.integration.control.conftest import Server, enrol_by, make_server, si
 from tests.integration.control.old_agent import enrol_old
 
 #: Endless streams: schemathesis would wait for their end. tests/integration/control/test_realtime_api.py has them.
-STREAMS = ["/api/realtime", "/api/proxmox/events/stream"]
+STREAMS = ["/api/realtime", "/api/proxmox/events/stream", "/api/playbook-runs/{run_id}/stream"]
 #: These end the tokens with which the test goes on.
 LEFT_OUT = [*STREAMS, "/api/auth/logout", "/api/agents/{agent_id}/revoke"]
 #: Requests per address and principal; more find no more, the minutes are better spent elsewhere.

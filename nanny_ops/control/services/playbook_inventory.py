@@ -1,0 +1,98 @@
+"""Ansible's inventory of a team's fleet: what runs, where it is reached, and no more.
+
+Names and addresses come from agents, and Ansible evaluates templates in an inventory where the control plane runs: what
+is not plainly a name or an address is left out.
+"""
+
+import ipaddress
+import re
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from nanny_ops.control.services.word import tags
+from nanny_ops.control.store import agent as agents
+from nanny_ops.control.store import proxmox as store
+from nanny_ops.control.store.database import Tx
+from nanny_ops.errors import ValidationFailed
+
+#: Agents and guests of one inventory.
+MOST = 100_000
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}")
+_FOREIGN = re.compile(r"[^A-Za-z0-9_]")
+
+
+@dataclass
+class Inventory:
+    """Hosts with what Ansible is told of each, and groups of them."""
+
+    hosts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    groups: dict[str, set[str]] = field(default_factory=dict)
+
+    def add(self, name: str, other: str, about: dict[str, Any], groups: Iterable[str]) -> None:
+        """Add a host under its name, or under ``other`` where the name is taken."""
+        key = name if name not in self.hosts else other
+        self.hosts[key] = about
+        for group in groups:
+            self.groups.setdefault(group, set()).add(key)
+
+    def only(self, terms: Collection[str]) -> dict[str, Any]:
+        """Return what Ansible reads, with no more than the hosts and groups named. Raises ValidationFailed."""
+        wanted = set(self.hosts) if not terms else {host for term in terms for host in self._meant(term)}
+        hosts = {name: about for name, about in sorted(self.hosts.items()) if name in wanted}
+        children: dict[str, Any] = {
+            group: {"hosts": {name: {} for name in sorted(members & wanted)}}
+            for group, members in sorted(self.groups.items())
+        }
+        return {"all": {"hosts": hosts, "children": children}}
+
+    def _meant(self, term: str) -> set[str]:
+        if term in self.hosts:
+            return {term}
+        if term in self.groups:
+            return self.groups[term]
+        raise ValidationFailed(f"limit: there is no host or group '{term[:64]}' in the inventory.", field="limit")
+
+
+def build(tx: Tx, team_id: str) -> Inventory:
+    """Return the inventory of a team: its agents' hosts, and its guests that run and whose address is known."""
+    found = Inventory()
+    mine = [one for one in agents.page(tx, [team_id], MOST, 0)[0] if one.status != "revoked"]
+    guests, _ = store.guest_page(tx, [team_id], MOST, 0, store.GuestFilter(status="running"))
+    named = store.names(tx, [team_id], "cluster")
+    for agent in mine:
+        address = next((text for text in (agent.primary_ip, *agent.all_ips) if _is_address(text)), None)
+        if address is not None and NAME.fullmatch(agent.hostname):
+            about = {"ansible_host": address, "nanny_agent_id": agent.id}
+            labels = ["agents", *_labels("cluster", named.get(agent.cluster_pk or "")), *_tagged(agent.tags)]
+            found.add(agent.hostname, f"{agent.hostname}-{agent.id[-8:]}", about, labels)
+    for guest in guests:
+        address = next((text for text in _addresses(guest) if _is_address(text)), None)
+        if address is not None and NAME.fullmatch(guest.name):
+            about = {"ansible_host": address, "nanny_guest_id": guest.id, "nanny_vmid": str(guest.vmid)}
+            labels = ["guests", guest.kind, *_labels("cluster", named.get(guest.cluster_pk or ""))]
+            labels += [*_labels("node", guest.node), *_tagged(tags(guest.tags))]
+            found.add(guest.name, f"{guest.name}-{guest.vmid}", about, labels)
+    return found
+
+
+def _addresses(guest: store.Guest) -> list[str]:
+    told = guest.body.get("addresses")
+    return [str(one).partition("/")[0] for one in told] if isinstance(told, list) else []
+
+
+def _is_address(text: str) -> bool:
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return not (address.is_loopback or address.is_unspecified or address.is_link_local)
+
+
+def _labels(kind: str, name: str | None) -> list[str]:
+    """Return the group of a thing's name; a group's name is letters, digits and underscores."""
+    return [f"{kind}_{_FOREIGN.sub('_', name)}"] if name else []
+
+
+def _tagged(words: Iterable[str]) -> list[str]:
+    return [label for word in words for label in _labels("tag", word)]

@@ -1,0 +1,79 @@
+"""The inventory of a team: names and addresses, nothing that Ansible would evaluate, nothing of another team."""
+
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from nanny_ops.control.services import playbook_inventory
+from nanny_ops.control.store import agent as agents
+from nanny_ops.control.store import team as teams
+from nanny_ops.control.store.agent import Agent
+from nanny_ops.control.store.database import Database
+from nanny_ops.control.store.proxmox_tables import guests
+from nanny_ops.control.store.tables import teams as team_table
+from nanny_ops.errors import ValidationFailed
+from nanny_ops.protocol.clock import micros
+
+pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+EVIL = "{{ lookup('pipe', 'id') }}"
+
+
+def _agent(name: str, ip: str, **more: Any) -> Agent:
+    values = {"team_id": teams.DEFAULT, "hostname": name, "primary_ip": ip, "status": "active", **more}
+    rest = {"platform": "debian", "platform_family": "debian", "version": "1", "kernel_version": "6", "os_type": "x"}
+    return Agent(**{"id": f"agent-{name}-{ip}"[:64], "all_ips": [], "created_at": 0, **rest, **values})
+
+
+def _guest(vmid: int, name: str, **more: Any) -> dict[str, Any]:
+    return {
+        "id": f"guest-{vmid}", "team_id": teams.DEFAULT, "scope": "agent-1", "vmid": vmid, "kind": "lxc", "name": name,
+        "node": "pve 1", "status": "running", "ostype": "debian", "tags": "web;db-1", "reported_by": "agent-1",
+        "body": {"addresses": ["127.0.0.1", f"10.0.1.{vmid}/24"]}, "created_at": 0, "updated_at": 0, **more,
+    }  # fmt: skip
+
+
+@pytest.fixture
+def inventory(database: Database, now: datetime) -> playbook_inventory.Inventory:
+    """Return the inventory of a fleet in which some are dead, foreign, or not what they should be."""
+    there = [
+        _agent("pve1", "10.0.0.1", tags=["prod"]),
+        _agent("pve1", "10.0.0.2"),
+        _agent("gone", "10.0.0.3", status="revoked"),
+        _agent("evil", EVIL),
+        _agent(EVIL, "10.0.0.4"),
+        _agent("late", "", all_ips=["::1", "fe80::1", "10.0.0.5"]),
+        _agent("foreign", "10.0.0.6", team_id="team-other"),
+    ]
+    database.write_now(
+        lambda tx: tx.connection.execute(team_table.insert().values(id="team-other", name="o", created_at=micros(now)))
+    )
+    for one in there:
+        database.write_now(lambda tx, one=one: agents.add(tx, one))  # type: ignore[misc]
+    rows = [_guest(100, "web1"), _guest(101, "stopped", status="stopped"), _guest(102, "mute", body={})]
+    rows += [_guest(103, "odd", tags=EVIL), _guest(104, "foreign", team_id="team-other")]
+    database.write_now(lambda tx: tx.connection.execute(guests.insert(), rows))
+    return database.read_now(lambda tx: playbook_inventory.build(tx, teams.DEFAULT))
+
+
+def test_what_can_be_reached_is_there_and_nothing_else(inventory: playbook_inventory.Inventory) -> None:
+    second = next(name for name in inventory.hosts if name.startswith("pve1-"))
+    assert {name: about["ansible_host"] for name, about in inventory.hosts.items()} == {
+        "pve1": "10.0.0.1", second: "10.0.0.2", "late": "10.0.0.5", "web1": "10.0.1.100", "odd": "10.0.1.103",
+    }  # fmt: skip
+    assert inventory.groups["tag_prod"] == {"pve1"}
+    assert inventory.groups["node_pve_1"] == {"web1", "odd"}
+    assert inventory.groups["tag_db_1"] == {"web1"}
+
+
+def test_nothing_in_it_is_a_template(inventory: playbook_inventory.Inventory) -> None:
+    assert "{{" not in str(inventory.only([]))
+
+
+def test_a_limit_leaves_no_others_data(inventory: playbook_inventory.Inventory) -> None:
+    found = inventory.only(["pve1", "tag_web"])["all"]
+    assert set(found["hosts"]) == {"pve1", "web1"}
+    assert found["children"]["agents"] == {"hosts": {"pve1": {}}}
+    for wrong in ("all:!pve1", "@/etc/passwd", "nope"):
+        with pytest.raises(ValidationFailed, match="no host or group"):
+            inventory.only([wrong])
