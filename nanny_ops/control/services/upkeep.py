@@ -17,7 +17,7 @@ from nanny_ops.control.store import upkeep as store
 from nanny_ops.control.store.agent import Agent
 from nanny_ops.control.store.database import Tx
 from nanny_ops.control.store.operation import Operation
-from nanny_ops.control.store.upkeep import Pending, Upkeep
+from nanny_ops.control.store.upkeep import Home, Pending, Upkeep
 from nanny_ops.patch_scripts.distribution import script_for
 from nanny_ops.protocol.clock import from_micros, micros, stamp_micros
 from nanny_ops.protocol.operation import GOOD, Outcome
@@ -75,14 +75,14 @@ def page(tx: Tx, who: Person, wanted: Wanted, limit: int, offset: int, now: date
 def rows(tx: Tx, who: Person, now: datetime) -> list[UpkeepRow]:
     """Return every host with an agent and every guest that is no template."""
     enrolled, _ = agents.page(tx, who.teams, EVERY, 0)
-    guests, _ = inventory.guest_page(tx, who.teams, EVERY, 0, inventory.GuestFilter())
+    guests = store.homes(tx, who.teams)
     places = [one.cluster_pk for one in enrolled] + [one.cluster_pk for one in guests]
     clusters = {pk for pk in places if pk}
     known = _Known(
         store.of_teams(tx, who.teams), store.pending(tx, who.teams), inventory.cluster_names(tx, clusters), now
     )
     hosts = [_host(agent, known) for agent in enrolled if agent.status != "revoked"]
-    return hosts + [_guest(guest, known) for guest in guests if not guest.template]
+    return hosts + [_guest(guest, known) for guest in guests]
 
 
 def of_guests(tx: Tx, guests: Sequence[inventory.Guest], now: datetime) -> dict[str, dict[str, Any]]:
@@ -164,7 +164,7 @@ def _host(agent: Agent, known: _Known) -> UpkeepRow:
     )
 
 
-def _guest(guest: inventory.Guest, known: _Known) -> UpkeepRow:
+def _guest(guest: inventory.Guest | Home, known: _Known) -> UpkeepRow:
     target = f"{guest.kind}:{guest.vmid}"
     return _row(
         known,

@@ -1,13 +1,14 @@
 """What is known of how well targets are kept: when somebody looked, and what was found."""
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from sqlalchemy import case, delete, func, insert, select, true
 
 from nanny_ops.control.store.database import Tx
 from nanny_ops.control.store.patch_tables import upkeep
+from nanny_ops.control.store.proxmox_tables import guests
 from nanny_ops.control.store.tables import agents, operations, packages
 
 
@@ -35,6 +36,27 @@ class Pending:
     count: int
     security: int
     undecided: int
+
+
+@dataclass(frozen=True)
+class Home:
+    """What is needed of a guest to tell of its upkeep: without its body, which costs more to read than all the rest."""
+
+    id: str
+    scope: str
+    cluster_pk: str | None
+    vmid: int
+    kind: str
+    name: str
+    node: str
+
+
+def homes(tx: Tx, teams: Collection[str]) -> list[Home]:
+    """Return the teams' guests that are there and no templates, by number."""
+    columns = [guests.c[one.name] for one in fields(Home)]
+    chosen = guests.c.team_id.in_(teams) & guests.c.gone_at.is_(None) & guests.c.template.is_not(True)
+    rows = tx.connection.execute(select(*columns).where(chosen).order_by(guests.c.vmid, guests.c.id))
+    return [Home(*row) for row in rows]
 
 
 def find(tx: Tx, scope: str, target: str) -> Upkeep | None:
