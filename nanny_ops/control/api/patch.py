@@ -8,6 +8,7 @@ from pydantic import TypeAdapter, ValidationError
 from starlette.types import Receive, Scope, Send
 
 from nanny_ops.control.api.body import read_of
+from nanny_ops.control.api.order import Chosen
 from nanny_ops.control.api.page import Listed, Paging
 from nanny_ops.control.api.problem import from_validation
 from nanny_ops.control.api.state import AsPerson, Control, State
@@ -19,7 +20,7 @@ from nanny_ops.control.services.principal import Person
 from nanny_ops.control.store import operation as store
 from nanny_ops.control.store.database import Tx
 from nanny_ops.errors import ValidationFailed
-from nanny_ops.protocol.operation import Outcome, Status, parse_vmid
+from nanny_ops.protocol.operation import parse_vmid
 from nanny_ops.protocol.patch import Mode, PatchOperation, PatchRequest
 
 router = APIRouter(prefix="/api/patches", tags=["patches"])
@@ -103,16 +104,13 @@ async def show(
     person: AsPerson,
     control: Control,
     paging: Paging,
-    agent_id: Annotated[str | None, Query(max_length=64)] = None,
-    status: Status | None = None,
-    outcome: Outcome | None = None,
+    filters: Chosen,
     vmid: Annotated[str | None, Query(max_length=64)] = None,
     mode: Mode | None = None,
 ) -> Listed[PatchOperation]:
     """List orders, newest first; filters must all hold."""
-    words = {"agent_id": agent_id, "status": status and status.value, "outcome": outcome and outcome.value}
-    filters = {**words, "vmid": parse_vmid(vmid), "mode": mode}
-    given = {name: value for name, value in filters.items() if value is not None}
+    more = {"vmid": parse_vmid(vmid), "mode": mode}
+    given = {**filters, **{name: value for name, value in more.items() if value is not None}}
 
     def look(tx: Tx) -> tuple[list[PatchOperation], int]:
         found, total = store.page(tx, "patch", person.teams, paging.limit, paging.offset, **given)

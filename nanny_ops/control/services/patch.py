@@ -3,19 +3,17 @@
 import hashlib
 import json
 import shlex
-import uuid
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from nanny_ops.control.services import audit, hold, lease, legacy, policy, upkeep
+from nanny_ops.control.services import audit, hold, lease, legacy, order, policy, upkeep
 from nanny_ops.control.services import operation as operations
 from nanny_ops.control.services import patch_option as options
 from nanny_ops.control.services import script as scripts
 from nanny_ops.control.services.principal import Person
 from nanny_ops.control.services.word import is_package
-from nanny_ops.control.store import agent as agents
 from nanny_ops.control.store import operation as store
 from nanny_ops.control.store import package_exception as exceptions
 from nanny_ops.control.store import patch as patches
@@ -25,18 +23,18 @@ from nanny_ops.control.store.database import Tx
 from nanny_ops.control.store.operation import Operation
 from nanny_ops.control.store.package_exception import Tagged
 from nanny_ops.control.store.proxmox import Guest
-from nanny_ops.errors import Conflict, NotFound, ValidationFailed
+from nanny_ops.errors import Conflict, ValidationFailed
 from nanny_ops.protocol import patch_report
-from nanny_ops.protocol.clock import from_micros, micros, parse_stamp, stamp, stamp_micros
+from nanny_ops.protocol.clock import from_micros, micros, stamp, stamp_micros
 from nanny_ops.protocol.legacy import NANNYAGENT
-from nanny_ops.protocol.operation import ENDED, Status, guest_kind, parse_guest
+from nanny_ops.protocol.operation import ENDED, Kind, Status, guest_kind, parse_guest
 from nanny_ops.protocol.patch import DEFAULT_EXPIRY, PackageChange, PastEnd, PatchOperation, PatchRequest, PatchTerms
 from nanny_ops.protocol.patch_order import Hold
 
+KIND: Kind = "patch"
 KINDS = {"lxc": "a container", "qemu": "a virtual machine"}
 #: What is kept of every order; its options are kept beside them.
 KEPT = ("mode", "script_args", "exclude", "only", "security_only", "timeout_seconds")
-LONGEST_EXPIRY = timedelta(days=30)
 #: How long a repeated request with the same Idempotency-Key gets the first one's operation.
 KEY_LIFETIME = timedelta(days=1)
 
@@ -47,10 +45,7 @@ def place(tx: Tx, person: Person, request: PatchRequest, key: str, now: datetime
     The same ``key`` with the same request gives the same operation for a day. Raises NotFound, Forbidden, Conflict,
     ValidationFailed, NoScriptForTarget.
     """
-    agent = agents.get(tx, request.agent_id, person.teams)
-    if agent is None:
-        raise NotFound(f"There is no agent '{request.agent_id}'.")
-    person.require(agent.team_id, "operator", "patch")
+    agent = order.addressee(tx, person, request.agent_id)
     hashed, digest = key_of(person, key), digest_of(request)
     if hashed and (earlier := store.by_request_key(tx, hashed, micros(now - KEY_LIFETIME))) is not None:
         if earlier.request_digest != digest:
@@ -65,10 +60,7 @@ def withdraw(tx: Tx, person: Person, operation_id: str, now: datetime) -> tuple[
 
     Raises NotFound, Forbidden, and Conflict when it has ended otherwise.
     """
-    operation = visible(tx, person, operation_id)
-    person.require(operation.team_id, "operator", "patch")
-    cancelled = operations.cancel(tx, operation, f"Cancelled by {person.email}.", now)
-    return cancelled, cancelled is not operation
+    return order.withdraw(tx, person, KIND, operation_id, now)
 
 
 def release(tx: Tx, person: Person, operation_id: str, now: datetime) -> Operation:
@@ -92,10 +84,7 @@ def release(tx: Tx, person: Person, operation_id: str, now: datetime) -> Operati
 
 def visible(tx: Tx, person: Person, operation_id: str) -> Operation:
     """Return an operation of one of the person's teams. Raises NotFound."""
-    operation = store.get(tx, operation_id, "patch", person.teams)
-    if operation is None:
-        raise NotFound(f"There is no patch operation '{operation_id}'.")
-    return operation
+    return order.visible(tx, person, KIND, operation_id)
 
 
 def readable(tx: Tx, person: Person, operation_id: str) -> Operation:
@@ -164,26 +153,12 @@ def rendered(operation: Operation, packages: list[PackageChange] | None = None) 
     )
 
 
-def expiry(expires_at: str, now: datetime, usual: timedelta) -> datetime:
-    """Return when an order lapses that nobody has begun. Raises ValidationFailed."""
-    if not expires_at:
-        return now + usual
-    try:
-        asked = parse_stamp(expires_at)
-    except ValidationFailed as wrong:
-        raise ValidationFailed(f"expires_at: {wrong.message}", field="expires_at") from None
-    if not now < asked <= now + LONGEST_EXPIRY:
-        raise ValidationFailed("expires_at: must lie ahead, by 30 days at most.", field="expires_at")
-    return asked
-
-
 def make(tx: Tx, person: Person, agent: Agent, request: PatchRequest, now: datetime) -> Operation:
     """Return the operation that a request comes to, not yet written.
 
     Raises Conflict, NotFound, ValidationFailed, NoScriptForTarget.
     """
-    if agent.status == "revoked":
-        raise Conflict("This agent was revoked; it takes no orders.")
+    order.demand_trust(agent)
     check_words(request)
     guest, vmid, target, families = _aim(tx, agent, request)
     options.check(tx, request, target, agent.team_id)
@@ -199,21 +174,8 @@ def make(tx: Tx, person: Person, agent: Agent, request: PatchRequest, now: datet
         script = scripts.for_families(tx, upkeep.words(tx, agent, target, families))
     hooks = [scripts.named(tx, hook.script_id, [agent.team_id]) for hook in request.hooks]
     policy.demand(tx, agent, "patch", vmid, now, mode=request.mode, scripts=[script, *hooks])
-    return Operation(
-        id=f"patch-{uuid.uuid4()}",
-        team_id=agent.team_id,
-        agent_id=agent.id,
-        kind="patch",
-        status="pending",
-        target=target,
-        vmid=vmid,
-        script_id=script.id,
-        request=asked,
-        created_by=person.id,
-        created_at=micros(now),
-        updated_at=micros(now),
-        expires_at=micros(expiry(request.expires_at, now, timedelta(seconds=DEFAULT_EXPIRY))),
-    )
+    lapses = order.expiry(request.expires_at, now, timedelta(seconds=DEFAULT_EXPIRY))
+    return order.new(person, agent, KIND, target, asked, lapses, now, vmid=vmid, script_id=script.id)
 
 
 def check_words(request: PatchTerms) -> None:

@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
-from nanny_ops.control.services import audit, patch, selection
+from nanny_ops.control.services import audit, order, patch, selection
 from nanny_ops.control.services import operation as operations
 from nanny_ops.control.services import patch_option as options
 from nanny_ops.control.services.principal import Person
@@ -43,7 +43,7 @@ def place(tx: Tx, person: Person, request: BatchRequest, key: str, now: datetime
         raise ValidationFailed("select: say which targets are wanted, or all: true.", field="select")
     patch.check_words(request.order)
     options.check(tx, request.order, "lxc:0", team_id)
-    patch.expiry(request.order.expires_at, now, patch.LONGEST_EXPIRY)
+    order.expiry(request.order.expires_at, now, order.LONGEST_EXPIRY)
     chosen = selection.choose(tx, team_id, request.select, request.exclude, start_stopped=request.order.start_stopped)
     if len(chosen.targets) > MOST:
         raise ValidationFailed(
@@ -66,8 +66,8 @@ def place(tx: Tx, person: Person, request: BatchRequest, key: str, now: datetime
     if request.dry:
         return _preview(batch, orders), True
     store.add(tx, batch)
-    for _, order in orders:
-        operations.create(tx, order)
+    for _, one in orders:
+        operations.create(tx, one)
     audit.note(tx, "batch.create", batch.id, now, team_id, placed=len(orders), left_out=len(left))
     return detail(tx, batch), True
 

@@ -8,13 +8,11 @@ That is how reboots by agents of the older dialect are judged, which only acknow
 tells by itself what a reboot came to, with the marks of its target before and after: a boot id, or a container's start.
 """
 
-import uuid
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from nanny_ops.control.services import lease, policy
+from nanny_ops.control.services import lease, order, policy
 from nanny_ops.control.services import operation as operations
-from nanny_ops.control.services.patch import expiry
 from nanny_ops.control.services.principal import HostAgent, Person
 from nanny_ops.control.store import agent as agents
 from nanny_ops.control.store import lease as targets
@@ -23,16 +21,16 @@ from nanny_ops.control.store import proxmox as inventory
 from nanny_ops.control.store import reboot as store
 from nanny_ops.control.store.database import Tx
 from nanny_ops.control.store.operation import Operation
-from nanny_ops.errors import Conflict, NotFound, ValidationFailed
+from nanny_ops.errors import Conflict, ValidationFailed
 from nanny_ops.protocol.clock import from_micros, micros, stamp, stamp_micros
 from nanny_ops.protocol.feature import REBOOT
 from nanny_ops.protocol.inventory import GuestUsage, NodeUsage
 from nanny_ops.protocol.legacy import NANNYAGENT
 from nanny_ops.protocol.operation import (
     GOOD,
-    MOVES,
     OPEN,
     Ack,
+    Kind,
     Outcome,
     Status,
     guest_kind,
@@ -43,7 +41,7 @@ from nanny_ops.protocol.package_list import plain
 from nanny_ops.protocol.proxmox import LxcReport
 from nanny_ops.protocol.reboot import REASON_CAP, Reboot, RebootRequest, RebootResult
 
-KIND = "reboot"
+KIND: Kind = "reboot"
 #: How long an order waits for its agent, unless it says otherwise.
 LIFETIME = timedelta(hours=1)
 #: Microseconds between an acknowledgement and the earliest start that counts: Proxmox VE tells uptimes in whole
@@ -52,45 +50,27 @@ TOLERANCE = 3_000_000
 #: How long after its time a reboot may still be proved.
 LATE = timedelta(hours=1)
 NOT_CARRIED_OUT = "The agent on {} (version {}) does not carry out reboots; update it."
+BEGUN = "The agent has acknowledged this reboot; it cannot be taken back."
 CONTAINERS = "this is a virtual machine; this agent can reboot containers and hosts only."
 
 
 def place(tx: Tx, person: Person, request: RebootRequest, now: datetime) -> Operation:
     """Order a reboot and tell its agent. Raises NotFound, Forbidden, Conflict, ValidationFailed."""
-    agent = agents.get(tx, request.agent_id, person.teams)
-    if agent is None:
-        raise NotFound(f"There is no agent '{request.agent_id}'.")
-    person.require(agent.team_id, "operator", "patch")
-    if agent.status == "revoked":
-        raise Conflict("This agent was revoked; it takes no orders.")
+    agent = order.addressee(tx, person, request.agent_id)
+    order.demand_trust(agent)
     if agent.dialect != NANNYAGENT and REBOOT not in agent.features:
         raise Conflict(NOT_CARRIED_OUT.format(agent.hostname, agent.version or "unknown"), features=[REBOOT])
     vmid, target = _aim(tx, agent, request)
     policy.demand(tx, agent, KIND, vmid, now)
     _alone(tx, agent, vmid, target)
-    operation = Operation(
-        id=f"reboot-{uuid.uuid4()}",
-        team_id=agent.team_id,
-        agent_id=agent.id,
-        kind=KIND,
-        status="pending",
-        target=target,
-        vmid=vmid,
-        request={"reason": plain(request.reason), "timeout_seconds": request.timeout_seconds},
-        created_by=person.id,
-        created_at=micros(now),
-        updated_at=micros(now),
-        expires_at=micros(expiry(request.expires_at, now, LIFETIME)),
-    )
-    return operations.create(tx, operation)
+    asked = {"reason": plain(request.reason), "timeout_seconds": request.timeout_seconds}
+    lapses = order.expiry(request.expires_at, now, LIFETIME)
+    return operations.create(tx, order.new(person, agent, KIND, target, asked, lapses, now, vmid=vmid))
 
 
 def visible(tx: Tx, person: Person, reboot_id: str) -> Operation:
     """Return a reboot of one of the person's teams. Raises NotFound."""
-    found = rows.get(tx, reboot_id, KIND, person.teams)
-    if found is None:
-        raise NotFound(f"There is no reboot '{reboot_id[:64]}'.")
-    return found
+    return order.visible(tx, person, KIND, reboot_id)
 
 
 def withdraw(tx: Tx, person: Person, reboot_id: str, now: datetime) -> tuple[Operation, bool]:
@@ -98,17 +78,12 @@ def withdraw(tx: Tx, person: Person, reboot_id: str, now: datetime) -> tuple[Ope
 
     Raises NotFound, Forbidden, and Conflict for one that was acknowledged or has ended: no reboot can be undone.
     """
-    operation = visible(tx, person, reboot_id)
-    person.require(operation.team_id, "operator", "patch")
-    if operation.status == Status.RUNNING:
-        raise Conflict("The agent has acknowledged this reboot; it cannot be taken back.", status=operation.status)
-    cancelled = operations.cancel(tx, operation, f"Cancelled by {person.email}.", now)
-    return cancelled, cancelled is not operation
+    return order.withdraw(tx, person, KIND, reboot_id, now, BEGUN)
 
 
 def acknowledge(tx: Tx, agent: HostAgent, reboot_id: str, now: datetime) -> lease.Reply:
     """Let the agent begin, once. Raises NotFound, Forbidden, and Conflict when it was begun or has ended."""
-    operation = _owned(tx, agent, reboot_id)
+    operation = order.owned(tx, agent, KIND, reboot_id)
     if operation.status == Status.RUNNING:
         raise Conflict("This reboot was acknowledged before; it is not begun twice.", status=operation.status)
     return lease.acknowledge(tx, agent, operation.id, Ack(state="running"), now)
@@ -116,7 +91,7 @@ def acknowledge(tx: Tx, agent: HostAgent, reboot_id: str, now: datetime) -> leas
 
 def fail(tx: Tx, agent: HostAgent, reboot_id: str, said: str, now: datetime) -> Operation:
     """End a reboot as its agent says, also one whose time is over. Raises NotFound, Forbidden, Conflict."""
-    operation = _owned(tx, agent, reboot_id)
+    operation = order.owned(tx, agent, KIND, reboot_id)
     late = operation.status == Status.EXPIRED and operation.started_at is not None
     if Status(operation.status) not in OPEN and not late:
         raise Conflict(f"The reboot is {operation.status}.", status=operation.status)
@@ -131,18 +106,12 @@ def take(tx: Tx, agent: HostAgent, reboot_id: str, said: RebootResult, now: date
 
     One that is said to be done must be proved by two marks. Raises NotFound, Forbidden, Fenced, ValidationFailed.
     """
-    operation = _owned(tx, agent, reboot_id)
+    operation = order.owned(tx, agent, KIND, reboot_id)
     lease.check(operation, said.lease, said.claim)
-    outcome = said.outcome if said.outcome in set(Outcome) else Outcome.AGENT_ERROR.value
+    outcome = order.outcome_of(said.outcome)
     if outcome in GOOD and not (said.before and said.after and said.before != said.after):
         raise ValidationFailed("after: a reboot is proved by another mark than before.", field="after")
-    to = Status.COMPLETED if outcome in GOOD else Status.FAILED
-    if operation.result is not None or to not in MOVES[Status(operation.status)]:
-        return operation, False
-    result = {"before": plain(said.before), "after": plain(said.after)}
-    ended = operations.move(tx, operation, to, now, outcome=outcome, reason=plain(said.reason), result=result)
-    lease.release(tx, ended, now)
-    return ended, True
+    return order.end(tx, operation, outcome, said.reason, {"before": said.before, "after": said.after}, now)
 
 
 def notice(
@@ -197,13 +166,6 @@ def rendered(operation: Operation) -> Reboot:
         before=(operation.result or {}).get("before", ""),
         after=(operation.result or {}).get("after", ""),
     )
-
-
-def _owned(tx: Tx, agent: HostAgent, reboot_id: str) -> Operation:
-    found = operations.owned(tx, agent, reboot_id)
-    if found.kind != KIND:
-        raise NotFound(f"There is no reboot '{reboot_id[:64]}'.")
-    return found
 
 
 def _alone(tx: Tx, agent: agents.Agent, vmid: int | None, target: str) -> None:
