@@ -1,6 +1,7 @@
 """Exceptions for people: hold a package back, list, look at, remove."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated, Any, ClassVar
 
 from fastapi import APIRouter, Body, Query, Response
@@ -40,7 +41,7 @@ async def add(
 ) -> PackageException:
     """Hold a package back in every order that has not begun, and in those to come; needs the role operator."""
     now = control.clock()
-    row, reached = await control.database.write(lambda tx: _with_reach(tx, service.add(tx, person, body, now)))
+    row, reached = await control.database.write(lambda tx: _with_reach(tx, service.add(tx, person, body, now), now))
     response.headers["Location"] = f"/api/package-exceptions/{row.id}"
     return service.rendered(row, now, reached)
 
@@ -72,10 +73,10 @@ async def remove(exception_id: str, person: AsPerson, control: Control) -> Packa
     """End an exception, also for orders that wait; those that have begun keep it. Needs the role operator."""
     now = control.clock()
     row, reached = await control.database.write(
-        lambda tx: _with_reach(tx, service.remove(tx, person, exception_id, now))
+        lambda tx: _with_reach(tx, service.remove(tx, person, exception_id, now), now)
     )
     return service.rendered(row, now, reached)
 
 
-def _with_reach(tx: Tx, row: Held) -> tuple[Held, service.Reach]:
-    return row, service.reach(tx, row)
+def _with_reach(tx: Tx, row: Held, now: datetime) -> tuple[Held, service.Reach]:
+    return row, service.reach(tx, row, now)

@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
-from fastapi import APIRouter, Body, Query, Response
+from fastapi import APIRouter, Body, Response
 
+from nanny_ops.control.api.order import Chosen
 from nanny_ops.control.api.page import Listed, Paging
 from nanny_ops.control.api.state import AsAgent, AsPerson, Control
 from nanny_ops.control.services import operation as operations
 from nanny_ops.control.services import prune as service
 from nanny_ops.control.store import operation as store
-from nanny_ops.protocol.operation import Outcome, Status
 from nanny_ops.protocol.prune import Prune, PruneAnswer, PruneRequest, PruneResult, Pruning
 
 router = APIRouter(prefix="/api/prunes", tags=["snapshots"])
@@ -77,15 +77,11 @@ async def show(
     person: AsPerson,
     control: Control,
     paging: Paging,
-    agent_id: Annotated[str | None, Query(max_length=64)] = None,
-    status: Status | None = None,
-    outcome: Outcome | None = None,
+    filters: Chosen,
 ) -> Listed[Prune]:
     """List orders, newest first; filters must all hold."""
-    filters = {"agent_id": agent_id, "status": status and status.value, "outcome": outcome and outcome.value}
-    given = {name: value for name, value in filters.items() if value is not None}
     found, total = await control.database.read(
-        lambda tx: store.page(tx, service.KIND, person.teams, paging.limit, paging.offset, **given)
+        lambda tx: store.page(tx, service.KIND, person.teams, paging.limit, paging.offset, **filters)
     )
     return paging.of([service.rendered(operation) for operation in found], total)
 

@@ -1,7 +1,6 @@
 """What all orders have in common, whatever is ordered: who may place, see and take one back, how it begins and ends."""
 
 import uuid
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -20,7 +19,12 @@ from nanny_ops.protocol.package_list import plain
 
 LONGEST_EXPIRY = timedelta(days=30)
 #: What people call an order of each kind.
-NOUNS: dict[Kind, str] = {"patch": "patch operation", "reboot": "reboot", "update": "update"}
+NOUNS: dict[Kind, str] = {
+    "patch": "patch operation",
+    "reboot": "reboot",
+    "update": "update",
+    "prune": "removal of snapshots",
+}
 
 
 def addressee(tx: Tx, person: Person, agent_id: str) -> Agent:
@@ -110,13 +114,12 @@ def outcome_of(said: str) -> str:
 
 
 def end(
-    tx: Tx, operation: Operation, outcome: str, reason: str, result: Mapping[str, str], now: datetime
+    tx: Tx, operation: Operation, outcome: str, reason: str, result: dict[str, Any], now: datetime
 ) -> tuple[Operation, bool]:
     """End an order as its agent says, also a late one; the first result stands. Return it, and whether this is it."""
     to = Status.COMPLETED if outcome in GOOD else Status.FAILED
     if operation.result is not None or to not in MOVES[Status(operation.status)]:
         return operation, False
-    told = {name: plain(text) for name, text in result.items()}
-    ended = operations.move(tx, operation, to, now, outcome=outcome, reason=plain(reason), result=told)
+    ended = operations.move(tx, operation, to, now, outcome=outcome, reason=plain(reason), result=result)
     lease.release(tx, ended, now)
     return ended, True

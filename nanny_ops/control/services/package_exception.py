@@ -80,12 +80,14 @@ def remove(tx: Tx, person: Person, key: str, now: datetime) -> Held:
     return visible(tx, person, key)
 
 
-def reach(tx: Tx, row: Held) -> Reach:
+def reach(tx: Tx, row: Held, now: datetime) -> Reach:
     """Return how many waiting orders a change of an exception reaches, and which have begun and are not reached."""
-    found = hold.open_in(tx, row.team_id, [row])
-    begun = [one for one in found if one.status == Status.RUNNING]
-    missed = [one for one in begun if (row.package in options.excluded(one.request)) != (row.removed_at is None)]
-    return Reach(len(found) - len(begun), [_unreached(one) for one in missed])
+    held = row.removed_at is None  # or it was removed; another exception may hold the package still
+    found = hold.current(tx, hold.open_in(tx, row.team_id, [row]), now)
+    as_meant = [(row.package in options.excluded(one.request)) == held for one in found]
+    both = list(zip(found, as_meant, strict=True))
+    waiting = [one for one, fits in both if fits and one.status != Status.RUNNING]
+    return Reach(len(waiting), [_unreached(one) for one, fits in both if not fits and one.status == Status.RUNNING])
 
 
 def rendered(row: Held, now: datetime, reached: Reach | None = None) -> PackageException:

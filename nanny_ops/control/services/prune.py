@@ -12,12 +12,11 @@ from typing import Any
 
 from nanny_ops.control.services import lease, policy, upkeep
 from nanny_ops.control.services import operation as operations
+from nanny_ops.control.services import order as orders
 from nanny_ops.control.services import snapshot as snapshots
-from nanny_ops.control.services.patch import expiry
 from nanny_ops.control.services.presence import Looks
 from nanny_ops.control.services.principal import HostAgent, Person
 from nanny_ops.control.store import agent as agents
-from nanny_ops.control.store import operation as rows
 from nanny_ops.control.store import proxmox as inventory
 from nanny_ops.control.store import prune as store
 from nanny_ops.control.store import selection
@@ -29,7 +28,7 @@ from nanny_ops.control.store.snapshot import LIVING, OURS, Filter, Snapshot
 from nanny_ops.errors import Conflict, NotFound, ValidationFailed
 from nanny_ops.protocol.clock import from_micros, micros, stamp, stamp_micros
 from nanny_ops.protocol.feature import PRUNE
-from nanny_ops.protocol.operation import GOOD, MOVES, Outcome, Status
+from nanny_ops.protocol.operation import Kind
 from nanny_ops.protocol.package_list import plain
 from nanny_ops.protocol.prune import (
     DEFAULT_TIMEOUT,
@@ -42,7 +41,8 @@ from nanny_ops.protocol.prune import (
     Spared,
 )
 
-KIND = "prune"
+KIND: Kind = "prune"
+BEGUN = "The agent has begun to remove them; it ends by itself."
 #: How long an order waits for its agent, unless it says otherwise.
 LIFETIME = timedelta(days=1)
 #: Snapshots that are looked through for one request, and orders that it may come to.
@@ -80,7 +80,7 @@ def order(tx: Tx, person: Person, request: PruneRequest, usual: Usual, now: date
     )
     found, _ = kept.page(tx, set(teams), wanted, EVERY, 0)
     doomed = _doomed(found, keep, hours, micros(now))
-    until = micros(expiry(request.expires_at, now, LIFETIME))
+    until = micros(orders.expiry(request.expires_at, now, LIFETIME))
     made, spared = _orders(tx, doomed, person.id, until, now)
     if len(made) > MOST:
         raise ValidationFailed(f"{len(made)} guests are concerned, and one request may be about {MOST}; narrow it.")
@@ -93,10 +93,7 @@ def order(tx: Tx, person: Person, request: PruneRequest, usual: Usual, now: date
 
 def visible(tx: Tx, person: Person, prune_id: str) -> Operation:
     """Return an order of one of the person's teams. Raises NotFound."""
-    found = rows.get(tx, prune_id, KIND, person.teams)
-    if found is None:
-        raise NotFound(f"There is no removal of snapshots '{prune_id[:64]}'.")
-    return found
+    return orders.visible(tx, person, KIND, prune_id)
 
 
 def withdraw(tx: Tx, person: Person, prune_id: str, now: datetime) -> tuple[Operation, bool]:
@@ -104,12 +101,7 @@ def withdraw(tx: Tx, person: Person, prune_id: str, now: datetime) -> tuple[Oper
 
     Raises NotFound, Forbidden, and Conflict for one that has begun or ended.
     """
-    operation = visible(tx, person, prune_id)
-    person.require(operation.team_id, "operator", "patch")
-    if operation.status == Status.RUNNING:
-        raise Conflict("The agent has begun to remove them; it ends by itself.", status=operation.status)
-    cancelled = operations.cancel(tx, operation, f"Cancelled by {person.email}.", now)
-    return cancelled, cancelled is not operation
+    return orders.withdraw(tx, person, KIND, prune_id, now, BEGUN)
 
 
 def take(tx: Tx, agent: HostAgent, prune_id: str, said: PruneResult, now: datetime) -> tuple[Operation, bool]:
@@ -117,20 +109,14 @@ def take(tx: Tx, agent: HostAgent, prune_id: str, said: PruneResult, now: dateti
 
     Raises NotFound, Forbidden, and Fenced when another holds the lease.
     """
-    operation = operations.owned(tx, agent, prune_id)
-    if operation.kind != KIND:
-        raise NotFound(f"There is no removal of snapshots '{prune_id[:64]}'.")
+    operation = orders.owned(tx, agent, KIND, prune_id)
     lease.check(operation, said.lease, said.claim)
-    outcome = said.outcome if said.outcome in set(Outcome) else Outcome.AGENT_ERROR.value
-    to = Status.COMPLETED if outcome in GOOD else Status.FAILED
-    if operation.result is not None or to not in MOVES[Status(operation.status)]:
-        return operation, False
     told = [replace(one, reason=plain(one.reason), upid=plain(one.upid)) for one in said.removals]
     result = {"removals": [asdict(one) for one in told]}
-    ended = operations.move(tx, operation, to, now, outcome=outcome, reason=plain(said.reason), result=result)
-    lease.release(tx, ended, now)
-    _note(tx, ended, told, now)
-    return ended, True
+    ended, new = orders.end(tx, operation, orders.outcome_of(said.outcome), said.reason, result, now)
+    if new:
+        _note(tx, ended, told, now)
+    return ended, new
 
 
 def is_due(tx: Tx, now: datetime) -> bool:

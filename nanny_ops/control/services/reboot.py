@@ -111,7 +111,9 @@ def take(tx: Tx, agent: HostAgent, reboot_id: str, said: RebootResult, now: date
     outcome = order.outcome_of(said.outcome)
     if outcome in GOOD and not (said.before and said.after and said.before != said.after):
         raise ValidationFailed("after: a reboot is proved by another mark than before.", field="after")
-    return order.end(tx, operation, outcome, said.reason, {"before": said.before, "after": said.after}, now)
+    return order.end(
+        tx, operation, outcome, said.reason, {"before": plain(said.before), "after": plain(said.after)}, now
+    )
 
 
 def notice(

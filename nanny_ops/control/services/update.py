@@ -16,6 +16,7 @@ from nanny_ops.errors import Conflict, NotFound
 from nanny_ops.protocol.clock import from_micros, stamp, stamp_micros
 from nanny_ops.protocol.legacy import NANNYAGENT
 from nanny_ops.protocol.operation import Kind
+from nanny_ops.protocol.package_list import plain
 from nanny_ops.protocol.update import Update, UpdateRequest, UpdateResult
 
 KIND: Kind = "update"
@@ -63,7 +64,7 @@ def take(tx: Tx, agent: HostAgent, update_id: str, said: UpdateResult, now: date
     """
     operation = order.owned(tx, agent, KIND, update_id)
     lease.check(operation, said.lease, said.claim)
-    return order.end(tx, operation, order.outcome_of(said.outcome), said.reason, {"version": said.version}, now)
+    return order.end(tx, operation, order.outcome_of(said.outcome), said.reason, {"version": plain(said.version)}, now)
 
 
 def rendered(operation: Operation) -> Update:

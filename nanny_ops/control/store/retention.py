@@ -13,6 +13,8 @@ from nanny_ops.protocol.operation import ENDED
 
 #: Tables whose rows are an operation's own and go with it; whatever else names an operation keeps it.
 OWN = (package_changes, patch_reports)
+#: What columns are called that name an operation without being a key.
+NAMING = frozenset({"operation_id", "removed_by"})
 
 
 def with_outputs(tx: Tx, before: int, limit: int) -> list[str]:
@@ -65,5 +67,5 @@ def _references() -> Iterator[Column[Any]]:
     for table in metadata.tables.values():
         if table not in OWN and table is not operations:
             for column in table.columns:
-                if column.name == "operation_id" or column.references(operations.c.id):
+                if column.name in NAMING or column.references(operations.c.id):
                     yield column

@@ -102,7 +102,7 @@ def raw_bodies() -> Iterator[tuple[str, bytes]]:
     yield "half a surrogate", whole.replace("pve1", "\\ud800").encode()
 
 
-@pytest.mark.rows("G0-ME-03", "G0-ER-01", "G0-ER-02")
+@pytest.mark.rows("G0-ME-03", "G0-ER-01", "G0-ER-02", "R4")
 @pytest.mark.parametrize(
     ("what", "body"), list(raw_bodies()), ids=lambda value: value if isinstance(value, str) else ""
 )

@@ -137,9 +137,9 @@ async def ask_all(planes: Planes, works: Sequence[Callable[[Tx], bool]]) -> None
 async def test_no_bound_is_passed_and_everybody_gets_a_turn(
     planes: Planes, bounds: Bounds, most: int, *, spread: bool
 ) -> None:
-    _shared_storage(planes)
     protect = {"protect": "require-snapshot"}
     homes = {number: A2 if spread and number % 2 else A1 for number in range(16)}
+    _shared_storage(planes, homes)
     keys = {planes.place(f"lxc:{200 + n}", agent, request=protect): agent for n, agent in homes.items()}
     for one in planes.both:
         one.start()
@@ -207,7 +207,7 @@ def test_an_exception_reaches_an_order_or_is_told_that_it_came_too_late(planes: 
         asked = ExceptionRequest(package=package, reason="r")
 
         def hold(tx: Tx, asked: ExceptionRequest = asked) -> bool:
-            reach = exceptions.reach(tx, exceptions.add(tx, PERSON, asked, NOW))
+            reach = exceptions.reach(tx, exceptions.add(tx, PERSON, asked, NOW), NOW)
             return any(one.operation_id == key for one in reach.running)  # noqa: B023
 
         _, late = planes.at_once(asks(key, Bounds(99, 99, 99)), hold)
@@ -236,14 +236,9 @@ def _nothing() -> dict[str, Any]:
     return {"order": {"mode": "apply"}, "select": {}, "exclude": {}}
 
 
-def _shared_storage(planes: Planes) -> None:
-    """Put the guests that are ordered for on one storage."""
-    body = {"rootfs": "shared:vm-disk-0,size=8G"}
-    guests = [
-        batch_site.guest(200 + n, "ct", "pve2" if n % 2 else "pve1", 1, body={**body, "node": "pve1"})
-        for n in range(16)
-    ]
-    seen = Storage(
-        "s", TEAM, "c1", "c1", "pve1", "shared", "zfspool", "available", True, "rootdir", 0, 1, "a1", 0, 0
-    )  # fmt: skip
+def _shared_storage(planes: Planes, homes: dict[int, HostAgent]) -> None:
+    """Put the guests that are ordered for on one storage, each on its agent's node."""
+    body = {"rootfs": "shared:vm-disk-0,size=8G", "node": "pve1"}
+    guests = [batch_site.guest(200 + n, "ct", agent.hostname, 1, body=body) for n, agent in homes.items()]
+    seen = Storage("s", TEAM, "c1", "c1", "pve1", "shared", "zfspool", "available", True, "rootdir", 0, 1, "a1", 0, 0)
     planes.one.write_now(lambda tx: (inventory.add_guests(tx, guests), storage.put(tx, [seen], [])))

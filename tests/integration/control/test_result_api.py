@@ -151,6 +151,7 @@ def test_a_result_for_something_else_is_refused(operator: httpx.Client, enrol: E
     assert operator.get(f"/api/patches/{placed['id']}").json()["status"] == "pending"
 
 
+@pytest.mark.rows("R4")
 @pytest.mark.parametrize(
     ("metadata", "named"),
     [
@@ -274,6 +275,7 @@ def _mend(tx: Any, operation_id: str) -> None:
     store.change(tx, operation_id, status="failed", request={"mode": "apply", "timeout_seconds": 1})
 
 
+@pytest.mark.rows("R4")
 def test_a_large_result_does_not_grow_the_server(server: Server, operator: httpx.Client, agent: Agent) -> None:
     placed = order(operator, agent)
     before = _resident(server)

@@ -85,7 +85,7 @@ def test_429_waits_as_long_as_it_was_told() -> None:
     assert script.waits == [17, 2]
 
 
-@pytest.mark.rows("G0-ER-04")
+@pytest.mark.rows("G0-ER-04", "R4")
 @pytest.mark.parametrize("status", [400, 403, 404, 405, 409, 413, 422])
 def test_other_refusals_are_never_tried_again(status: int) -> None:
     script = Script(refuse(status))

@@ -115,6 +115,7 @@ def test_while_away_one_try_is_enough(post: Post) -> None:
     assert post.kept == [b"1", b"2", b"3"]
 
 
+@pytest.mark.rows("R4")
 def test_a_reading_refused_for_good_is_let_go(post: Post) -> None:
     post.spool.keep([metric(7)])
     post.away(400)

@@ -303,6 +303,7 @@ def test_a_refusal_is_delivered_with_empty_outputs(bench: Bench) -> None:
     assert (parts["stdout"], parts["stderr"]) == (b"", b"")
 
 
+@pytest.mark.rows("R4")
 def test_outputs_too_large_are_sent_in_part(bench: Bench, tmp_path: Path) -> None:
     big = tmp_path / "big"
     big.write_bytes(b"x" * (SHORT + 1000))

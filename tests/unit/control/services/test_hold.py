@@ -74,7 +74,7 @@ def test_what_is_added_while_an_order_waits_reaches_it_and_what_was_begun_stays(
     assert begins(site, now, order).exclude == ["vim", "nginx"], "a repeated question gets the same answer"
     assert shown(site, now, order) == ["vim", "nginx"]
     assert [one["name"] for one in row(site, order).request["holds"]] == ["nginx"]
-    reach = site.read_now(lambda tx: exceptions.reach(tx, late))
+    reach = site.read_now(lambda tx: exceptions.reach(tx, late, now))
     assert (reach.waiting, [one.operation_id for one in reach.running]) == (0, [order.id])
 
 
@@ -84,9 +84,17 @@ def test_what_is_removed_or_lapses_while_an_order_waits_is_patched_again(site: D
     order = placed(site, now, exclude=["vim"])
     assert set(shown(site, now, order)) == {"vim", "nginx", "openssl"}
     ended = site.write_now(lambda tx: exceptions.remove(tx, PERSON, removed.id, now))
-    assert site.read_now(lambda tx: exceptions.reach(tx, ended)).waiting == 1
+    assert site.read_now(lambda tx: exceptions.reach(tx, ended, now)).waiting == 1
     assert begins(site, now + timedelta(minutes=2), order).exclude == ["vim"]
     assert "holds" not in row(site, order).request
+
+
+def test_what_another_exception_still_holds_is_not_reached_by_a_removal(site: Database, now: datetime) -> None:
+    removed = add(site, now, "nginx")
+    add(site, now, "nginx", scope="guest", guest_id="guest-100")
+    placed(site, now)
+    ended = site.write_now(lambda tx: exceptions.remove(tx, PERSON, removed.id, now))
+    assert site.read_now(lambda tx: exceptions.reach(tx, ended, now)).waiting == 0
 
 
 def test_what_a_guest_is_tagged_with_counts_when_the_order_begins(site: Database, now: datetime) -> None:
@@ -98,7 +106,7 @@ def test_what_a_guest_is_tagged_with_counts_when_the_order_begins(site: Database
 
 def test_an_agent_that_does_not_listen_begins_nothing_that_lacks_an_exclusion(site: Database, now: datetime) -> None:
     gone = add(site, now, "vim")
-    orders = [placed(site, now), placed(site, now, vmid="101"), placed(site, now, vmid="105", mode="dry-run")]
+    orders = [placed(site, now), placed(site, now, vmid="102"), placed(site, now, vmid="", mode="dry-run")]
     site.write_now(lambda tx: exceptions.remove(tx, PERSON, gone.id, now))
     assert begins(site, now, orders[0], amends=False).proceed
     assert shown(site, now, orders[0]) == ["vim"], "it was told so when it came, and that is what it runs"
@@ -113,7 +121,8 @@ def test_an_agent_that_does_not_listen_begins_nothing_that_lacks_an_exclusion(si
 def test_orders_of_a_batch_are_reached_too(site: Database, now: datetime) -> None:
     request = BatchRequest(order=PatchTerms(mode="apply"), select=Select(vmids=[100, 101]))
     batch, _ = site.write_now(lambda tx: batches.place(tx, PERSON, request, "", now))
-    reach = site.read_now(lambda tx: exceptions.reach(tx, add(site, now, "nginx")))
+    held = add(site, now, "nginx")
+    reach = site.read_now(lambda tx: exceptions.reach(tx, held, now))
     assert (reach.waiting, reach.running) == (2, [])
     first = next(one for one in batch.targets if one.agent_id == "a1")
     found = site.read_now(lambda tx: rows.find(tx, first.operation_id))

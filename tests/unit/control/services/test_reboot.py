@@ -99,6 +99,7 @@ def node(uptime: int, name: str = "pve1") -> NodeUsage:
     return NodeUsage(node=name, status="online", uptime=uptime)
 
 
+@pytest.mark.rows("R3")
 @given(
     acknowledged=st.integers(0, 2**50), before=st.integers(0, 2**50), since=st.integers(0, 2**40),
     timeout=st.integers(30, 3600),
@@ -114,6 +115,7 @@ def test_whatever_ran_at_the_acknowledgement_proves_nothing(
     assert not service.proves(replace(running, started_at=None), read)
 
 
+@pytest.mark.rows("R3")
 def test_a_heartbeat_is_no_proof_and_nobody_knows_is_said_in_the_end(plane: Plane) -> None:
     on_host, inside = plane.begun(), plane.begun(lxc_id="lxc-100")
     for _ in range(9):
@@ -128,6 +130,7 @@ def test_a_heartbeat_is_no_proof_and_nobody_knows_is_said_in_the_end(plane: Plan
     assert plane.state(inside) == ("expired", "unknown")
 
 
+@pytest.mark.rows("R3")
 def test_a_start_after_the_acknowledgement_is_the_proof(plane: Plane) -> None:
     on_host, inside = plane.begun(), plane.begun(vmid=100)
     plane.tick(60, [guest(59)], [node(30)])
@@ -253,7 +256,7 @@ def test_an_agent_of_ours_tells_by_which_proof_and_the_first_word_stands(plane: 
     assert plane.place(agent=NEW).status == "pending"
 
 
-@pytest.mark.rows("F14")
+@pytest.mark.rows("F14", "R3")
 @pytest.mark.parametrize("marks", [{"after": "a"}, {"after": ""}, {"before": ""}], ids=str)
 def test_without_two_marks_that_differ_nothing_is_done(plane: Plane, marks: dict[str, str]) -> None:
     placed = begun_by_claim(plane)

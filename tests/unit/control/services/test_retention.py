@@ -138,7 +138,7 @@ def test_an_operation_to_which_something_refers_stays(attic: Attic) -> None:
     assert attic.prune()[1] == 1
     assert attic.left() == {"seen", "looked", "held"}
     columns = {f"{one.table.name}.{one.name}" for one in store._references()}
-    assert {"packages.operation_id", "upkeep.operation_id"} <= columns
+    assert {"packages.operation_id", "upkeep.operation_id", "snapshots.operation_id", "snapshots.removed_by"} <= columns
     assert not columns & {"package_changes.operation_id", "patch_reports.operation_id"}
 
 
