@@ -9,6 +9,9 @@ NEEDED = "cat head mkfifo mv setsid sha256sum sleep tail tee timeout tr wc"
 #: Arguments: folder. A planted link or folder of somebody else makes mkdir fail.
 PREPARE = 'rm -rf -- "$1" && mkdir -m 0700 -- "$1"'
 
+#: What the line on stderr begins with that says why HAND_OVER has not run the script.
+HANDED = "nanny-script "
+
 _NEED = f"""
 lacks=
 for need in {NEEDED}; do
@@ -64,6 +67,24 @@ wait "$out" "$err" 2>/dev/null
 kill "$late" 2>/dev/null
 echo "$code" >"$folder/code.new" && mv "$folder/code.new" "$folder/code"
 exit "$code"
+"""
+
+#: Arguments: folder, interpreter, the program that ``env`` looks up or nothing, the script's SHA-256, SUPERVISE,
+#: seconds, command. The script is read from stdin, verified and run, all in one call. What keeps it from being run is
+#: said in one line on stderr, and the exit code is NO_PIPES then.
+HAND_OVER = f"""
+no() {{ echo "{HANDED}$*" >&2; exit 125; }}
+for need in {NEEDED}; do command -v "$need" >/dev/null || no lacks "$need"; done
+folder=$1 interpreter=$2 wanted=$3 sha256=$4 supervise=$5 limit=$6 mask=$(umask)
+shift 6
+umask 077
+rm -rf -- "$folder" && mkdir -m 0700 -- "$folder" || exit 125
+cat >"$folder/script" && chmod 0700 "$folder/script" || exit 125
+sum=$(sha256sum <"$folder/script")
+[ "${{sum%% *}}" = "$sha256" ] || no torn
+[ -x "$interpreter" ] && {{ [ -z "$wanted" ] || command -v "$wanted" >/dev/null; }} || no interpreter
+umask "$mask"
+setsid sh -c "$supervise" "$folder" "$limit" "$@" </dev/null & wait $!
 """
 
 ALIVE = """

@@ -88,20 +88,21 @@ def run_to_files(
     grace: float = GRACE,
     born: Callable[[int], None] = lambda _leader: None,
     append: bool = False,
+    stdin: bytes | None = None,
 ) -> Done:
     """Run a program whose output grows in two files of at most ``cap`` bytes, the last line saying where one was cut.
 
     ``stopping`` is asked every :data:`TICK` seconds; when true the program is ended as at its deadline. ``stdout`` and
     ``stderr`` of the answer hold the last :data:`TAIL` bytes. ``born`` is told the number of the program's session.
-    With ``append`` both files go on where they end. A full disk never ends the program. Raises ProgramMissing, and
-    OSError if a file cannot even be created.
+    With ``append`` both files go on where they end. Without ``stdin`` the program reads from /dev/null. A full disk
+    never ends the program. Raises ProgramMissing, and OSError if a file cannot even be created.
     """
     with (
         stdout.open("a+b" if append else "wb", buffering=0) as one,
         stderr.open("a+b" if append else "wb", buffering=0) as two,
     ):
         out, err = _file(one, cap, append), _file(two, cap, append)
-        child = _Child(argv, out, err, env=env, cwd=cwd)
+        child = _Child(argv, out, err, stdin=stdin, env=env, cwd=cwd)
         born(child.process.pid)
         end = child.conduct(timeout, grace, stopping)
         out.finish()

@@ -104,17 +104,21 @@ class ScriptRun:
     silent: Callable[[float, str], None] = lambda _seconds, _prefix: None
     #: Called when a script that was told to be silent speaks again, and at the end of each.
     spoke: Callable[[], None] = lambda: None
+    #: Whether a script may be brought and begun in one go, where that saves a call; a torn one has not begun either.
+    at_once: bool = False
 
     def run(self, call: Call, *, begun: Callable[[], None], prefix: str = "") -> Verdict:
         """Run a script to its end; ``begun`` is called just before it begins. Raises OSError from ``begun``."""
-        problem = self.target.stage(call)
+        handed = self.target.hand_over(call) if self.at_once else None
+        problem = self.target.stage(call) if handed is None else None
         if problem is not None:
             if problem.outcome not in UNREACHABLE:
                 self._tidy(call)
             return Verdict(problem.outcome, problem.reason)
         begun()
         stopping = self._stopping(call, prefix)
-        done = self._start(self.target.argv(call), call, stopping, prefix)
+        argv, stdin = handed or (self.target.argv(call), None)
+        done = self._start(argv, call, stopping, prefix, **({} if stdin is None else {"stdin": stdin}))
         return self._end(call, done, stopping, prefix)
 
     def resume(self, call: Call, *, prefix: str = "") -> Verdict | None:
@@ -151,7 +155,7 @@ class ScriptRun:
         return self.directory / f"{prefix}stdout", self.directory / f"{prefix}stderr"
 
     def _start(
-        self, argv: list[str], call: Call, stopping: Callable[[], bool], prefix: str, *, append: bool = False
+        self, argv: list[str], call: Call, stopping: Callable[[], bool], prefix: str, **more: bool | bytes
     ) -> Done:
         stdout, stderr = self._outputs(prefix)
         return self.start(
@@ -164,7 +168,7 @@ class ScriptRun:
             stopping=stopping,
             env=self.target.environment(),
             cwd="/",
-            append=append,
+            **more,
         )
 
     def _follow(self, call: Call, stopping: Callable[[], bool], prefix: str) -> Done:

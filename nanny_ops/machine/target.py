@@ -24,6 +24,8 @@ ERRAND = 60.0
 MARGIN = 30.0
 #: Seconds beyond those of a short command, for ``pct`` itself.
 COMMAND_MARGIN = 10.0
+#: Bytes of each stream of a short command that are kept.
+COMMAND_CAP = 512 * 1024
 #: Where programs are looked for, in a container always and on the host after the agent's own PATH.
 STANDARD_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 #: C.UTF-8 and not C: scripts in Python or Perl may print names that are not ASCII, and messages stay English.
@@ -85,6 +87,9 @@ class Target(Protocol):
     def argv(self, call: Call, /) -> list[str]:
         """Return what to start here so that the script runs there."""
 
+    def hand_over(self, call: Call, /) -> tuple[list[str], bytes] | None:
+        """Return what to start here, and its input, to bring, verify and run the script in one go; None: stage it."""
+
     def deadline(self, call: Call, /) -> float:
         """Return the seconds after which what was started here is given up."""
 
@@ -129,6 +134,9 @@ class Here:
         """Return the interpreter's call."""
         return [*call.interpreter.argv, str(call.sealed), *call.arguments]
 
+    def hand_over(self, call: Call) -> None:
+        """Leave it at :meth:`stage`, which costs nothing here."""
+
     def deadline(self, call: Call) -> float:
         """Return the order's own limit."""
         return call.timeout
@@ -160,7 +168,7 @@ class Here:
 
     def command(self, argv: Sequence[str], seconds: float) -> Done:
         """Run a short command. Raises ProgramMissing."""
-        return run(argv, timeout=seconds, env=self.environment(), cwd="/", cap=65536)
+        return run(argv, timeout=seconds, env=self.environment(), cwd="/", cap=COMMAND_CAP)
 
 
 @dataclass(frozen=True)
@@ -180,11 +188,14 @@ class Lxc:
 
     def argv(self, call: Call) -> list[str]:
         """Return the ``pct exec`` that runs the script under the container's own deadline."""
-        environment = {**SCRIPT_ENVIRONMENT, "PATH": STANDARD_PATH}
-        words = [f"{name}={value}" for name, value in environment.items()]
-        inner = [*call.interpreter.argv, f"{folder(call.job_id)}/script", *call.arguments]
         launcher = ["sh", "-c", guest.LAUNCH, "sh", guest.SUPERVISE, folder(call.job_id), str(call.timeout)]
-        return self._exec("env", "-i", *words, *launcher, *inner)
+        return self._exec(*self._clean(), *launcher, *self._inner(call))
+
+    def hand_over(self, call: Call) -> tuple[list[str], bytes]:
+        """Return the ``pct exec`` that takes the verified bytes by its input, looks at them again, and runs them."""
+        asked = [folder(call.job_id), call.interpreter.path, call.interpreter.looked_up, call.sha256]
+        words = ["sh", "-c", guest.HAND_OVER, "sh", *asked, guest.SUPERVISE, str(call.timeout)]
+        return self._exec(*self._clean(), *words, *self._inner(call)), call.sealed.read_bytes()
 
     def deadline(self, call: Call) -> float:
         """Return the order's limit and a margin for the container's own timeout to act."""
@@ -205,6 +216,8 @@ class Lxc:
             return self._pct_says(said)
         if done.exit_code == guest.NO_PIPES and _DISK_FULL in said:
             return Problem(Outcome.DISK_FULL, f"Container {self.vmid} has no space left in /var/tmp.")
+        if done.exit_code == guest.NO_PIPES and said.startswith(guest.HANDED):
+            return self._not_run(said.removeprefix(guest.HANDED))
         if done.exit_code is not None and 0 <= done.exit_code < 126:
             return None
         status = self._errand("pct", "status", str(self.vmid))
@@ -231,7 +244,7 @@ class Lxc:
         """Run a short command under the container's own deadline. Raises ProgramMissing."""
         limit = ["timeout", "-k", "2", str(max(1, round(seconds)))]
         argv = self._exec("env", f"PATH={STANDARD_PATH}", "LC_ALL=C", *limit, *argv)
-        return self.run(argv, timeout=seconds + COMMAND_MARGIN, env=self.environ, cwd="/", cap=65536)
+        return self.run(argv, timeout=seconds + COMMAND_MARGIN, env=self.environ, cwd="/", cap=COMMAND_CAP)
 
     def _receive(self, call: Call) -> Problem | None:
         """Hand the verified bytes over by stdin; what arrived torn is told by its checksum."""
@@ -246,13 +259,35 @@ class Lxc:
         if "lacks" in found:
             return Problem(Outcome.UNSUPPORTED, f"Container {self.vmid} lacks the program {plain(found['lacks'])}.")
         if found.get("sha256") != call.sha256:
-            return Problem(
-                Outcome.CHECKSUM_MISMATCH,
-                f"The script that arrived in container {self.vmid} is not the one that was sent.",
-            )
+            return self._torn()
         if found.get("interpreter") != "yes":
             return interpreter_missing(wanted or call.interpreter.path, f"container {self.vmid}")
         return None
+
+    def _not_run(self, said: str) -> Problem:
+        """Return why a script that was handed over has not been run."""
+        word, _, more = said.partition(" ")
+        if word == "torn":
+            return self._torn()
+        if word == "interpreter":
+            return Problem(Outcome.INTERPRETER_MISSING, f"Container {self.vmid} lacks what the script's '#!' names.")
+        return Problem(Outcome.UNSUPPORTED, f"Container {self.vmid} lacks the program {plain(more[:64])}.")
+
+    def _torn(self) -> Problem:
+        sentence = f"The script that arrived in container {self.vmid} is not the one that was sent."
+        return Problem(Outcome.CHECKSUM_MISMATCH, sentence)
+
+    def _clean(self) -> list[str]:
+        """Return the call that gives a script its environment and nothing of pct's."""
+        return [
+            "env",
+            "-i",
+            *(f"{name}={value}" for name, value in SCRIPT_ENVIRONMENT.items()),
+            f"PATH={STANDARD_PATH}",
+        ]
+
+    def _inner(self, call: Call) -> list[str]:
+        return [*call.interpreter.argv, f"{folder(call.job_id)}/script", *call.arguments]
 
     def _failure(self, done: Done, what: str) -> Problem | None:
         said = done.stderr.decode("utf-8", "replace").strip()

@@ -81,7 +81,7 @@ def _run(scene: Scene, hook: HookScript, number: int) -> Verdict:
             arguments=hook.argv,
             timeout=hook.timeout_seconds,
         )
-        runner = replace(scene.scripts, cap=min(CAP, scene.job.output_cap))
+        runner = replace(scene.scripts, cap=min(CAP, scene.job.output_cap), at_once=True)
         return runner.run(call, begun=lambda: None, prefix=f"hook-{number}.")
 
 

@@ -1,18 +1,39 @@
-"""Knock at a port or a page: from this node, or as a program of its own inside a container's network.
+"""Knock at ports and pages: from this node, or as a program of its own inside a container's network.
 
-Its call: ``python -m nanny_ops.machine.procedure.knock tcp HOST PORT SECONDS`` or ``... http URL STATUS SECONDS``, with
-the text to look for as the last word; ends with 0 where it is as it should be, and prints a sentence where it is not.
+Its call: ``python -m nanny_ops.machine.procedure.knock``, with a JSON list of knocks on stdin; it prints a list with a
+sentence for each, empty where all is as it should be.
 """
 
 import http.client
+import json
 import socket
 import ssl
 import sys
 import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from urllib.parse import urlsplit
 
 #: Bytes of a page that are looked through.
 CAP = 1024 * 1024
+
+
+@dataclass(frozen=True, kw_only=True)
+class Knock:
+    """One thing to knock at: a page, or without a ``url`` a port; see :class:`nanny_ops.protocol.probe.Probe`."""
+
+    seconds: int
+    url: str = ""
+    status: int = 0
+    body: str = ""
+    host: str = ""
+    port: int = 0
+
+    def __call__(self) -> str:
+        """Return what is wrong, empty where nothing is."""
+        if self.url:
+            return page(self.url, self.status, self.seconds, self.body)
+        return tcp(self.host, self.port, self.seconds)
 
 
 def tcp(host: str, port: int, seconds: float) -> str:
@@ -63,16 +84,25 @@ def _read(answer: http.client.HTTPResponse, until: float) -> bytes:
     return body
 
 
-def main(argv: list[str]) -> int:
-    """Knock as the words say and return the exit code."""
-    kind, place, number, seconds, *contains = argv[1:]
-    if kind == "tcp":
-        wrong = tcp(place, int(number), float(seconds))
-    else:
-        wrong = page(place, int(number), float(seconds), "".join(contains))
-    sys.stdout.write(wrong)
-    return 1 if wrong else 0
+def write(knocks: Sequence[Knock]) -> bytes:
+    """Return what the program reads."""
+    return json.dumps([asdict(one) for one in knocks]).encode()
+
+
+def read(said: bytes, count: int) -> list[str] | None:
+    """Return the sentences that it has printed, None where it has not said one for each knock."""
+    try:
+        found = json.loads(said)
+    except ValueError:
+        return None
+    return [str(one) for one in found] if isinstance(found, list) and len(found) == count else None
+
+
+def main() -> int:
+    """Knock as it is told on stdin, print a sentence for each, and return the exit code."""
+    json.dump([Knock(**one)() for one in json.load(sys.stdin)], sys.stdout)
+    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv))
+    sys.exit(main())

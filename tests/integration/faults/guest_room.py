@@ -9,6 +9,7 @@ from typing import Any
 from nanny_ops.machine.run import Done
 from nanny_ops.machine.target import MARGIN, Call, Problem, Standing
 from nanny_ops.protocol.operation import Outcome
+from tests.fakes import question_round
 from tests.fakes.guest_node import NODE, GuestNode
 
 LIST = b'[{"name":"app","version":"2"}]\n'
@@ -155,6 +156,9 @@ class Inside:
         assert call.sealed.read_bytes(), "a script arrives whole"
         return self._unusable()
 
+    def hand_over(self, call: Call) -> tuple[list[str], bytes]:
+        return self.argv(call), call.sealed.read_bytes()
+
     def argv(self, call: Call) -> list[str]:
         return ["run", call.job_id, str(call.timeout)]
 
@@ -196,6 +200,9 @@ class Inside:
         self.room.settle()
         if problem := self._unusable():
             return _done(255, stderr=problem.reason.encode())
+        return question_round.answer(argv, self._one) if question_round.is_round(argv) else self._one(argv)
+
+    def _one(self, argv: Sequence[str]) -> Done:
         if argv[0] == "df":
             return _done(0, DF.encode())
         if argv[0] == "systemctl":

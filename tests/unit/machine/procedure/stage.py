@@ -19,6 +19,7 @@ from nanny_ops.machine.target import Call, Standing
 from nanny_ops.machine.verbs import ScriptJob
 from nanny_ops.protocol.operation import Outcome
 from nanny_ops.protocol.probe import Probe
+from tests.fakes import question_round
 from tests.fakes.guest_node import NODE, GuestNode
 from tests.unit.machine.proxmox.recorded import Time
 
@@ -47,6 +48,9 @@ class FakeTarget:
         self.before()
         if not self.node.running:
             return ended(255, stderr=b"container '101' not running!\n")
+        return question_round.answer(argv, self.one) if question_round.is_round(argv) else self.one(argv)
+
+    def one(self, argv: Sequence[str]) -> Done:
         if argv[0] == "df":
             return ended(0, self.df.encode())
         if argv[0] == "systemctl":
@@ -72,6 +76,7 @@ class FakeScripts:
     ran: list[str] = field(default_factory=list)
     before: Callable[[], None] = lambda: None
     cap: int = 0
+    at_once: bool = False
 
     def run(self, call: Call, *, begun: Callable[[], None], prefix: str = "") -> Verdict:
         del begun, prefix

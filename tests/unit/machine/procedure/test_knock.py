@@ -1,5 +1,6 @@
 """Knocking at a real port of this host."""
 
+import io
 import socket
 import threading
 from collections.abc import Iterator
@@ -7,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from nanny_ops.machine.procedure import knock
+from nanny_ops.machine.procedure.knock import Knock
 
 PAGE = b"HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 
@@ -53,7 +55,13 @@ def test_what_cannot_be_reached_is_told(url: str) -> None:
     assert "port 1:" in knock.tcp("127.0.0.1", 1, 2)
 
 
-def test_as_a_program_it_ends_with_a_code(port: int, capsys: pytest.CaptureFixture[str]) -> None:
-    assert knock.main(["knock", "tcp", "127.0.0.1", str(port), "5"]) == 0
-    assert knock.main(["knock", "http", "http://127.0.0.1:1/", "200", "2"]) == 1
-    assert capsys.readouterr().out.startswith("http://127.0.0.1:1/")
+def test_as_a_program_it_says_a_sentence_for_each_knock(port: int, monkeypatch, capsys) -> None:
+    knocks = [Knock(host="127.0.0.1", port=port, seconds=5), Knock(url="http://127.0.0.1:1/", status=200, seconds=2)]
+    monkeypatch.setattr("sys.stdin", io.StringIO(knock.write(knocks).decode()))
+    assert knock.main() == 0
+    said = knock.read(capsys.readouterr().out.encode(), 2)
+    assert said is not None
+    assert said[0] == ""
+    assert said[1].startswith("http://127.0.0.1:1/")
+    assert knock.read(b'["one"]', 2) is None
+    assert knock.read(b"Traceback", 1) is None

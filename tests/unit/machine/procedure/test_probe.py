@@ -23,11 +23,6 @@ def test_what_served_before_serves_now(tmp_path: Path) -> None:
     assert (result.healthy, result.reason) == (False, "No longer there: app.service.")
 
 
-def test_services_that_come_and_go_are_no_loss() -> None:
-    found = probe.serving("service apt-daily.service\nservice sshd.service\nport 8001\nport 0016\nport x\n")
-    assert found == {"sshd.service", "port 22"}
-
-
 @pytest.mark.parametrize(
     ("one", "done", "healthy"),
     [
@@ -47,7 +42,7 @@ def test_services_that_come_and_go_are_no_loss() -> None:
 )
 def test_each_kind_says_yes_no_or_that_it_cannot_tell(tmp_path: Path, one: Probe, done, healthy: bool | None) -> None:
     play = Play(tmp_path, Plan(probes=[one]))
-    play.target.command = lambda argv, seconds: done  # type: ignore[method-assign]
+    play.target.one = lambda argv: done  # type: ignore[method-assign]
     (result,) = probe.look_at_all(play.scene(), "after")
     assert result.healthy is healthy
     assert result.name.startswith(one.kind)
@@ -69,3 +64,23 @@ def test_what_was_ill_before_is_not_worse(tmp_path: Path) -> None:
     scene = play.scene()
     assert "Not healthy before" in probe.baseline(scene)
     assert probe.worse(scene, probe.look_at_all(scene, "after")) == []
+
+
+def test_a_round_is_one_call_whatever_it_asks(tmp_path: Path) -> None:
+    kinds = [UNIT, SERVICES, Probe(kind="load", most=9.0), Probe(kind="command", argv=["true"]), SERVICES, UNIT]
+    play = Play(tmp_path, Plan(probes=kinds))
+    calls: list[None] = []
+    play.target.before = lambda: calls.append(None)
+    scene = play.scene()
+    probe.baseline(scene)
+    probe.settle(scene, "after")
+    assert len(calls) == 2
+
+
+def test_a_machine_is_asked_inside_for_its_own_ports_alone(tmp_path: Path) -> None:
+    ports = [Probe(kind="tcp", port=22), Probe(kind="tcp", host="127.0.0.1", port=1, timeout_seconds=1)]
+    play = Play(tmp_path, Plan(probes=ports))
+    play.target.one = lambda argv: ended(0, b"listens\n" if argv[-1] == "0016" else b"")  # type: ignore[method-assign]
+    scene = play.scene()
+    scene.job = replace(scene.job, guest="qemu")
+    assert [one.healthy for one in probe.look_at_all(scene, "after")] == [True, False]
