@@ -196,6 +196,9 @@ class Course:
         scene = self.scene
         if not scene.plan.probes:
             return None
+        earlier = scene.journal.ended("probe")
+        if earlier is not None and earlier.outcome in ("ok", "failed"):  # by now the guest may be on its way down again
+            return None if earlier.outcome == "ok" else Verdict(Outcome.UNHEALTHY, earlier.reason)
         found: list[str] = []
 
         def look() -> str:

@@ -258,6 +258,18 @@ def test_killed_at_any_line_the_aftermath_is_still_gone_through(tmp_path: Path, 
     assert line > 25
 
 
+def test_killed_while_it_stops_the_guest_again_the_next_one_does_not_take_that_for_ill_health(tmp_path: Path) -> None:
+    plan = Plan(protect="require-snapshot", probes=[UNIT], start_stopped=True)
+    play = Play(tmp_path, plan, GuestNode(running=False))
+    assert go(play)[0].outcome is Outcome.OK
+    lines = (play.job_dir / "journal.ndjson").read_text().splitlines(keepends=True)
+    restore = next(number for number, line in enumerate(lines) if '"begin", "step": "restore"' in line)
+    (play.job_dir / "journal.ndjson").write_text("".join(lines[: restore + 1]))
+    verdict, report = go(play, resume=True)
+    assert verdict.outcome is Outcome.OK, verdict.reason
+    assert "rollback" not in {one.name for one in report.steps}
+
+
 @pytest.mark.parametrize("on_failure", ["must-succeed", "ignore"])
 def test_a_post_hook_that_failed_before_its_supervisor_was_killed_still_counts(tmp_path: Path, on_failure: str) -> None:
     play = Play(tmp_path, Plan(hooks=[hook("post", on_failure)]))
