@@ -46,7 +46,8 @@ def argv(order: RebootOrder) -> list[str]:
 
 def launch(directory: Path, order: RebootOrder) -> Done:
     """Have the target asked outside this process, which may go down with it."""
-    return carrier.outlive("nanny_ops.machine.rebooter", directory, f"nanny-{order.reboot_id}", order.timeout_seconds)
+    name = f"nanny-reboot-{order.reboot_id}"  # whatever the id is, no other unit of ours is called so
+    return carrier.outlive("nanny_ops.machine.rebooter", directory, name, order.timeout_seconds)
 
 
 def mark_here(kind: str, vmid: int | None) -> str:

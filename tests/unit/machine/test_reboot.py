@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from nanny_ops.errors import MachineError, VerbRefused
-from nanny_ops.machine import rebooter
+from nanny_ops.machine import carrier, reboot, rebooter
 from nanny_ops.machine.reboot import argv, folder_of, look, open_reboots, perform_reboot
 from nanny_ops.machine.run import Done
 from nanny_ops.machine.verbs import ForgetReboot, LookReboot, RebootOrder, RebootState, RebootVerb, StartReboot
@@ -122,3 +122,10 @@ def test_a_program_that_is_not_there_is_told(target: Target, tmp_path: Path) -> 
         target.start()
     rebooter.ask(target.folder / "reboot-1", path=str(tmp_path))
     assert "systemctl" in look(target.folder, "reboot-1", target.mark).problem
+
+
+def test_its_unit_is_called_as_no_other_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[str] = []
+    monkeypatch.setattr(carrier, "outlive", lambda _module, _folder, name, _seconds: begun.append(name))
+    reboot.launch(tmp_path, replace(ORDER, reboot_id="agent"))
+    assert begun == ["nanny-reboot-agent"]
