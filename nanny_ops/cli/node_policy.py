@@ -62,7 +62,8 @@ def refusal(policy: Policy, now: datetime, options: argparse.Namespace) -> str:
         known = [one.name for one in COMMANDS]
         if options.command_name not in known:
             raise SettingsError(f"There is no command '{options.command_name}'; there are {', '.join(known)}.")
-        return policy.refuses_command(options.command_name, target)
+        forbidden = policy.refuses_operation(INVESTIGATION, target)  # what a command belongs to
+        return forbidden or policy.refuses_command(options.command_name, target)
     if options.operation != PATCH:
         return policy.refuses_operation(options.operation, target) or (
             "" if options.operation == INVESTIGATION else policy.mistimed(at, dry_run=False)

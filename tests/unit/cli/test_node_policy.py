@@ -68,8 +68,7 @@ POLICY = 'targets = ["host", 101]\noperations = ["patch", "reboot"]\ntimes = ["s
         (["--operation", "reboot", "--at", "2026-11-21"], ""),
         (["--operation", "update", "--at", "2026-11-21"], "kind update"),
         (["--operation", "investigation"], "kind investigation"),
-        (["--command", "df", "--target", "101"], ""),
-        (["--command", "df", "--target", "7"], "the target 7"),
+        (["--command", "df", "--target", "101"], "kind investigation"),
     ],
 )
 def test_it_says_whether_an_order_would_be_allowed(tmp_path: Path, capsys: Any, asked: list[str], reason: str) -> None:
@@ -92,3 +91,11 @@ def test_a_question_that_makes_no_sense_is_an_error(tmp_path: Path, asked: list[
     options = node.build_parser().parse_args(["policy", "check", *asked])
     with pytest.raises(SettingsError):
         refusal(load_policy(str(tmp_path / "policy.toml")), NOON, options)
+
+
+@pytest.mark.parametrize(("target", "reason"), [("101", ""), ("7", "the target 7")])
+def test_a_command_belongs_to_an_investigation(tmp_path: Path, target: str, reason: str) -> None:
+    (tmp_path / "policy.toml").write_text('targets = [101]\noperations = ["investigation"]\n')
+    options = node.build_parser().parse_args(["policy", "check", "--command", "df", "--target", target])
+    found = refusal(load_policy(str(tmp_path / "policy.toml")), NOON, options)
+    assert (reason in found, bool(found)) == (True, bool(reason))
