@@ -36,6 +36,24 @@ def test_nor_what_lies_where_others_may_write(tmp_path: Path) -> None:
         demand(link)
 
 
+def test_nor_what_a_link_names_that_others_may_replace(tmp_path: Path) -> None:
+    """Both files are good; who may write to the link's folder chooses between them."""
+    file, open_to_all, chain = tmp_path / "file", tmp_path / "open", tmp_path / "chain"
+    file.touch(mode=0o600)
+    open_to_all.mkdir()
+    (open_to_all / "link").symlink_to("../file")
+    chain.symlink_to(open_to_all / "link")
+    demand(chain)
+    open_to_all.chmod(0o777)
+    for link in (open_to_all / "link", chain):
+        with pytest.raises(SettingsError, match="may be changed by others"):
+            demand(link)
+    chain.unlink()
+    chain.symlink_to(chain)
+    with pytest.raises(SettingsError, match="cannot be used"):
+        demand(chain)
+
+
 def test_nor_another_users_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "file"
     file.touch(mode=0o600)
