@@ -48,11 +48,10 @@ def perform_update(
 def _change(verb: UpdateVerb, versions: Versions, stage: Callable[[StageUpdate, Versions], str]) -> None:
     match verb:
         case StageUpdate():
-            if trial.look(versions).phase is UpdatePhase.TRIAL:
-                raise MachineError("A version is on trial; another one has to wait.")
             stage(verb, versions)
         case SwitchUpdate():
-            _switch(verb, versions)
+            with staging.alone(versions):  # else what is switched to might just make room for another release
+                _switch(verb, versions)
         case ConfirmUpdate(order_id=order_id):
             state = trial.look(versions)
             if state.order_id == order_id and state.phase is UpdatePhase.TRIAL:

@@ -14,11 +14,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from nanny_ops.errors import MachineError, VerbRefused
-from nanny_ops.machine import signature
+from nanny_ops.machine import signature, trial
 from nanny_ops.machine.archive import unpack
 from nanny_ops.machine.kept_file import sync_folder
 from nanny_ops.machine.run import run
-from nanny_ops.machine.update_verbs import StageUpdate, TryUpdate, UpdateTried
+from nanny_ops.machine.update_verbs import StageUpdate, TryUpdate, UpdatePhase, UpdateTried
 from nanny_ops.machine.verbs import SignatureCheck, VerifySignature
 from nanny_ops.machine.versions import NOTE, Run, Versions, found, write
 from nanny_ops.protocol.operation import Outcome
@@ -59,7 +59,9 @@ def stage(
     """
     if not is_version(order.version) or not _SHA256.fullmatch(order.sha256):
         raise refusal("The release's version or SHA-256 is malformed.", Outcome.REFUSED)
-    with _alone(versions):
+    with alone(versions):  # a switch in between would leave no way back
+        if trial.look(versions).phase is UpdatePhase.TRIAL:
+            raise MachineError("A version is on trial; another one has to wait.")
         known = versions.installed().get(order.sha256)
         if known is not None:
             return known
@@ -184,7 +186,7 @@ def _unused(versions: Versions, keep: set[str], processes: Path) -> None:
 
 
 @contextmanager
-def _alone(versions: Versions) -> Iterator[None]:
+def alone(versions: Versions) -> Iterator[None]:
     with (versions.prefix / ".lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -12,6 +12,7 @@ from nanny_ops.machine.update_verbs import (
     ConfirmUpdate,
     EndUpdate,
     LookUpdate,
+    StageUpdate,
     SwitchUpdate,
     UpdatePhase,
     UpdateState,
@@ -56,6 +57,25 @@ def test_an_update_from_the_first_look_to_the_last(tmp_path: Path, versions: Ver
         assert (confirmed.phase, confirmed.failed) == (UpdatePhase.CONFIRMED, [])
     for _ in range(2):
         assert do(EndUpdate(order_id="update-1"), versions).phase is UpdatePhase.NONE
+
+
+def test_no_version_makes_room_while_another_is_switched_to(tmp_path: Path, versions: Versions) -> None:
+    order = release(tmp_path, "2.0")
+    do(order, versions)
+    switch = SwitchUpdate(order_id="update-1", claim="c", sha256=order.sha256)
+    with staging.alone(versions), pytest.raises(MachineError, match="being made ready"):
+        do(switch, versions)
+    assert do(LookUpdate(), versions).phase is UpdatePhase.NONE
+
+    def late(stage: StageUpdate, where: Versions) -> str:
+        do(switch, where)  # in the moment before the other one begins
+        return staging.stage(stage, where, run=FakeRun(where.prefix), processes=Path("/nonexistent"))
+
+    with pytest.raises(MachineError, match="on trial"):
+        perform_update(
+            release(tmp_path, "3.0", order_id="update-2"), find=lambda: versions, owner=lambda: "", stage=late
+        )
+    assert versions.home("1.0").is_dir()
 
 
 def test_a_package_managers_installation_is_left_alone(tmp_path: Path, versions: Versions) -> None:
