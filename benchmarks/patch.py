@@ -1,88 +1,170 @@
-"""What patching fifty containers costs: calls of ``pct``, and our own CPU, with eight jobs at once.
+"""What patching containers costs: calls of ``pct``, and our own CPU, with eight jobs at once.
 
-The containers are a stand-in: a ``pct`` that runs each program here and counts its calls, so that what is measured is
-our own part. The jobs, their supervisors and what runs inside a container are the product's own; a supervisor's process
-is not started anew for each job here, which costs a Python of its own on top.
+Fifty containers are a stand-in: a ``pct`` that runs each program here and counts its calls. With ``--real N`` the lab's
+``pct`` does its work in N containers of LXC. Either way jobs are begun as the agent does, in supervisors that the
+product's own fork server makes. Counted as ours is the CPU of whoever begins a job and looks at it, of the fork server
+with its interpreter and imports, and of each supervisor; not that of ``pct``, and of what runs in the container.
 """
 
 import argparse
 import hashlib
+import os
 import resource
+import subprocess
+import sys
 import tempfile
+import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks._counted_supervisors import own
 from benchmarks._figures import Figure, show
-from nanny_ops.machine import job as jobs
-from nanny_ops.machine.plan import Plan
-from nanny_ops.machine.supervisor import Supervisor
-from nanny_ops.machine.verbs import ScriptJob
+from nanny_ops.lab.fleet import LabPlan
+from nanny_ops.lab.lab import Lab
+from nanny_ops.machine import carrier, forked
+from nanny_ops.machine.perform_job import perform_job
+from nanny_ops.machine.plan import HookScript, Plan
+from nanny_ops.machine.verbs import JobPhase, LookJob, ScriptJob, StartScript
 from nanny_ops.protocol.probe import Probe
 
 CONTAINERS, AT_ONCE = 50, 8
-#: Calls of ``pct`` for a dry run and for an apply, and seconds of our own CPU for each container.
-DRY_CALLS, APPLY_CALLS, CPU = 4, 6, 0.05
+#: Calls of ``pct`` for a dry run and for an apply, what each hook adds, and seconds of our own CPU for each container.
+DRY_CALLS, APPLY_CALLS, HOOK_CALLS, CPU = 4, 6, 2, 0.05
+#: Seconds between two looks at a job, and for one job.
+LOOK, LONG = 0.5, 300.0
 SCRIPT = b"""#!/bin/sh\necho '[{"name":"app","version":"2"}]'\n"""
-PCT = """#!/bin/sh
-echo "$1" >>"{calls}/$2"
-shift 3
-exec setsid -w "$@"
-"""
+HERE = '#!/bin/sh\nshift 3\nexec setsid -w "$@"\n'
+COUNTING = '#!/bin/sh\necho >>{calls}/$2\nexec {pct} "$@"\n'
+PROBES = [
+    Probe(kind="services"),
+    Probe(kind="load", most=10_000.0),
+    Probe(kind="command", argv=["true"]),
+    Probe(kind="command", argv=["test", "-d", "/var"]),
+]
+HOOK = HookScript(stage="pre", script_id="hook", script=SCRIPT, sha256=hashlib.sha256(SCRIPT).hexdigest())
 
 
-def one(folder: Path, vmid: int, dry_run: bool) -> None:
+@dataclass
+class Kind:
+    """One kind of job, and what is around its script."""
+
+    name: str
+    plan: Plan | None
+    calls: int
+
+    @property
+    def dry_run(self) -> bool:
+        """Tell whether it changes nothing."""
+        return self.plan is None
+
+
+KINDS = (
+    Kind("dry run", None, DRY_CALLS),
+    Kind("apply, four probes", Plan(probes=PROBES), APPLY_CALLS),
+    Kind("apply, four probes, a hook", Plan(probes=PROBES, hooks=[HOOK]), APPLY_CALLS + HOOK_CALLS),
+)
+
+
+def one(folder: Path, vmid: int, kind: Kind) -> None:
     """See one job through. Raises AssertionError where it did not go well."""
-    plan = None if dry_run else Plan(probes=[Probe(kind="command", argv=["true"])])
     order = ScriptJob(
         job_id=f"bench-{folder.name}-{vmid}",
         vmid=vmid,
         script=SCRIPT,
         sha256=hashlib.sha256(SCRIPT).hexdigest(),
-        argv=["--dry-run"] if dry_run else [],
+        argv=["--dry-run"] if kind.dry_run else [],
         timeout_seconds=60,
-        dry_run=dry_run,
+        dry_run=kind.dry_run,
         output_cap=1 << 20,
-        plan=plan,
+        plan=kind.plan,
     )
-    jobs.start(folder / "jobs", order, launch=lambda *_: None)
-    directory = folder / "jobs" / order.job_id
-    environ = {"PATH": f"{folder}/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
-    with jobs.supervised(directory):
-        Supervisor(directory, environ, jobs.seal(order)).supervise()
-    result = jobs.look(folder / "jobs", order.job_id).result
-    assert result is not None, order.job_id
-    assert result.outcome == "ok", result.reason
+    place, ends = folder / "jobs", time.monotonic() + LONG
+    state = perform_job(StartScript(job=order), jobs_dir=place)
+    while state.phase is JobPhase.RUNNING and time.monotonic() < ends:
+        time.sleep(LOOK)
+        state = perform_job(LookJob(job_id=order.job_id), jobs_dir=place)
+    assert state.result is not None, f"{order.job_id}: {state.phase}"
+    assert state.result.outcome == "ok", state.result.reason
 
 
-def fleet(folder: Path, dry_run: bool) -> tuple[float, float]:
-    """Return the most calls for one container, and the seconds of our own CPU for each."""
+@contextmanager
+def server(folder: Path) -> Iterator[Path]:
+    """Have the fork server at work that notes its CPU; it has ended, and its note is there, afterwards."""
+    place, notes = folder / forked.FOLDER, folder / "notes"
+    place.mkdir(mode=0o700)
+    notes.mkdir()
+    words = [sys.executable, "-P", "-m", "benchmarks._counted_supervisors", str(place), str(notes)]
+    environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    with subprocess.Popen(words, env=environ, start_new_session=True) as process:
+        while not (notes / "ready").exists() and process.poll() is None:
+            time.sleep(0.02)
+        yield notes
+
+
+def fleet(folder: Path, pct: Path, vmids: list[int], kind: Kind) -> tuple[float, float, float]:
+    """Return the most calls for one container, and the seconds of our own CPU for each: all, and the supervisor's."""
     for name in ("bin", "calls", "jobs"):
         (folder / name).mkdir(parents=True)
-    pct = folder / "bin" / "pct"
-    pct.write_text(PCT.format(calls=folder / "calls"))
-    pct.chmod(0o755)
-    before = resource.getrusage(resource.RUSAGE_SELF)
-    with ThreadPoolExecutor(AT_ONCE) as workers:
-        list(workers.map(lambda vmid: one(folder, vmid, dry_run), range(100, 100 + CONTAINERS)))
-    after = resource.getrusage(resource.RUSAGE_SELF)
-    spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return max(len(file.read_text().splitlines()) for file in (folder / "calls").iterdir()), spent / CONTAINERS
+    counting = folder / "bin" / "pct"
+    counting.write_text(COUNTING.format(calls=folder / "calls", pct=pct))
+    counting.chmod(0o755)
+    os.environ["PATH"] = f"{counting.parent}:{os.environ['PATH']}"
+    try:
+        with server(folder) as notes:
+            before = own()
+            with ThreadPoolExecutor(AT_ONCE) as workers:
+                list(workers.map(lambda vmid: one(folder, vmid, kind), vmids))
+            here = own() - before
+    finally:
+        os.environ["PATH"] = os.environ["PATH"].partition(":")[2]
+    supervisors = sum(float(note.read_text()) for note in notes.glob("bench-*"))
+    spent = here + supervisors + float((notes / "server").read_text())
+    calls = max(len(file.read_text().splitlines()) for file in (folder / "calls").iterdir())
+    return calls, spent / len(vmids), supervisors / len(vmids)
+
+
+def interpreter() -> float:
+    """Return the seconds of CPU until a supervisor with a Python of its own has its lock."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    with tempfile.TemporaryDirectory(prefix="nanny-bench-") as place:
+        carrier.detached(Path(place) / "no-job", "")
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def measure(place: Path, pct: Path, vmids: list[int], what: str) -> list[Figure]:
+    """Run every kind of job on all containers."""
+    figures = [Figure(what, len(vmids), "containers"), Figure("at once", min(AT_ONCE, len(vmids)), "jobs")]
+    for number, kind in enumerate(KINDS):
+        calls, spent, supervisor = fleet(place / str(number), pct, vmids, kind)
+        figures += [
+            Figure(f"{kind.name}: pct", calls, "calls", kind.calls),
+            Figure(f"{kind.name}: own CPU", spent * 1000, "ms", CPU * 1000),
+            Figure(f"{kind.name}: supervisor", supervisor * 1000, "ms"),
+        ]
+    return [*figures, Figure("a supervisor by its own Python", interpreter() * 1000, "ms")]
 
 
 def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="./run bench patch", description=__doc__)
     parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--real", type=int, metavar="N", default=0, help="in N real containers of LXC, as root")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="nanny-bench-") as place:
-        dry_calls, dry_cpu = fleet(Path(place) / "dry", dry_run=True)
-        calls, cpu = fleet(Path(place) / "apply", dry_run=False)
-    figures = [
-        Figure("calls of pct, dry run", dry_calls, "calls", DRY_CALLS),
-        Figure("calls of pct, apply with a probe", calls, "calls", APPLY_CALLS),
-        Figure("own CPU of a dry run", dry_cpu * 1000, "ms", CPU * 1000),
-        Figure("own CPU of an apply", cpu * 1000, "ms", CPU * 1000),
-    ]
+        if not arguments.real:
+            here = Path(place) / "here"
+            here.write_text(HERE)
+            here.chmod(0o755)
+            figures = measure(Path(place), here, list(range(100, 100 + CONTAINERS)), "simulated")
+        else:
+            plan = LabPlan(nodes=1, guests=arguments.real, real=arguments.real)
+            with Lab(plan, Path(place) / "lab", refusal_delay=0.05) as lab:
+                vmids = sorted(lab.cluster.guests)[: arguments.real]
+                figures = measure(Path(place), lab.nodes[0].bin_dir / "pct", vmids, "real")
     return show(figures, arguments.json)
 
 

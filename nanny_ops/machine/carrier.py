@@ -41,6 +41,19 @@ BOOTED, PRIVATE = Path("run/systemd/system"), Path("run/systemd/private")
 _TAKEN = b"already loaded"
 #: Whatever PID 1 gives to services by default, apt must be able to write.
 _OPEN = {"ProtectSystem": "no", "ProtectHome": "no"}
+#: What holds of every unit that carries supervisors.
+_CARRIED: dict[str, object] = {
+    "Type": "notify",
+    "ExitType": "cgroup",
+    "KillMode": "control-group",
+    "TimeoutStartSec": int(LAUNCH) - 5,
+    "TimeoutStopSec": STOP,
+    "MemoryMax": MEMORY,
+    "TasksMax": TASKS,
+    "OOMPolicy": "continue",
+    "SyslogIdentifier": "nanny-job",
+    "UMask": "0022",
+}
 #: Words of systemd in an environment that speak of one unit and of no other.
 _ABOUT_A_UNIT = re.compile(
     r"NANNY.*|NOTIFY_SOCKET|WATCHDOG_.*|LISTEN_.*|INVOCATION_ID|JOURNAL_STREAM|SYSTEMD_EXEC_PID|MEMORY_PRESSURE_.*"
@@ -61,9 +74,41 @@ def detached(directory: Path, seal: str) -> Done:
 
     It gets none of the agent's own settings: some of them are secrets.
     """
-    environment = {name: value for name, value in os.environ.items() if not _ABOUT_A_UNIT.fullmatch(name)}
-    environment["PYTHONPATH"] = _library()
-    return run([*_supervisor(directory, seal)], timeout=LAUNCH, env=environment, cwd="/", cap=CAP)
+    return run([*_supervisor(directory, seal)], timeout=LAUNCH, env=own_environment(), cwd="/", cap=CAP)
+
+
+def own_environment() -> dict[str, str]:
+    """Return the environment of what goes on without this process: nothing about its unit, and none of its settings."""
+    own = {name: value for name, value in os.environ.items() if not _ABOUT_A_UNIT.fullmatch(name)}
+    return {**own, "PYTHONPATH": _library()}
+
+
+def fork_server(folder: Path, *, in_unit: bool) -> Done:
+    """Start what forks supervisors, in a unit where systemd carries jobs; it listens when this returns. ProgramMissing.
+
+    The unit stays as long as one of those supervisors lives, so each has a name of its own.
+    """
+    if not in_unit:
+        return run(_fork_server(folder), timeout=LAUNCH, env=own_environment(), cwd="/", cap=CAP)
+    argv = guests_argv(folder, os.environ.get("PATH", os.defpath), secrets.token_hex(3))
+    return run(argv, timeout=LAUNCH, cwd="/", cap=CAP)
+
+
+def unit_environment() -> dict[str, str]:
+    """Return the environment of a supervisor in a unit: nothing of its caller's but where programs are looked for."""
+    return {"PATH": os.environ.get("PATH", os.defpath), "PYTHONPATH": _library()}
+
+
+def guests_argv(folder: Path, path: str, more: str) -> list[str]:
+    """Return the call that makes the unit of the supervisors of jobs in guests."""
+    named = [f"--unit=nanny-job-guests-{more}.service", "--description=Jobs of nanny-ops in guests"]
+    call = _call(named, _CARRIED, {"PATH": path, "PYTHONPATH": _library()})
+    return [*call, "--", *_fork_server(folder), "--in-unit"]
+
+
+def longest(directory: Path) -> int:
+    """Return the seconds after which what is left of a job is ended: its supervisor has failed by then."""
+    return _seconds(directory) + MARGIN
 
 
 def transient(directory: Path, seal: str, token: Callable[[int], str] = secrets.token_hex) -> Done:
@@ -81,19 +126,7 @@ def transient(directory: Path, seal: str, token: Callable[[int], str] = secrets.
 def unit_argv(directory: Path, seal: str, path: str, more: str = "") -> list[str]:
     """Return the call that makes a job's unit; it names no secret, as anybody may read a unit."""
     job_id = directory.name
-    properties = {
-        "Type": "notify",
-        "ExitType": "cgroup",
-        "KillMode": "control-group",
-        "TimeoutStartSec": int(LAUNCH) - 5,
-        "TimeoutStopSec": STOP,
-        "RuntimeMaxSec": _seconds(directory) + MARGIN,
-        "MemoryMax": MEMORY,
-        "TasksMax": TASKS,
-        "OOMPolicy": "continue",
-        "SyslogIdentifier": "nanny-job",
-        "UMask": "0022",
-    }
+    properties = {**_CARRIED, "RuntimeMaxSec": longest(directory)}
     named = [f"--unit={unit(job_id + more)}", f"--description=Job {job_id} of nanny-ops"]
     call = _call(named, properties, {"PATH": path, "PYTHONPATH": _library()})
     return [*call, "--", *_supervisor(directory, seal), "--in-unit"]
@@ -106,8 +139,7 @@ def outlive(module: str, directory: Path, name: str, seconds: int) -> Done:
     """
     call = [sys.executable, "-P", "-m", module, str(directory)]
     if choose() is detached:
-        environment = {name: value for name, value in os.environ.items() if not _ABOUT_A_UNIT.fullmatch(name)}
-        return run(call, timeout=LAUNCH, env={**environment, "PYTHONPATH": _library()}, cwd="/", cap=CAP)
+        return run(call, timeout=LAUNCH, env=own_environment(), cwd="/", cap=CAP)
     properties = {"Type": "exec", "RuntimeMaxSec": seconds + MARGIN, "TimeoutStopSec": STOP, "TasksMax": TASKS}
     environ = {"PATH": os.environ.get("PATH", os.defpath), "PYTHONPATH": _library()}
     argv = [*_call([f"--unit={name}.service"], properties, environ), "--", *call, "--in-unit"]
@@ -170,6 +202,10 @@ def _version() -> int:
 
 def _supervisor(directory: Path, seal: str) -> list[str]:
     return [sys.executable, "-P", "-m", "nanny_ops.machine.supervisor", str(directory), seal]
+
+
+def _fork_server(folder: Path) -> list[str]:
+    return [sys.executable, "-P", "-m", "nanny_ops.machine.fork_server", str(folder)]
 
 
 def _library() -> str:

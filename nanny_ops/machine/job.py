@@ -27,7 +27,7 @@ import msgspec
 
 from nanny_ops.errors import DiskFull, MachineError, ValidationFailed
 from nanny_ops.machine import carrier as carriers
-from nanny_ops.machine import silence
+from nanny_ops.machine import forked, silence
 from nanny_ops.machine.carrier import Carrier
 from nanny_ops.machine.run import signal_session
 from nanny_ops.machine.session import living
@@ -67,7 +67,7 @@ def launch(directory: Path, seal: str, *, carrier: Carrier | None = None) -> Non
     It runs nothing but the order with this seal, whatever lies in the directory by then; with none it can only note
     that the job was cancelled.
     """
-    done = (carrier or carriers.choose())(directory, seal)
+    done = (carrier or forked.carry)(directory, seal)
     if done.exit_code not in (0, BUSY) and not _is_cared_for(directory):
         said = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:]
         raise MachineError(f"The supervisor of a job did not start (exit code {done.exit_code}): {' '.join(said)}")

@@ -90,8 +90,9 @@ def under_way(folder: Path, now: datetime) -> list[RebootOrder]:
 def _found(jobs_dir: Path, chosen: Callable[[str], bool]) -> list[tuple[str, int | None]]:
     if not jobs_dir.is_dir():
         return []
-    folders = [one for one in sorted(jobs_dir.iterdir()) if not one.name.startswith(".") and chosen(one.name)]
-    return [(one.name, job.target_of(one)) for one in folders]
+    folders = [one for one in sorted(jobs_dir.iterdir()) if not one.name.startswith(".")]
+    still = [one for one in folders if not (one / "result.json").exists()]  # most are over, and this is cheap
+    return [(one.name, job.target_of(one)) for one in still if chosen(one.name)]
 
 
 def _demand_no_reboot(jobs_dir: Path, vmid: int | None, now: datetime) -> None:

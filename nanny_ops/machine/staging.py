@@ -187,6 +187,7 @@ def _unused(versions: Versions, keep: set[str], processes: Path) -> None:
 
 @contextmanager
 def alone(versions: Versions) -> Iterator[None]:
+    """Keep what changes versions from each other. Raises MachineError while another process is at it."""
     with (versions.prefix / ".lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -267,11 +267,16 @@ def main(argv: list[str], environ: MutableMapping[str, str] = os.environ) -> int
     """Take the job's lock, leave the caller, and see the job through; the exit code is for the launcher only."""
     directory = Path(argv[1])
     logging.basicConfig(stream=sys.stderr, level="INFO", format="%(levelname)s %(name)s %(message)s")
+    return see_to(directory, argv[2], environ, lambda code: None if code else _settle(argv[3:], environ))
+
+
+def see_to(directory: Path, seal: str, environ: Mapping[str, str], settled: Callable[[int], None]) -> int:
+    """Take a job's lock and see the job through; ``settled`` is told whether it has the lock, by the exit code."""
     with supervised(directory) as alone:
+        settled(0 if alone else BUSY)
         if not alone:
             return BUSY
-        _settle(argv[3:], environ)
-        supervisor = Supervisor(directory, dict(environ), argv[2])
+        supervisor = Supervisor(directory, dict(environ), seal)
         try:
             supervisor.supervise()
         except Exception as wrong:  # noqa: BLE001  the one broad handler of this process

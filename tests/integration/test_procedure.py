@@ -24,12 +24,13 @@ from nanny_ops.machine import job as jobs
 from nanny_ops.machine.plan import HookScript, Plan
 from nanny_ops.machine.procedure import access
 from nanny_ops.machine.proxmox.task import Pace
-from nanny_ops.machine.run import run
+from nanny_ops.machine.run import run, signal_session
 from nanny_ops.machine.supervisor import Supervisor
-from nanny_ops.machine.target import Call, Lxc
+from nanny_ops.machine.target import Call, Lxc, folder
 from nanny_ops.machine.verbs import JobPhase, JobResult, ProxmoxAccess, ScriptJob
 from nanny_ops.protocol.probe import Probe
 from tests import served_page
+from tests.job_contract import supervisors
 from tests.lab_fixtures import need_real_containers
 from tests.served_page import ONE
 
@@ -298,9 +299,33 @@ def test_a_killed_supervisor_is_followed_by_one_that_leaves_the_container_as_it_
         assert not (counts / "scripted").exists()
         assert result.report.protection is None or not result.report.protection.kept
     end = time.monotonic() + 10
-    while living(str(directory)):
+    while living(str(directory)) or supervisors(directory):
         assert time.monotonic() < end, "a supervisor or a client of pct is left"
         time.sleep(0.05)
+
+
+@pytest.mark.rows("F8")
+def test_a_script_outlives_all_that_is_ours_on_the_node_and_is_found_again(lab: Lab, job_dir: Path) -> None:
+    """Supervisor, what forked it, and the client of ``pct`` are killed at once; the script runs on, and ran once."""
+    scripted = inside(lab, SNAP).rootfs / "srv/scripted"
+    scripted.unlink(missing_ok=True)
+    one = order(f"echo x >>/srv/scripted; echo before; sleep 4; echo x >>/srv/scripted; {LIST}", Plan())
+    jobs.start(job_dir, one)
+    directory = job_dir / one.job_id
+    kill(directory, "script")
+    for pid in living(str(job_dir.parent / "supervisors")):
+        os.kill(pid, signal.SIGKILL)
+    signal_session(int((directory / "session").read_text().split()[1]), signal.SIGKILL)
+    assert scripted.read_text() == "x\n", "they were killed too late"
+    end = time.monotonic() + 60
+    while (state := jobs.tend(job_dir, one.job_id)).phase is not JobPhase.DONE:
+        assert time.monotonic() < end, f"still {state.phase}"
+        time.sleep(0.1)
+    result = ended(job_dir, one)
+    assert (result.outcome, [p.name for p in result.packages]) == ("ok", ["app"]), result.reason
+    assert (directory / "stdout").read_text().startswith("before\n")
+    assert scripted.read_text() == "x\nx\n"
+    assert living(folder(one.job_id)) == [], "something of it is left"
 
 
 def hook(body: str) -> HookScript:
@@ -317,7 +342,7 @@ def kill(directory: Path, step: str) -> None:
     while step == "script" and not (directory / "stdout").read_text():
         assert time.monotonic() < end, "the script says nothing"
         time.sleep(0.01)
-    for pid in living(f"nanny_ops.machine.supervisor\0{directory}"):
+    for pid in supervisors(directory):
         os.kill(pid, signal.SIGKILL)
 
 

@@ -115,3 +115,11 @@ def test_a_supervisor_in_a_unit_says_that_it_is_ready(tmp_path: Path) -> None:
         assert ear.recv(100) == b"READY=1"
     assert environ == {}
     assert json.loads((tmp_path / "op-1" / "result.json").read_text())["outcome"] == "cancelled"
+
+
+def test_supervisors_of_guests_share_a_unit_without_a_time_limit_of_its_own() -> None:
+    argv = carrier.guests_argv(Path("/state/supervisors"), "/usr/bin", "abc")
+    assert "--unit=nanny-job-guests-abc.service" in argv
+    assert "--property=ExitType=cgroup" in argv
+    assert not any("RuntimeMaxSec" in word for word in argv)
+    assert argv[-3:] == ["nanny_ops.machine.fork_server", "/state/supervisors", "--in-unit"]

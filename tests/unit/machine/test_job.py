@@ -23,6 +23,7 @@ from nanny_ops.machine.target import folder
 from nanny_ops.machine.verbs import JobPhase, JobResult, ScriptJob
 from nanny_ops.protocol.patch import PackageChange
 from nanny_ops.protocol.probe import Probe
+from tests.job_contract import supervisors
 from tests.unit.machine.fake_pct import FakePct
 
 LIST = b'echo \'[{"name":"a","version":"2","old_version":"1","action":"upgrade"}]\'\n'
@@ -57,18 +58,6 @@ def wait_file(path: Path, seconds: float = 10.0) -> str:
         assert time.monotonic() < end, f"{path} never came"
         time.sleep(0.02)
     return path.read_text()
-
-
-def supervisors(jobs_dir: Path) -> list[int]:
-    found = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            line = (entry / "cmdline").read_bytes()
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if b"nanny_ops.machine.supervisor" in line and str(jobs_dir).encode() in line:
-            found.append(int(entry.name))
-    return found
 
 
 def alive(pid: int) -> bool:
@@ -166,7 +155,7 @@ def test_a_killed_supervisor_leaves_a_lost_job_that_is_never_rerun(tmp_path):
     order = make(f"echo $$ >>{count}; exec sleep 60\n".encode())
     jobs.start(tmp_path / "jobs", order)
     script = int(wait_file(count))
-    (supervisor,) = supervisors(tmp_path / "jobs")
+    (supervisor,) = supervisors(tmp_path / "jobs" / "op-1")
     os.kill(supervisor, signal.SIGKILL)
     time.sleep(0.2)
     assert jobs.look(tmp_path / "jobs", "op-1").phase is JobPhase.RUNNING, "its script still works on the target"
@@ -190,7 +179,7 @@ def test_a_cancel_reaches_a_script_that_has_lost_its_supervisor(tmp_path, monkey
     order = make(f"echo $$ >{note}; exec sleep 60\n".encode(), job_id=job_id, vmid=vmid)
     jobs.start(tmp_path / "jobs", order)
     script = int(wait_file(note))
-    (supervisor,) = supervisors(tmp_path / "jobs")
+    (supervisor,) = supervisors(tmp_path / "jobs" / job_id)
     os.kill(supervisor, signal.SIGKILL)
     time.sleep(0.2)
     assert jobs.look(tmp_path / "jobs", job_id).phase is JobPhase.RUNNING

@@ -60,7 +60,7 @@ def test_the_agent_imports_nothing_that_is_left_out() -> None:
     """Imports inside functions count; what the operator's commands import does not, for they are not installed."""
     left_out = tuple(folder.rstrip("/").replace("/", ".") for folder in NOT_FOR_AGENTS)
     seen: set[str] = set()
-    waiting = [*COMMANDS.values(), "nanny_ops.machine.supervisor"]
+    waiting = [*COMMANDS.values(), "nanny_ops.machine.fork_server"]
     while waiting:
         module = waiting.pop()
         file = _file(module)
