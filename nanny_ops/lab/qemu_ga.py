@@ -6,11 +6,12 @@ own. The protocol is JSON, a line each way (QEMU's ``qga/qapi-schema.json``).
 
 import base64
 import errno
+import itertools
 import json
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ class RealInside:
     sockets: Mapping[int, Path]
     others: Inside
     closing: Callable[[], bool] = lambda: False
+    _marks: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1_000_000))
 
     def has(self, guest: Guest, program: str) -> bool:
         """Return whether there is such a program. Raises Refusal in the words of Proxmox VE."""
@@ -88,9 +90,16 @@ class RealInside:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
             line.settimeout(ANSWER)
             line.connect(str(self.sockets[vmid]))
-            line.sendall(json.dumps({"execute": command, "arguments": arguments}).encode() + b"\n")
+            mark = next(self._marks)
+            for said in (
+                {"execute": "guest-sync", "arguments": {"id": mark}},
+                {"execute": command, "arguments": arguments},
+            ):
+                line.sendall(json.dumps(said).encode() + b"\n")
             with line.makefile("rb") as answers:
-                told = json.loads(answers.readline() or b'{"error": {"desc": "no answer"}}')
+                while (told := _answer(answers.readline())).get("return") != mark:
+                    continue  # left over from somebody who did not wait for it
+                told = _answer(answers.readline())
         if "error" in told:
             raise AgentRefused(str(told["error"].get("desc", told["error"])))
         return told["return"]
@@ -115,3 +124,11 @@ class RealInside:
                 return Ended(code, out, err)
             time.sleep(PAUSE)
         return Ended(None)
+
+
+def _answer(line: bytes) -> dict[str, Any]:
+    """Read one line of the agent. Raises ConnectionResetError where it said nothing more."""
+    if not line:
+        raise ConnectionResetError(errno.ECONNRESET, "The guest agent has hung up.")
+    told: dict[str, Any] = json.loads(line)
+    return told

@@ -7,6 +7,7 @@ import hashlib
 import os
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -114,6 +115,31 @@ def test_a_script_runs_in_the_machine_and_leaves_nothing(target: Qemu, machine: 
 def test_a_script_that_restarts_the_guest_agent_goes_on_and_is_heard_to_its_end(target: Qemu, tmp_path: Path) -> None:
     script = "#!/bin/sh\necho before\nsystemctl restart qga\nsleep 2\necho after\necho '[]'\n"
     verdict = carried_out(target, ordered(script, tmp_path), tmp_path)
+    assert verdict.outcome is Outcome.NOTHING_TO_DO, verdict
+    assert (tmp_path / "stdout").read_text() == "before\nafter\n[]\n"
+
+
+@pytest.mark.one_debian
+@pytest.mark.rows("F8")
+def test_a_script_is_heard_to_its_end_though_the_way_to_its_machine_was_cut(
+    target: Qemu, lab: Lab, tmp_path: Path
+) -> None:
+    """As when the network is patched: for a while nobody answers, then the rest of what was said arrives, once."""
+    call = ordered("#!/bin/sh\necho before\nsleep 5\necho after\necho '[]'\n", tmp_path)
+    with ThreadPoolExecutor(1) as threads:
+        running = threads.submit(carried_out, target, call, tmp_path)
+        until = time.monotonic() + 60
+        while time.monotonic() < until and not (tmp_path / "stdout").exists():
+            time.sleep(0.1)
+        while time.monotonic() < until and not (tmp_path / "stdout").read_text():
+            time.sleep(0.1)
+        lab.cause("status=595")
+        try:
+            time.sleep(7)
+            assert not running.done()
+        finally:
+            lab.faults.clear()
+        verdict = running.result(120)
     assert verdict.outcome is Outcome.NOTHING_TO_DO, verdict
     assert (tmp_path / "stdout").read_text() == "before\nafter\n[]\n"
 
