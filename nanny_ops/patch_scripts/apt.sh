@@ -326,15 +326,28 @@ asks() {
 
 # ---- What is told beside the list ------------------------------------------------------------------------------------
 
+# The names of what waits for its turn in a phased update: what would be upgraded if every machine's turn had come. Some
+# releases of apt say so themselves, others keep it back without a word or do not show it at all.
+every_phase=APT::Get::Always-Include-Phased-Updates=true
+phased() {
+    sed -n '/^The following upgrades have been deferred due to phasing:/,/^[^ ]/p' "$work/all" | grep '^ ' | tr -s ' ' '\n'
+    find "$lists" -maxdepth 1 -name '*_Packages*' \( -name '*.lz4' -o -name '*.gz' -o -name '*.xz' -o -name '*.zst' -o \
+        -exec grep -q '^Phased-Update-Percentage:' {} \; \) -print 2>/dev/null | grep -q . || return 0
+    if $dist_upgrade; then set -- dist-upgrade; else set -- --with-new-pkgs upgrade; fi
+    apt -s -o="$every_phase" "$@" >"$work/simulation" 2>/dev/null
+    simulated "$work/simulation" | awk -F '\t' 'FILENAME == ARGV[1] { comes[$1] = 1; next } $2 != "" && $3 != "" && !($1 in comes) { print $1 }
+    ' "$work/possible" -
+}
+
 # Notes of what could be upgraded, by the administrator's own preferences, and is not in the plan.
 tell_left() {
-    command apt list --upgradable -q -q -c "$work/plain.conf" 2>/dev/null </dev/null | awk -v native="$native" '
+    command apt list --upgradable -q -q -c "$work/plain.conf" -o="$every_phase" 2>/dev/null </dev/null | awk -v native="$native" '
         match($0, / \[upgradable from: [^]]*\]$/) {
             old = substr($0, RSTART + 19, RLENGTH - 20); name = $1; sub(/\/.*/, "", name)
             if ($3 != native && $3 != "all") name = name ":" $3
             print name "\t" old "\t" $2
         }' >"$work/upgradable"
-    sed -n '/^The following upgrades have been deferred due to phasing:/,/^[^ ]/p' "$work/all" | grep '^ ' | tr -s ' ' '\n' >"$work/phased"
+    phased >"$work/phased"
     apt-mark showhold -c "$work/plain.conf" | sed "s/:$native\$//" >"$work/holds"
     awk -F '\t' -v only="$only_given" -v security_only="$security_only" -v told="$told_security" "$awk_named$awk_security"'
         FILENAME == ARGV[1] { wanted[$1] = 1; next }

@@ -1,11 +1,14 @@
 """A real container with a package manager that is not apt, and the shipped script in it."""
 
 import json
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from nanny_ops.lab import pacman_repository, rpm_repository
 from nanny_ops.lab.lxc import Container
+from nanny_ops.lab.ware import Ware
 from nanny_ops.machine.packages import note
 from nanny_ops.machine.run import Done, run
 from nanny_ops.patch_scripts.assembled import assembled
@@ -37,6 +40,12 @@ class Manager:
     interrupt: str
     #: The program's version.
     version: str
+    #: Says of nanny-tls that it came for another package only, which nothing needs now.
+    unneeded: str = ""
+    #: Installs the newer nanny-tls, and lets the repository offer the older one only; pacman's is written in Python.
+    go_back: str = ""
+    #: The manager itself at work, for as long as the file /root/at-work is there.
+    at_work: str = ""
     stuck: bool = True
     security: bool = True
     suffix: str = "-1"
@@ -45,6 +54,31 @@ class Manager:
 RPM = "rpm -qa --qf '%{NAME} %{VERSION}-%{RELEASE}\\n' | grep ^nanny-"
 # What an interrupted transaction leaves: the new version in the database, the old one not yet out of it.
 RPM_CUT = "rpm --install --nodeps --force --noscripts /srv/rpm/noarch/nanny-lib-2.0-1.noarch.rpm"
+RPM_BACK = (
+    "rpm --upgrade /srv/rpm/noarch/nanny-tls-1.1-1.noarch.rpm; rm /srv/rpm/noarch/nanny-tls-1.1-1.noarch.rpm;"
+    " cp /srv/rpm-old/noarch/nanny-tls-1.0-1.noarch.rpm /srv/rpm/noarch;"
+    " rm -r /srv/rpm/repodata; createrepo_c -q /srv/rpm"
+)
+# At its question, until a file is gone.
+ASKING = (
+    "mkfifo /root/answers; while [ -e /root/at-work ]; do sleep 0.2; done >/root/answers & exec {words} </root/answers"
+)
+# In the middle of a transaction: a package whose script takes as long as a file is there.
+SLOW_RPM = """mkdir -p /root/slow; cat >/root/slow.spec <<'SPEC'
+Name: nanny-slow
+Version: 1.0
+Release: 1
+Summary: slow
+License: MIT
+BuildArch: noarch
+%description
+slow
+%post -p <lua>
+while posix.stat("/root/at-work") do posix.sleep(1) end
+%files
+SPEC
+rpmbuild -bb --define '_topdir /root/slow' /root/slow.spec >/dev/null 2>&1
+exec {words} install /root/slow/RPMS/noarch/nanny-slow-1.0-1.noarch.rpm"""
 PID_FILE = "mkdir -p $(dirname {lock}); exec sh -c 'echo $$ >{lock}; exec sleep 99'"
 
 MANAGERS = (
@@ -63,6 +97,9 @@ MANAGERS = (
         holder=PID_FILE,
         interrupt=RPM_CUT,
         version="dnf --version | head -n 1",
+        unneeded="dnf -q mark remove nanny-tls",
+        go_back=RPM_BACK,
+        at_work=SLOW_RPM.format(words="dnf -y"),
     ),
     Manager(
         name="zypper",
@@ -79,6 +116,9 @@ MANAGERS = (
         holder=PID_FILE,
         interrupt=RPM_CUT,
         version="zypper --version | cut -d ' ' -f 2",
+        unneeded="mkdir -p /var/lib/zypp; echo nanny-tls >/var/lib/zypp/AutoInstalled",
+        go_back=RPM_BACK,
+        at_work=SLOW_RPM.format(words="zypper --non-interactive --no-gpg-checks"),
     ),
     Manager(
         name="pacman",
@@ -94,6 +134,9 @@ MANAGERS = (
         holder="exec 9>{lock}; exec sleep 99",
         interrupt="rm /var/lib/pacman/local/nanny-lib-1.0-1/desc",
         version="pacman --version | sed -n 's/.*Pacman v\\([0-9.]*\\).*/\\1/p'",
+        unneeded="pacman -D --asdeps nanny-tls",
+        go_back="pacman -U --noconfirm --disable-sandbox /srv/arch/nanny-tls-1.1-1-any.pkg.tar.gz",
+        at_work=ASKING.format(words="pacman --disable-sandbox -Syu"),
         stuck=False,
         security=False,
     ),
@@ -171,6 +214,15 @@ class Foreign:
         where = ["--lxcpath", str(self.container.path), "--name", self.container.name]
         environment = ["--clear-env", "--set-var", f"PATH={PATH}", "--set-var", "HOME=/root"]
         return run(["lxc-attach", *where, *environment, "--", "sh", "-c", text, "sh", *words], timeout=timeout)
+
+    def offer(self, *wares: Ware) -> None:
+        """Let the repository hold these packages only."""
+        root = self.container.rootfs
+        if self.manager.name == "pacman":
+            pacman_repository.offer(root, wares)
+        else:
+            shutil.rmtree(root / rpm_repository.OFFER)
+            rpm_repository.offer(root, wares)
 
     def patch(self, *words: str) -> Said:
         """Run the script to its end."""

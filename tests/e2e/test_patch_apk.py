@@ -36,6 +36,11 @@ def test_a_dry_run_changes_nothing_and_a_run_does_what_it_listed(alpine: Foreign
     root = alpine.container.rootfs
     volatile = ("proc", "sys", "dev", "run")
     before = tree_hash(root, volatile)
+    options = ["--exclude=nanny-web", "--dist-upgrade", "--autoremove", "--repair", "--lock-timeout=9", "--verbose"]
+    assert set(alpine.patch("--dry-run", *options).changes) == {"nanny-lib", "nanny-tls"}
+    assert alpine.patch("--dry-run", "--only=nanny-tls").changes == {"nanny-tls": ("1.0-r0", "1.1-r0")}
+    for word in ("--security-only", "--conffiles=hold-back"):  # of which apk knows nothing
+        assert alpine.patch("--dry-run", word).code == 2
     listed = alpine.patch("--dry-run")
     assert tree_hash(root, volatile) == before
     assert (listed.code, listed.changes) == (0, ALL), listed.stdout

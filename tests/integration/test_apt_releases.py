@@ -99,6 +99,10 @@ def test_a_dry_run_changes_nothing_and_an_upgrade_keeps_what_the_administrator_w
     before = root.digest()
     code, names, notes = root.patch("--dry-run")
     assert (code, names, notes.ended) == (0, ALL, "")
+    common = ["--dry-run", "--conffiles=hold-back", "--exclude=nanny-demo-web", "--lock-timeout=9", "--repair"]
+    few = [name for name in ALL if name != "nanny-demo-web"]
+    assert root.patch(*common, "--dist-upgrade", "--autoremove", "--verbose")[:2] == (0, few)
+    assert root.patch(*common, "--only=nanny-demo-tls", "--security-only")[:2] == (0, ["nanny-demo-tls"])
     assert root.digest() == before
 
     root.write(CONF, "greeting = mine\n")
@@ -138,3 +142,21 @@ def test_a_repository_that_cannot_be_trusted_is_named_with_the_reason(root: Root
         f"{repository} stable-security (it is not signed by a key that is trusted here)",
         "http://127.0.0.1:9/gone stable",
     ]
+
+
+@pytest.mark.rows("F17")
+def test_what_is_phased_waits_for_its_turn_and_is_told(root: Root) -> None:
+    """Debian phases nothing: its apt does as Ubuntu's does where an index says so, from apt 2.1.16 on."""
+    root.write("/etc/machine-id", "0123456789abcdef0123456789abcdef\n")
+    packages = root.path / "srv/nanny-repo/dists/stable/main"
+    for index in packages.glob("*/Packages*"):
+        index.unlink() if index.suffix == ".gz" else index.write_text(
+            index.read_text().replace(
+                "Package: nanny-demo-web\n", "Package: nanny-demo-web\nPhased-Update-Percentage: 0\n"
+            )
+        )
+    (root.path / "srv/nanny-repo/dists/stable/Release").unlink()
+    root.write("/etc/apt/sources.list.d/nanny-demo.list", "deb [trusted=yes] file:/srv/nanny-repo stable main\n")
+    code, names, notes = root.patch("--dry-run")
+    assert (code, names) == (0, [name for name in ALL if name not in ("nanny-demo-tls", "nanny-demo-web")])
+    assert [(one.name, one.version, one.why) for one in notes.left] == [("nanny-demo-web", "1.1-1", "phased")]
