@@ -21,7 +21,7 @@ from nanny_ops.lab.qemu_ga import RealInside
 from nanny_ops.lab.systemd_machine import SystemdMachine
 from nanny_ops.machine import job
 from nanny_ops.machine.inside import Inside
-from nanny_ops.machine.procedure import access
+from nanny_ops.machine.procedure import access, question, symptom
 from nanny_ops.machine.proxmox.client import Client
 from nanny_ops.machine.qemu import Qemu
 from nanny_ops.machine.script_run import ScriptRun, Verdict
@@ -29,6 +29,7 @@ from nanny_ops.machine.shebang import parse
 from nanny_ops.machine.target import Call
 from nanny_ops.machine.verbs import JobPhase, ProxmoxAccess, ScriptJob
 from nanny_ops.protocol.operation import Outcome
+from nanny_ops.protocol.probe import Probe
 from tests.machines.conftest import need_machines
 
 pytestmark = [pytest.mark.machine, pytest.mark.timeout(600)]
@@ -213,6 +214,26 @@ def test_a_guest_agent_that_is_not_there_is_named(target: Qemu, lab: Lab, tmp_pa
 def test_a_short_command_tells_its_end(target: Qemu) -> None:
     done = target.command(["sh", "-c", "echo yes; exit 3"], 10)
     assert (done.exit_code, done.stdout) == (3, b"yes\n")
+
+
+@pytest.mark.one_debian
+def test_a_look_asks_the_machine_itself_and_all_of_it_at_once(target: Qemu) -> None:
+    """What runs in it, what it serves, and how a command ends there; the guest agent runs one program for all."""
+    asked = [
+        Probe(kind="unit", unit="qga.service"),
+        Probe(kind="unit", unit="no-such.service"),
+        Probe(kind="services"),
+        Probe(kind="load", most=10_000.0),
+        Probe(kind="tcp", port=9),
+        Probe(kind="command", argv=["sh", "-c", "echo bad >&2; exit 3"]),
+    ]
+    answers = question.ask(target, [symptom.question(one) for one in asked])
+    served = symptom.serving(answers[2])
+    assert served is not None
+    assert "qga.service" in served
+    found = [symptom.judge(one, said, sorted(served)) for one, said in zip(asked, answers, strict=True)]
+    assert [healthy for healthy, _ in found] == [True, False, True, True, False, False]
+    assert found[5][1] == "It ended with 3. bad"
 
 
 def test_a_job_for_a_machine_is_seen_through_by_its_supervisor(target: Qemu) -> None:
