@@ -157,6 +157,7 @@ class Conductor:
             timeout=run.timeout_seconds,
             memory=terms.playbook_memory_mb,
             forks=terms.playbook_forks,
+            ansible_home=str(self.folders.ansible_home),
             remote_user=terms.playbook_remote_user,
             ssh_key_file=_named(terms.playbook_ssh_key_file),
             vault_password_file=_named(terms.playbook_vault_password_file),

@@ -34,7 +34,7 @@ def test_locks_name_no_registry(lock: Path) -> None:
     assert not REGISTRY.search(lock.read_text())
 
 
-@pytest.mark.parametrize("name", ["agent", "control", "dev"])
+@pytest.mark.parametrize("name", ["agent", "ansible", "control", "dev"])
 def test_everything_locked_has_a_hash(name: str) -> None:
     text = (ROOT / "requirements" / f"{name}.txt").read_text().replace("\\\n", " ")
     lines = [line for line in text.splitlines() if line and not line.startswith("#")]

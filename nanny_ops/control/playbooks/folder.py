@@ -30,6 +30,8 @@ class Order:
     timeout: int
     memory: int
     forks: int
+    #: Where Ansible keeps temporary files and the sockets of its connections, for all runs.
+    ansible_home: str = ""
     remote_user: str = ""
     ssh_key_file: str = ""
     vault_password_file: str = ""
@@ -65,6 +67,11 @@ class Folders:
                 os.link(new, name)  # whoever comes second takes what is there
             new.unlink()
         return name.read_text()
+
+    @property
+    def ansible_home(self) -> Path:
+        """Where Ansible keeps temporary files and the sockets of its connections, for all runs."""
+        return self.path.absolute() / "ansible"
 
     def of(self, run_id: str) -> "Folder":
         """Return a run's folder."""

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import resource
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -58,6 +59,11 @@ def _run(folder: Folder, order: Order, clock: Callable[[], float]) -> Ending:
     deadline = clock() + order.timeout
     why: list[RunOutcome] = []
 
+    def end(_number: int, _frame: object) -> None:
+        why.append(RunOutcome.UNKNOWN)
+
+    signal.signal(signal.SIGTERM, end)
+
     def over() -> bool:
         if not why and folder.cancelled:
             why.append(RunOutcome.CANCELLED)
@@ -72,6 +78,7 @@ def _run(folder: Folder, order: Order, clock: Callable[[], float]) -> Ending:
         return ended
     reason = {
         RunOutcome.CANCELLED: "It was cancelled, and all its processes on this machine were ended.",
+        RunOutcome.UNKNOWN: "Its process was told to end from outside, perhaps with the control plane's whole unit.",
         RunOutcome.TIMED_OUT: f"It took longer than {order.timeout} seconds and was ended with all its processes.",
     }
     return Ending(outcome=why[0], reason=reason[why[0]], exit_code=None, hosts=account.hosts, left_out=account.left_out)

@@ -20,6 +20,9 @@ SETTINGS = {"suppress_output_file": True, "suppress_ansible_output": True, "pexp
 #: Variables of the control plane's environment that Ansible needs; no other, and so no secret, is handed on.
 INHERITED = ("HOME", "LANG", "LC_ALL", "LOGNAME", "PATH", "SSH_AUTH_SOCK", "TMPDIR", "TZ", "USER")
 
+#: Where Ansible looks for collections unless it is told otherwise.
+COLLECTIONS = ("~/.ansible/collections", "/usr/share/ansible/collections")
+
 
 def environment(order: Order, inherited: Mapping[str, str] = os.environ) -> dict[str, str]:
     """Return the environment of a run: what Ansible needs, its settings, and paths instead of secrets."""
@@ -39,9 +42,9 @@ def environment(order: Order, inherited: Mapping[str, str] = os.environ) -> dict
     }
     if order.known_hosts_file:
         named["ANSIBLE_SSH_COMMON_ARGS"] = f"-o UserKnownHostsFile='{order.known_hosts_file}'"
-    collections = _collections()
-    if collections is not None:
-        named["ANSIBLE_COLLECTIONS_PATH"] = f"{collections}:~/.ansible/collections:/usr/share/ansible/collections"
+    if order.ansible_home:  # a service's user may have no home that can be written
+        named["ANSIBLE_HOME"] = order.ansible_home
+        named["ANSIBLE_COLLECTIONS_PATH"] = ":".join([*_collections(), *COLLECTIONS])
     return kept | {name: value for name, value in named.items() if value}
 
 
@@ -120,7 +123,8 @@ def _listed(names: list[str]) -> str:
     return ", ".join(names[:5]) + (f" and {more} more" if more > 0 else "")
 
 
-def _collections() -> Path | None:
+def _collections() -> list[str]:
+    """Return where the collection lies that ships in a checkout."""
     shipped = shipped_directory()
     found = shipped.parent / "ansible" / "collections" if shipped is not None else None
-    return found if found is not None and found.is_dir() else None
+    return [str(found)] if found is not None and found.is_dir() else []

@@ -1,5 +1,6 @@
 """What Ansible is given, and what its recap means."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -21,6 +22,13 @@ def test_no_secret_of_the_control_plane_is_handed_on() -> None:
     assert given["ANSIBLE_PRIVATE_KEY_FILE"] == "/etc/key"
     assert given["ANSIBLE_HOST_KEY_CHECKING"] == "True"
     assert "ANSIBLE_VAULT_PASSWORD_FILE" not in given
+    assert "ANSIBLE_HOME" not in given
+
+
+def test_ansible_needs_no_home_that_can_be_written() -> None:
+    given = runner.environment(replace(ORDER, ansible_home="/data/playbooks/ansible"), {})
+    assert given["ANSIBLE_HOME"] == "/data/playbooks/ansible"
+    assert given["ANSIBLE_COLLECTIONS_PATH"].endswith("~/.ansible/collections:/usr/share/ansible/collections")
 
 
 def account(complete: bool = True, **hosts: dict[str, int]) -> Account:
