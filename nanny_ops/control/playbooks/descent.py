@@ -44,7 +44,10 @@ def marked(run_id: str, proc: Path = PROC) -> set[int]:
 
 
 def kill(find: Callable[[], Collection[int]], sleep: Callable[[float], None] = time.sleep) -> int:
-    """Kill all that ``find`` finds, again and again until it finds nothing; return how many were met."""
+    """Kill all that ``find`` finds, again and again until it finds nothing; return how many were met.
+
+    The dead are left to whoever waits for them: ansible-runner asks how its own child ended.
+    """
     met: set[int] = set()
     for _ in range(ROUNDS):
         found = set(find())
@@ -54,16 +57,8 @@ def kill(find: Callable[[], Collection[int]], sleep: Callable[[float], None] = t
         for pid in found:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        reap()
         sleep(PAUSE)
     return len(met)
-
-
-def reap() -> None:
-    """Collect children that have ended."""
-    with contextlib.suppress(ChildProcessError):
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            continue
 
 
 def _numbers(proc: Path) -> list[int]:

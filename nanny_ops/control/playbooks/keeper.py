@@ -54,8 +54,6 @@ def _run(folder: Folder, order: Order, clock: Callable[[], float]) -> Ending:
     descent.adopt_orphans()
     limit(order)
     os.nice(5)
-    os.environ.clear()
-    os.environ.update(runner.environment(order, dict(os.environ)))
     deadline = clock() + order.timeout
     why: list[RunOutcome] = []
 
