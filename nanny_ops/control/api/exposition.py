@@ -8,6 +8,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from nanny_ops.control.api.state import AsPerson, Control
 from nanny_ops.control.services import fleet
 from nanny_ops.control.services.exposition import exposition
+from nanny_ops.control.store.breaker import open_nodes
 
 router = APIRouter(prefix="/api/proxmox", tags=["proxmox"])
 TEXT = {"content": {"text/plain": {}}, "description": "The text format of Prometheus"}
@@ -26,5 +27,7 @@ async def metrics(
     It needs a token with the scope read, since it names things; ``/metrics`` counts what this process does.
     """
     now = control.clock()
-    text = await control.database.read(lambda tx: exposition(fleet.everything(tx, who, cluster, now)))
+    text = await control.database.read(
+        lambda tx: exposition(fleet.everything(tx, who, cluster, now), open_nodes(tx, who.teams))
+    )
     return Response(text, media_type=CONTENT_TYPE_LATEST)

@@ -7,7 +7,7 @@ library's registry takes ten times as long for 1,000 guests.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,6 +45,7 @@ HELP: dict[str, str] = {
     "pve_replication_failed_syncs": "How often a replication job has failed in a row.",
     "pve_not_backed_up_info": "A guest that no backup job covers.",
     "pve_not_backed_up_total": "Guests of a cluster that no backup job covers, as far as that is known.",
+    "nanny_node_resting": "A node that is given a rest after failures in a row; orders of batches wait for it.",
     "nanny_pve_unknown": "Something of which nobody can say now how it is.",
     "nanny_pve_age_seconds": "Seconds since a cluster, node, guest or storage was last told of.",
 }
@@ -90,13 +91,15 @@ class Page:
                 yield from lines
 
 
-def exposition(fleet: Fleet) -> bytes:
-    """Write what was rendered for people as samples."""
+def exposition(fleet: Fleet, resting: Collection[tuple[str, str]] = ()) -> bytes:
+    """Write what was rendered for people as samples; ``resting`` names nodes by scope and name."""
     page, homes = Page(), Homes(fleet)
     for one in fleet.clusters:
         _cluster(page, one, homes.of(one))
     for one in fleet.nodes:
         _node(page, one, homes.of(one), fleet.bodies.get(one["id"], {}))
+        if (_scope(one), one["name"]) in resting:
+            page.add("nanny_node_resting", 1, id=f"node/{one['name']}", cluster=homes.of(one))
     for one in fleet.guests:
         _guest(page, one, homes.of(one), fleet.bodies.get(one["id"], {}))
     for one in fleet.storages:

@@ -8,6 +8,7 @@ from sqlalchemy import delete, func, insert, select, update
 from nanny_ops.control.store.database import Tx
 from nanny_ops.control.store.lease import lock_target
 from nanny_ops.control.store.patch_tables import breakers as rows
+from nanny_ops.control.store.proxmox_tables import reporters
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,13 @@ def untold(tx: Tx, failures: int, limit: int) -> list[Breaker]:
 def open_count(tx: Tx) -> int:
     """Count the nodes that rest."""
     return tx.connection.execute(select(func.count()).where(rows.c.opened_at.is_not(None))).scalar_one()
+
+
+def open_nodes(tx: Tx, teams: Collection[str]) -> set[tuple[str, str]]:
+    """Return the teams' nodes that rest, by scope and the node's name."""
+    joined = select(reporters.c.scope, reporters.c.node).join(rows, rows.c.agent_id == reporters.c.agent_id)
+    chosen = rows.c.opened_at.is_not(None) & rows.c.team_id.in_(teams)
+    return {(row.scope, row.node) for row in tx.connection.execute(joined.where(chosen))}
 
 
 def put(tx: Tx, row: Breaker, *, known: bool) -> None:

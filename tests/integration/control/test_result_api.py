@@ -10,6 +10,8 @@ import httpx
 import pytest
 
 from nanny_ops.control.store import operation as store
+from nanny_ops.control.store import retention
+from nanny_ops.control.store.output import Outputs
 from nanny_ops.control.store.tables import packages
 from nanny_ops.protocol.patch import TRUNCATION_MARK
 from tests.integration.control.conftest import Agent, Server, enrol_by, make_server, sign_in
@@ -209,6 +211,18 @@ def test_an_upload_that_breaks_off_leaves_nothing(server: Server, operator: http
     assert deliver(agent, placed["id"], b"whole").status_code == 200
     assert operator.get(f"/api/patches/{placed['id']}/stdout").content == b"whole"
     assert "unexpected error" not in server.log()
+
+
+def test_an_output_that_was_dropped_for_its_age_is_said_to_be(
+    server: Server, operator: httpx.Client, agent: Agent
+) -> None:
+    placed = order(operator, agent)
+    assert deliver(agent, placed["id"], b"whole").status_code == 200
+    Outputs(server.data_dir).forget(placed["id"])
+    server.in_store(lambda tx: retention.note_outputs_dropped(tx, [placed["id"]], 1_000_000))
+    answer = operator.get(f"/api/patches/{placed['id']}/stdout")
+    assert (answer.status_code, "was deleted on 1970-01-01" in answer.text) == (404, True)
+    assert operator.get(f"/api/patches/{placed['id']}").json()["outputs_dropped_at"].startswith("1970-01-01")
 
 
 @pytest.fixture(scope="module")

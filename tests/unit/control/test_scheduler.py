@@ -4,6 +4,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from prometheus_client import generate_latest
 
 from nanny_ops.control import scheduler
 from nanny_ops.control.app import make_state, prepare
@@ -11,8 +12,8 @@ from nanny_ops.control.services import operation as operations
 from nanny_ops.control.services import rollup, series, usage
 from nanny_ops.control.settings import Settings
 from nanny_ops.control.store import agent as agents
+from nanny_ops.control.store import breaker, proxmox
 from nanny_ops.control.store import operation as store
-from nanny_ops.control.store import proxmox
 from nanny_ops.control.store import team as teams
 from nanny_ops.control.store import usage as usage_store
 from nanny_ops.protocol.clock import micros, now
@@ -67,4 +68,29 @@ async def test_usage_is_rolled_up_and_silence_noted_by_the_tick(tmp_path: Path) 
     assert set(rolled) == {"node/pve1"}
     assert known is not None
     assert known.unknown_since == at
+    state.database.close()
+
+
+async def test_a_tick_drops_old_orders_and_tells_of_a_node_that_rests(tmp_path: Path) -> None:
+    state = make_state(Settings(data_dir=tmp_path))
+    prepare(state.database)
+    state.database.start()
+    at = micros(now() - timedelta(days=800))
+    row = agents.Agent("agent-1", teams.DEFAULT, "pve1", "", "", "", "", "", "linux", [], "active", at)
+    old = store.Operation(
+        "patch-1", teams.DEFAULT, "agent-1", "patch", "completed", "host", {"mode": "apply"}, "user-1", at, at, at,
+        finished_at=at,
+    )  # fmt: skip
+    failing = breaker.Breaker("agent-1", teams.DEFAULT, 3, "disk_full: r", micros(now()))
+    printed = tmp_path / "results" / "patch-1" / "r" / "stdout"
+    printed.parent.mkdir(parents=True)
+    printed.write_text("printed")
+    await state.database.write(lambda tx: (agents.add(tx, row), store.add(tx, old)))
+    await state.database.write(lambda tx: breaker.put(tx, failing, known=False))
+    for job in scheduler.make(scheduler.Ticker(state.database, state.settings, state.counts)).get_jobs()[:2]:
+        await job.func()
+    assert await state.database.read(lambda tx: store.find(tx, "patch-1")) is None
+    assert not printed.parent.parent.exists()
+    told = generate_latest(state.counts.registry).decode().splitlines()
+    assert {'nanny_rows_pruned_total{what="operations"} 1.0', "nanny_nodes_resting 1.0"} <= set(told)
     state.database.close()

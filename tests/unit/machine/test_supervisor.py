@@ -94,6 +94,7 @@ def test_outcomes_of_a_script(tmp_path, pct, vmid, body, outcome, code):
     assert result.reason.endswith(".") or "exit code" in result.reason
 
 
+@pytest.mark.rows("R5")
 @pytest.mark.parametrize("vmid", TARGETS)
 def test_a_script_that_takes_too_long_ends_with_its_children(tmp_path, pct, vmid):
     note = tmp_path / "pid"
@@ -103,6 +104,7 @@ def test_a_script_that_takes_too_long_ends_with_its_children(tmp_path, pct, vmid
     assert gone(int(note.read_text()))
 
 
+@pytest.mark.rows("R5")
 @pytest.mark.parametrize("vmid", TARGETS)
 def test_cancel_reaches_the_script(tmp_path, pct, vmid):
     note = tmp_path / "pid"

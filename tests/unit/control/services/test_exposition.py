@@ -65,3 +65,12 @@ def test_slower_facts() -> None:
 def test_no_name_without_a_meaning() -> None:
     assert all(HELP.values())
     assert exposition(Fleet([], [], [], [], {})) == b""
+
+
+def test_a_node_that_rests_is_named() -> None:
+    told = {"cluster": "c1", "cluster_name": "lab", "agent_id": "a", "pve_version": "", "usage": None}
+    told |= {"status": "online", "freshness_seconds": 3}
+    nodes = [{**told, "id": name, "name": name} for name in ("pve1", "pve2")]
+    said = exposition(Fleet([cluster("c1", "lab")], nodes, [], [], {}), {("c1", "pve2"), ("c2", "pve1")}).decode()
+    rests = [line for line in said.splitlines() if line.startswith("nanny_node_resting{")]
+    assert rests == ['nanny_node_resting{id="node/pve2",cluster="lab"} 1']
