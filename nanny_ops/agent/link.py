@@ -12,10 +12,10 @@ import msgspec
 
 from nanny_ops.agent import backoff
 from nanny_ops.agent.client import ApiClient
-from nanny_ops.agent.sse import Event, Reader
 from nanny_ops.errors import NannyError, Rejected, Unreachable
 from nanny_ops.protocol.operation import OpenOperations
 from nanny_ops.protocol.realtime import CHANNELS, GUIDE_CHANNELS, SILENCE, Connected, RecordEvent, Subscribe
+from nanny_ops.protocol.sse import Event, Reader
 
 log = logging.getLogger(__name__)
 PATH = "/api/realtime"

@@ -1,9 +1,12 @@
 """Carry out the verbs about jobs: what a privileged helper does for a daemon, and a daemon that is root by itself."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from nanny_ops.machine import job, occupied
+from nanny_ops.machine.procedure.journal import Journal
 from nanny_ops.machine.verbs import CancelJob, ForgetJob, JobPhase, JobState, JobVerb, LookJob, StartScript
+from nanny_ops.protocol.patch_report import MOST_STEPS
 
 
 def perform_job(verb: JobVerb, *, jobs_dir: Path) -> JobState:
@@ -16,8 +19,18 @@ def perform_job(verb: JobVerb, *, jobs_dir: Path) -> JobState:
             state = job.start(jobs_dir, order)
             return job.tend(jobs_dir, order.job_id) if state.phase is JobPhase.LOST else state
         case LookJob(job_id=job_id):
-            return job.tend(jobs_dir, job_id)
+            return _with_steps(job.tend(jobs_dir, job_id), jobs_dir / job_id)
         case CancelJob(job_id=job_id):
             return job.cancel(jobs_dir, job_id)
         case ForgetJob(job_id=job_id):
             return job.forget(jobs_dir, job_id)
+
+
+def _with_steps(state: JobState, directory: Path) -> JobState:
+    """Add how far a running job has come; whose journal cannot be read has come nowhere yet."""
+    if state.phase is not JobPhase.RUNNING:
+        return state
+    try:
+        return replace(state, steps=Journal(directory).so_far[:MOST_STEPS])
+    except OSError:
+        return state

@@ -13,7 +13,7 @@ from nanny_ops.machine.plan import KeySignature as KeySignature
 from nanny_ops.machine.plan import Plan
 from nanny_ops.machine.prune_verbs import PruneState, PruneVerb
 from nanny_ops.protocol.patch import PackageChange
-from nanny_ops.protocol.patch_report import PatchReport
+from nanny_ops.protocol.patch_report import PatchReport, Step
 from nanny_ops.protocol.policy import PolicyReport
 from nanny_ops.protocol.signature import SigningKey
 
@@ -209,6 +209,8 @@ class JobState:
     claim: str = ""
     #: What there is to tell while it runs, such as that its script has long been silent.
     remark: str = ""
+    #: Of a job that runs, all steps so far; one that goes on has the outcome ``running``.
+    steps: list[Step] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -58,6 +58,7 @@ from nanny_ops.protocol.signature import (
 from nanny_ops.protocol.snapshot import SnapshotRow
 from nanny_ops.protocol.token import EnrollmentTokenRequest, Token, TokenIssued, TokenRequest
 from nanny_ops.protocol.update import Update, UpdateAnswer, UpdateRecord, UpdateRequest, UpdateResult
+from nanny_ops.protocol.watch import JobSteps, WatchClosed, WatchEnd, WatchOutput, WatchStatus, WatchStep
 
 #: From an agent or a person to the control plane.
 COMMANDS = (DeviceAuthStart, Authorize, Deny, Register, RegisterWithToken, Refresh, Subscribe, Ack, Renew, OutputChunk)
@@ -90,9 +91,11 @@ REPORTS = (
     RebootFailure,
     UpdateResult,
     PruneResult,
+    JobSteps,
 )
 #: From the control plane.
 EVENTS = (Connected, Gap, RecordEvent, PatchRecord, InvestigationRecord, RebootRecord, UpdateRecord, PruneRecord)
+WATCHED = (WatchStatus, WatchStep, WatchOutput, WatchEnd, WatchClosed)
 ANSWERS = (
     DeviceAuthStarted,
     TokenAnswer,
@@ -128,4 +131,4 @@ ANSWERS = (
     AuditEntry,
 )
 
-CATALOGUE = COMMANDS + REQUESTS + REPORTS + EVENTS + ANSWERS
+CATALOGUE = COMMANDS + REQUESTS + REPORTS + EVENTS + WATCHED + ANSWERS

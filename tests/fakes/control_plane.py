@@ -62,6 +62,7 @@ class FakeControlPlane:
         self.reports: dict[str, Any] = {}
         self.readings: list[tuple[str, Any]] = []
         self.chunks: list[Any] = []
+        self.steps: list[Any] = []
         self.script, self.sha256 = SCRIPT, hashlib.sha256(SCRIPT).hexdigest()
         self.rules: list[Handler] = []
         self.claims: dict[str, str] = {}
@@ -109,6 +110,9 @@ class FakeControlPlane:
             case ("POST", "operations", _, "output"):
                 self.chunks.append(json.loads(content))
                 return httpx.Response(200, json={"success": True})
+            case ("POST", "operations", _, "steps"):
+                self.steps.append(json.loads(content)["steps"])
+                return httpx.Response(204)
             case ("POST", "patches", order_id, "results"):
                 return self._result(order_id, request, content)
             case ("POST", "investigations", order_id, "report"):

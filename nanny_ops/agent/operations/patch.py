@@ -125,7 +125,7 @@ class Patch:
                 told_to_stop = True
                 log.info("event=cancel operation=%s", record.id)
                 await self._hands.do(CancelJob(job_id=record.id))
-            await feed.push(state.stdout_path, state.stderr_path)
+            await feed.push(state.stdout_path, state.stderr_path, state.steps)
             await desk.remark(state.remark)
             await self._sleep(POLL)
             state = await self._hands.do(LookJob(job_id=record.id))

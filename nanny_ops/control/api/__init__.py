@@ -36,6 +36,7 @@ from nanny_ops.control.api import (
     update,
     upkeep,
     user,
+    watch,
 )
 
 #: Every router; a house test compares this tuple with the folder.
@@ -57,6 +58,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     prune.router,
     snapshot.router,
     output.router,
+    watch.router,
     investigation.router,
     metrics.router,
     agent.router,

@@ -83,6 +83,7 @@ async def append(operation_id: str, body: OutputChunk, agent: AsAgent, control: 
         raise Conflict(f"The operation is {operation.status}.", status=operation.status)
     data = body.text.encode("utf-8", "replace")
     await asyncio.to_thread(outputs_of(control).append, operation.id, body.stream, body.offset, data)
+    control.streams.nudge(operation.id, operation.batch_id)
     return Response(status_code=204)
 
 

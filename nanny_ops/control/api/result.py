@@ -92,6 +92,7 @@ async def keep(
     if taken.new:
         operations.tell_end(control.counts, taken.operation)
         await asyncio.to_thread(outputs.settle, operation.id)
+        control.streams.nudge(operation.id, operation.batch_id)
     if not taken.counts:
         await asyncio.to_thread(outputs.drop, operation.id, receipt)
     return taken

@@ -45,6 +45,8 @@ class Stream:
     subjects: Collection[str] = ()
     shared: bool = False
     topics: Collection[str] = ()
+    #: True for one that is only woken by events and looks for itself.
+    looks: bool = False
     #: The last id the listener says it saw, from the header it came with.
     last_seen: int | None = None
     #: Nothing up to here is sent (again).
@@ -131,6 +133,10 @@ class Streams:
         stream = self._by_client.get(client_id)
         return None if stream is None or stream.closed else stream
 
+    def is_open(self, stream: Stream) -> bool:
+        """Tell whether a stream was not closed by either side."""
+        return not stream.closed
+
     def unbound(self, peer: str) -> int:
         """Return how many streams from an address belong to nobody yet."""
         return sum(stream.owner is None and stream.opened_by == peer for stream in self._by_client.values())
@@ -138,7 +144,11 @@ class Streams:
     def bind(self, stream: Stream, owner: str, subject: str, topics: Collection[str]) -> list[Stream]:
         """Give a stream its events, held back until :meth:`go_live`; return the open streams it replaces."""
         self._bind(stream, owner, (subject,), topics)
-        others = [other for other in self._by_subject.get(subject, ()) if other is not stream and not other.closed]
+        others = [
+            other
+            for other in self._by_subject.get(subject, ())
+            if other is not stream and not other.closed and not other.shared
+        ]
         for other in others:
             other.close()
         return others
@@ -148,11 +158,19 @@ class Streams:
         stream.shared = True
         self._bind(stream, owner, subjects, topics)
 
+    def nudge(self, *subjects: str | None) -> None:
+        """Wake those who look for themselves: there is more about a subject, and no event tells of it."""
+        for subject in filter(None, subjects):
+            for stream in self._by_subject.get(subject, ()):
+                if stream.looks:
+                    stream.ready.set()
+
     def owned(self, owner: str) -> int:
         """Return how many streams somebody has open."""
         return sum(stream.owner == owner and not stream.closed for stream in self._by_client.values())
 
     def _bind(self, stream: Stream, owner: str, subjects: Collection[str], topics: Collection[str]) -> None:
+        self._unbind(stream)
         stream.owner, stream.subjects, stream.topics, stream.live = owner, subjects, topics, False
         for subject in subjects:
             self._by_subject.setdefault(subject, set()).add(stream)
@@ -169,6 +187,9 @@ class Streams:
     def forget(self, stream: Stream) -> None:
         """Drop a stream whose listener has gone."""
         self._by_client.pop(stream.client_id, None)
+        self._unbind(stream)
+
+    def _unbind(self, stream: Stream) -> None:
         for subject in stream.subjects:
             rest = self._by_subject.get(subject, set())
             rest.discard(stream)
@@ -207,7 +228,9 @@ class Streams:
             return
         shared = encode(event.seq, event.payload)
         for stream in list(listeners):
-            if event.topic in stream.topics:
+            if stream.looks:
+                stream.ready.set()
+            elif event.topic in stream.topics:
                 try:
                     data = shared if stream.translate is None else stream.encode(event.seq, event.payload)
                 except Exception as wrong:  # one listener's dialect must not cost others their event
@@ -227,6 +250,12 @@ class Streams:
                     stream.close()
                 else:
                     stream.offer(0, PING)
+
+
+async def disconnect(receive: Receive) -> None:
+    """Return when the other side has gone."""
+    while (await receive())["type"] != "http.disconnect":
+        continue
 
 
 def encode(seq: int, payload: dict[str, Any]) -> bytes:
@@ -265,11 +294,11 @@ class StreamResponse(Response):
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
         """Greet, then send whatever is queued."""
         stream = self._stream
-        gone = asyncio.ensure_future(_disconnect(receive))
+        gone = asyncio.ensure_future(disconnect(receive))
         gone.add_done_callback(lambda _task: stream.close())
         try:
             await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-            await send(_body(stream.opening or greeting(stream.client_id)))
+            await send(body_of(stream.opening or greeting(stream.client_id)))
             while not stream.closed:
                 await stream.ready.wait()
                 stream.ready.clear()
@@ -280,11 +309,6 @@ class StreamResponse(Response):
             self._streams.forget(stream)
 
 
-async def _disconnect(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        continue
-
-
 async def _flush(stream: Stream, send: Send) -> None:
     held: list[tuple[int, bytes]] = []
     while stream.waiting:
@@ -292,10 +316,11 @@ async def _flush(stream: Stream, send: Send) -> None:
         if seq and not stream.live:
             held.append((seq, data))
         elif not seq or seq > stream.sent:
-            await send(_body(data))
+            await send(body_of(data))
             stream.sent = max(stream.sent, seq)
     stream.waiting.extendleft(reversed(held))
 
 
-def _body(data: bytes) -> dict[str, Any]:
+def body_of(data: bytes) -> dict[str, Any]:
+    """Return a message that sends some bytes."""
     return {"type": "http.response.body", "body": data, "more_body": True}

@@ -12,6 +12,7 @@ from nanny_ops.control.services import operation as operations
 from nanny_ops.control.services.principal import HostAgent
 from nanny_ops.control.store import operation as store
 from nanny_ops.control.store import patch as patches
+from nanny_ops.control.store import step as steps
 from nanny_ops.control.store.database import Tx
 from nanny_ops.control.store.operation import Operation
 from nanny_ops.errors import NotFound, OperationMismatch, ValidationFailed
@@ -93,6 +94,7 @@ def take(
     patches.add_changes(tx, ended, changes)
     if metadata.report is not None:
         patches.add_report(tx, ended, _told(metadata.report, operation))
+        steps.forget(tx, ended.id)
     if to is Status.COMPLETED and listed:  # the list of a run that failed says neither what is nor what is not there
         package.remember(tx, ended, changes, now)
     snapshot.remember(tx, ended, metadata.report, now)

@@ -162,6 +162,25 @@ class Outputs:
         file = part if receipt is None else self._root / operation_id / receipt / stream
         return file if file.is_file() else None
 
+    def piece(
+        self, operation_id: str, receipt: str | None, stream: Stream, offset: int, size: int, *, over: bool
+    ) -> bytes:
+        """Return up to ``size`` bytes from a place on, without half a character, of what will not change any more.
+
+        While it grows (``over`` is False) that goes to the end of a line, or to what no later piece can make a secret.
+        """
+        file = self.find(operation_id, receipt, stream)
+        if file is None:
+            return b""
+        try:
+            with file.open("rb") as source:
+                certain = source.seek(0, os.SEEK_END) if over or receipt is not None else _certain(source)
+                source.seek(offset)
+                found = source.read(max(0, min(size, certain - offset)))
+        except FileNotFoundError:  # the result has just taken its place
+            return b""
+        return found if offset + len(found) == certain else _whole(found)
+
     def _part(self, operation_id: str, stream: Stream) -> Path:
         return self._root / operation_id / f"{stream}.part"
 
@@ -197,3 +216,22 @@ def _line_before(file: BinaryIO, place: int) -> tuple[int, bytes]:
     before = file.read(place - start)
     cut = before.rfind(b"\n") + 1
     return start + cut, before[cut:]
+
+
+def _certain(file: BinaryIO) -> int:
+    """Return how many bytes of an output that grows are as they will be: :meth:`Outputs.append` masks whole lines."""
+    size = file.seek(0, os.SEEK_END)
+    start, begun = _line_before(file, size)
+    return start if len(begun) < LONGEST_LINE else size - LONGEST_LINE
+
+
+def _whole(text: bytes) -> bytes:
+    """Return a text without the character that was cut at its end; what never was UTF-8 stays."""
+    for back in range(1, min(4, len(text)) + 1):
+        lead = text[-back]
+        if lead >= 0xC0:
+            width = 2 + (lead >= 0xE0) + (lead >= 0xF0)
+            return text[:-back] if width > back else text
+        if lead < 0x80:
+            break
+    return text

@@ -1,4 +1,4 @@
-"""Tables around patch orders: batches, packages that are held back, nodes that rest, and how well targets are kept."""
+"""Tables around patch orders: batches, held packages, nodes that rest, upkeep of targets, steps of jobs."""
 
 from sqlalchemy import JSON, Column, ForeignKey, Index, Integer, String, Table, Text
 
@@ -63,4 +63,14 @@ upkeep = Table(
     Column("trouble", Text, nullable=False),
     Column("body", JSON, nullable=False),
     Index("ix_upkeep_team_id", "team_id"),
+)
+
+#: Steps of jobs that run, as their agents told them last.
+job_steps = Table(
+    "job_steps",
+    metadata,
+    Column("operation_id", Id, ForeignKey("operations.id"), primary_key=True),
+    team_column(),
+    Column("body", JSON, nullable=False),
+    Column("at", Instant, nullable=False),
 )

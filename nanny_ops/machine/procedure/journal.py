@@ -47,6 +47,14 @@ class Journal:
             for name, at in self._begun.items()
         ]
 
+    @property
+    def so_far(self) -> list[Step]:
+        """Return all steps in the order in which they began; one that has not ended is running."""
+        return [
+            self._ended.get(name) or Step(name=name, outcome="running", started_at=at)
+            for name, at in self._begun.items()
+        ]
+
     def begin(self, step: str) -> None:
         """Write that a step is about to begin; a step that was begun before keeps its first time. Raises OSError."""
         at = clock.stamp(self._now())

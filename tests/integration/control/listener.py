@@ -26,12 +26,19 @@ class Event:
 class Listener:
     """One open stream."""
 
-    def __init__(self, server: Server, token: str = "", last_id: str = "", receive_buffer: int = 0) -> None:
+    def __init__(
+        self,
+        server: Server,
+        token: str = "",
+        last_id: str = "",
+        receive_buffer: int = 0,
+        path: str = "/api/realtime",
+    ) -> None:
         self._socket = socket.socket()
         if receive_buffer:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self._socket.connect(("127.0.0.1", server.port))
-        lines = ["GET /api/realtime HTTP/1.1", "Host: test", "Connection: close"]
+        lines = [f"GET {path} HTTP/1.1", "Host: test", "Connection: close"]
         lines += [f"Authorization: Bearer {token}"] if token else []
         lines += [f"Last-Event-ID: {last_id}"] if last_id else []
         self._socket.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
@@ -62,7 +69,7 @@ class Listener:
             lines = self._until(b"\n\n", deadline - time.monotonic()).decode().split("\n")
             self.comments += sum(line.startswith(":") for line in lines)
             fields = dict(line.split(": ", 1) for line in lines if line and not line.startswith(":"))
-            if fields:
+            if "data" in fields:
                 self.fields = list(fields)
                 return Event(fields.get("event", ""), fields.get("id", ""), json.loads(fields["data"]))
 

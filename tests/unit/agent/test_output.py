@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from nanny_ops.agent import output
 from nanny_ops.agent.output import OutputFeed, decode
+from nanny_ops.protocol.patch_report import Step
 from tests.fakes.control_plane import FakeControlPlane, make_client, refuse
 
 
@@ -67,3 +68,25 @@ def test_a_text_cut_anywhere_loses_nothing(text: str, cut: int) -> None:
     tail, rest = decode(raw[used:])
     assert head + tail == raw.decode()
     assert used + rest == len(raw)
+
+
+def test_bytes_that_are_no_text_keep_their_places() -> None:
+    assert decode(b"a\xff\xfe\xc3(\n") == ("a???(\n", 6)
+
+
+def test_steps_are_told_when_they_have_changed_and_not_to_who_refuses_them(tmp_path: Path) -> None:
+    plane = FakeControlPlane()
+    one, more = [Step(name="preflight", outcome="running")], [Step(name="preflight"), Step(name="script")]
+
+    async def go() -> None:
+        client = make_client(plane)
+        feed = OutputFeed(client, "op-1")
+        for told in (one, one, more):
+            await feed.push("", "", told)
+        plane.rules.append(lambda _request: refuse(404))
+        for _ in range(3):
+            await feed.push("", "", one)
+        await client.close()
+
+    asyncio.run(go())
+    assert [request[1] for request in plane.requests] == ["/api/operations/op-1/steps"] * 3

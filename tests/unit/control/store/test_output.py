@@ -2,6 +2,7 @@
 
 import errno
 import os
+import tempfile
 import time
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from nanny_ops.control.store.output import LIVE_CAP, Outputs
 from nanny_ops.errors import Conflict, Unavailable
+from nanny_ops.protocol.redaction import LONGEST_LINE, masked
 
 
 def names(directory: Path) -> list[str]:
@@ -131,3 +133,31 @@ def test_secrets_become_stars_also_where_two_pieces_meet(tmp_path: Path) -> None
     kept = outputs.find("op", receipt, "stdout")
     assert kept is not None
     assert kept.read_bytes() == part.read_bytes()
+
+
+@given(st.lists(st.integers(0, 400), max_size=12), st.integers(1, 60))
+def test_a_piece_once_given_is_never_another(cuts: list[int], size: int) -> None:
+    text = ("password=hunter2 caf\u00e9\nhttp://u:geheim@host/ " + "x" * 90 + "\n\u20ac no end").encode() * 3
+    with tempfile.TemporaryDirectory() as directory:
+        outputs, read, start = Outputs(Path(directory)), b"", 0
+        for cut in (*sorted(cuts), len(text)):
+            outputs.append("op", "stdout", start, text[start:cut])
+            start = max(start, min(cut, len(text)))
+            while piece := outputs.piece("op", None, "stdout", len(read), size, over=False):
+                read += piece
+        receipt = receive(outputs, text)
+        while piece := outputs.piece("op", receipt, "stdout", len(read), size + 4, over=True):
+            piece.decode()
+            read += piece
+    assert read == masked(text)
+
+
+def test_a_line_without_end_is_given_as_far_as_it_is_certain(tmp_path: Path) -> None:
+    outputs = Outputs(tmp_path)
+    assert outputs.piece("op", None, "stdout", 0, 10, over=False) == b""
+    outputs.append("op", "stdout", 0, b"x" * (LONGEST_LINE + 7))
+    assert outputs.piece("op", None, "stdout", 0, 100, over=False) == b"x" * 7
+    assert len(outputs.piece("op", None, "stdout", 7, 10_000, over=True)) == LONGEST_LINE
+    outputs.append("op", "stderr", 0, b"bad \xff\xfe")
+    assert outputs.piece("op", None, "stderr", 0, 5, over=True) == b"bad "
+    assert outputs.piece("op", None, "stderr", 4, 10, over=True) == b"\xff\xfe"

@@ -21,6 +21,7 @@ def test_what_was_begun_and_ended_is_known_to_who_comes_after(tmp_path: Path) ->
     assert second.ended("protect") == Step(name="protect", reason="made", started_at="x", duration_ms=3)
     assert (second.begun("script"), second.ended("script")) == (True, None)
     assert [(step.name, step.outcome) for step in second.steps] == [("protect", "ok"), ("script", "unknown")]
+    assert [(step.name, step.outcome) for step in second.so_far] == [("protect", "ok"), ("script", "running")]
     assert (tmp_path / NAME).stat().st_mode & 0o777 == 0o600
 
 

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nanny_ops.agent import sse
-from nanny_ops.agent.sse import Event, Reader
+from nanny_ops.protocol import sse
+from nanny_ops.protocol.sse import Event, Reader
 
 STREAM = (
     "\ufeff: hello\nretry: 7000\nevent: connect\ndata: {}\n\n"
