@@ -18,21 +18,15 @@ from nanny_ops.cli.answer import batch_of, exception_of, patch_of, record
 from nanny_ops.cli.client_playbook import PlaybookCalls
 from nanny_ops.cli.client_snapshot import SnapshotCalls
 from nanny_ops.cli.client_update import UpdateCalls
+from nanny_ops.cli.client_watch import WatchCalls
+from nanny_ops.cli.refusal import refusal
 from nanny_ops.errors import (
-    BadRequest,
-    Conflict,
-    Forbidden,
-    Internal,
     LoginFailed,
     NannyError,
-    NotFound,
-    RateLimited,
     SettingsError,
-    TooLarge,
     Unauthorized,
     Unavailable,
     Unreachable,
-    ValidationFailed,
 )
 from nanny_ops.protocol.package_exception import PackageException
 from nanny_ops.protocol.patch import PatchOperation, ScriptVersion
@@ -49,13 +43,9 @@ CONNECT, PIECE = 10.0, 30.0
 TRIES, LONGEST_PAUSE = 4, 8.0
 #: Rows asked for at once.
 PAGE = 200
-NAMED: dict[int, type[NannyError]] = {
-    400: BadRequest, 401: Unauthorized, 403: Forbidden, 404: NotFound, 409: Conflict, 413: TooLarge,
-    422: ValidationFailed, 429: RateLimited, 503: Unavailable,
-}  # fmt: skip
 
 
-class Client(UpdateCalls, SnapshotCalls, PlaybookCalls):
+class Client(UpdateCalls, SnapshotCalls, PlaybookCalls, WatchCalls):
     """Speaks for one person. Use it in a ``with`` statement, or call :meth:`close`."""
 
     def __init__(
@@ -143,7 +133,7 @@ class Client(UpdateCalls, SnapshotCalls, PlaybookCalls):
         with self._http.stream("GET", "/api/audit/export") as answer:
             if not answer.is_success:
                 answer.read()
-                raise _error(answer)
+                raise refusal(answer)
             yield from answer.iter_bytes()
 
     def upkeep(self, limit: int = PAGE, **filters: str) -> list[dict[str, Any]]:
@@ -331,7 +321,7 @@ class Client(UpdateCalls, SnapshotCalls, PlaybookCalls):
             else:
                 if answer.is_success:
                     return answer
-                trouble = _error(answer)
+                trouble = refusal(answer)
                 if not isinstance(trouble, Unavailable):
                     break
             if attempt + 1 < tries:
@@ -360,17 +350,6 @@ def _checked(url: str) -> str:
     if parts.scheme == "http" and not is_loopback(host):
         raise SettingsError(f"Will not speak plain http to {host}: the token would travel readable; use https.")
     return url.rstrip("/")
-
-
-def _error(answer: httpx.Response) -> NannyError:
-    try:
-        told = answer.json()
-    except ValueError:
-        told = {}
-    nested = told.get("error") if isinstance(told, dict) else None
-    message = nested.get("message") if isinstance(nested, dict) else told.get("error_description") if nested else None
-    kind = NAMED.get(answer.status_code, Internal)
-    return kind(str(message or f"The control plane answered {answer.status_code}."))
 
 
 def _segment(text: str) -> str:

@@ -64,6 +64,19 @@ def show_patch(
             show_order(operation, as_json=as_json)
 
 
+@app.command("watch")
+def watch_patch(
+    order: Annotated[str, typer.Argument(metavar="ORDER", help="The id of an order, or of a batch.")],
+    as_json: AsJson = False,
+) -> None:
+    """Follow an order, or all of a batch, to its end: what was printed so far, and then what comes."""
+    with connect() as client:
+        if order.startswith("batch-"):
+            patch_batch.follow_batch(client, client.batch(order), as_json=as_json)
+        else:
+            follow(client, client.patch(order), as_json=as_json)
+
+
 @app.command("cancel")
 def cancel(order: Order, as_json: AsJson = False) -> None:
     """Take an order back; a script that runs already is ended by its agent."""

@@ -1,21 +1,19 @@
 """``nanny-ops patch batch``: orders that were placed together, seen and cancelled together."""
 
 import json
-import sys
-import time
-from collections.abc import Callable
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from nanny_ops.cli.client import Client
 from nanny_ops.cli.credential import connect
-from nanny_ops.cli.table import AsJson, Column, Limit, age, moment, printable, show, show_one
-from nanny_ops.protocol.operation import GOOD, OPEN
-from nanny_ops.protocol.patch_batch import BatchTarget, PatchBatch
+from nanny_ops.cli.live import Followed, Live, follow
+from nanny_ops.cli.meter import Meter, planned
+from nanny_ops.cli.table import AsJson, Column, Limit, age, moment, show, show_one
+from nanny_ops.protocol.operation import GOOD
+from nanny_ops.protocol.patch_batch import PatchBatch
+from nanny_ops.protocol.watch import END
 
 app = typer.Typer(no_args_is_help=True, help="Orders that were placed together.")
 COLUMNS: dict[str, Column] = {
@@ -39,8 +37,6 @@ TARGETS = {
 SKIPPED = {"target": "target", "name": "name", "node": "node", "why": "why", "reason": "reason"}
 #: Exit codes: an order did not end well; nothing fits.
 UNWELL, EMPTY = 1, 4
-#: Seconds between two looks.
-INTERVAL = 2.0
 Key = Annotated[str, typer.Argument(metavar="BATCH", help="The batch's id.")]
 
 
@@ -108,62 +104,28 @@ def show_batch(batch: PatchBatch, *, as_json: bool) -> None:
         show([asdict(one) for one in batch.skipped], dict(SKIPPED), as_json=False, title="Left out")
 
 
-def follow_batch(
-    client: Client,
-    batch: PatchBatch,
-    *,
-    as_json: bool,
-    sleep: Callable[[float], None] = time.sleep,
-    on_terminal: bool | None = None,
-) -> None:
-    """Show progress until all has ended: a bar on a terminal, else a line for each change; with JSON lines of JSON.
+def follow_batch(client: Client, batch: PatchBatch, *, as_json: bool) -> None:
+    """Show all orders live until each has ended; with ``as_json`` a line of JSON for each event.
 
     The exit code is 1 where an order did not end well.
     """
-    terminal = (sys.stderr.isatty() if on_terminal is None else on_terminal) and not as_json
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[told]}"),
-        console=Console(file=sys.stderr, highlight=False, emoji=False),
-        disable=not terminal,
-    )
-    told: dict[str, tuple[str, str]] = {}
-    with bar:
-        task = bar.add_task("patching", total=batch.placed, told="")
-        while True:
-            batch = client.batch(batch.id)
-            for one in batch.targets:
-                _tell(one, told, as_json=as_json, quiet=terminal)
-            ended = sum(one.status not in OPEN for one in batch.targets)
-            bar.update(task, completed=ended, told=came_to(batch.summary))
-            if batch.state == "ended":
-                break
-            sleep(INTERVAL)
+    orders = {
+        one.operation_id: Followed(" ".join(filter(None, (one.target, one.name))), Meter(planned(batch.order)))
+        for one in batch.targets
+    }
+    live = Live(orders, as_json=as_json)
+    again, cancel = f"nanny-ops patch watch {batch.id}", f"nanny-ops patch batch cancel {batch.id}"
+    follow(client, "patch-batches", batch.id, live, again=again, cancel=cancel)
+    ended = client.batch(batch.id)
     if as_json:
-        print(json.dumps({"batch": batch.id, "state": batch.state, "summary": batch.summary}), flush=True)
+        told = {"event": END, "id": ended.id, "state": ended.state, "summary": ended.summary}
+        print(json.dumps({**told, "batch": asdict(ended)}), flush=True)
     else:
-        show_batch(batch, as_json=False)
-    if any(one.outcome not in set(GOOD) for one in batch.targets):
+        show_batch(ended, as_json=False)
+    if any(one.outcome not in set(GOOD) for one in ended.targets):
         raise typer.Exit(UNWELL)
 
 
 def came_to(summary: dict[str, int]) -> str:
     """Write how many came to what."""
     return ", ".join(f"{number} {word}" for word, number in summary.items())
-
-
-def _tell(one: BatchTarget, told: dict[str, tuple[str, str]], *, as_json: bool, quiet: bool) -> None:
-    """Print a target that has changed since it was told last."""
-    state = (one.outcome or one.status, one.reason)
-    if told.get(one.operation_id) == state:
-        return
-    told[one.operation_id] = state
-    if as_json:
-        line: dict[str, Any] = asdict(one)
-        print(json.dumps(line), flush=True)
-    elif not quiet:
-        words = [one.target, one.name, *state]
-        print(printable(" ".join(word for word in words if word)), file=sys.stderr, flush=True)

@@ -1,42 +1,48 @@
 """One patch order on the terminal: followed to its end, and told in a few lines."""
 
-import sys
+import json
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any, TextIO
+from typing import Any
 
 import typer
 
 from nanny_ops.cli import agent as agents
 from nanny_ops.cli.client import Client
-from nanny_ops.cli.table import age, moment, printable, show, show_one
-from nanny_ops.cli.watch import Watch
+from nanny_ops.cli.live import Followed, Live
+from nanny_ops.cli.live import follow as live_follow
+from nanny_ops.cli.meter import Meter, planned
+from nanny_ops.cli.table import age, moment, show, show_one
 from nanny_ops.protocol.clock import now, parse_stamp
-from nanny_ops.protocol.operation import GOOD
+from nanny_ops.protocol.operation import GOOD, Status
 from nanny_ops.protocol.patch import PatchOperation
 from nanny_ops.protocol.patch_report import PatchReport
+from nanny_ops.protocol.watch import END
 
 PACKAGES = {"package": "name", "from": "old_version", "to": "version", "action": "action", "security": "security"}
-#: How the lines begin that scripts write for programs: notes, and the list of packages.
-FOR_PROGRAMS = (b"nanny-note {", b'[{"name":', b"[]")
 LEFT = {"package": "name", "installed": "old_version", "available": "version", "why": "why", "because": "reason"}
 
 
 def follow(client: Client, operation: PatchOperation, *, as_json: bool) -> None:
-    """Show progress on stderr and the end on stdout; the exit code is 1 when it did not end well."""
+    """Show an order live on stderr and its end on stdout; the exit code is 1 when it did not end well.
 
-    def tell(seen: PatchOperation) -> None:
-        words = [seen.id, seen.mode, seen.target, seen.status, seen.outcome or "", printable(seen.reason)]
-        print(" ".join(word for word in words if word), file=sys.stderr, flush=True)
+    With ``as_json`` each event is a line of JSON on stdout; the last one holds the order.
+    """
 
-    def idle(seen: PatchOperation) -> None:
-        agent = client.agent(seen.agent_id)
-        print(printable(why_idle(seen, agent)), file=sys.stderr, flush=True)
+    def idle() -> None:
+        seen = client.patch(operation.id)
+        if seen.status == Status.PENDING:
+            live.say(why_idle(seen, client.agent(seen.agent_id)))
 
-    progress = Progress(sys.stderr)
-    ended = Watch(client, progress.show, tell, idle=idle).to_end(operation)
-    progress.end()
-    show_order(ended, as_json=as_json)
+    one = Followed(operation.target, Meter(planned(operation)))
+    live = Live({operation.id: one}, as_json=as_json, idle=idle)
+    again, cancel = (f"nanny-ops patch {verb} {operation.id}" for verb in ("watch", "cancel"))
+    live_follow(client, "patches", operation.id, live, again=again, cancel=cancel)
+    ended = client.patch(operation.id)
+    if as_json:
+        print(json.dumps({"event": END, "id": ended.id, "operation": asdict(ended)}), flush=True)
+    else:
+        show_order(ended, as_json=False)
     if ended.outcome not in set(GOOD):
         raise typer.Exit(1)
 
@@ -135,24 +141,3 @@ def why_idle(operation: PatchOperation, agent: Mapping[str, Any]) -> str:
         f"is 'nanny-agent run' running there? It may begin until {moment(operation.expires_at)} UTC. "
         f"Ctrl-C ends the waiting only; 'nanny-ops patch cancel {operation.id}' takes the order back."
     )
-
-
-class Progress:
-    """Shows a script's output without the lines that it writes for programs; they are told in words at the end."""
-
-    def __init__(self, to: TextIO) -> None:
-        """Begin at the start of a line."""
-        self._to, self._rest = to, b""
-
-    def show(self, data: bytes) -> None:
-        """Show what is whole of some output; the beginning of a line waits for its end."""
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        for line in lines:
-            if not line.startswith(FOR_PROGRAMS):
-                self._to.write(printable(line.decode("utf-8", "replace")) + "\n")
-        self._to.flush()
-
-    def end(self) -> None:
-        """Show a last line without an end."""
-        if self._rest:
-            self.show(b"\n")

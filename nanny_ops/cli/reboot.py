@@ -1,7 +1,6 @@
 """``nanny-ops reboot``: order the reboot of a host or a guest, and read whether it happened."""
 
-import time
-from collections.abc import Callable
+import json
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -10,12 +9,14 @@ import typer
 from nanny_ops.cli import agent as agents
 from nanny_ops.cli.client import Client
 from nanny_ops.cli.credential import connect
+from nanny_ops.cli.live import Followed, Live, follow
+from nanny_ops.cli.meter import Meter
 from nanny_ops.cli.patch_run import aim
 from nanny_ops.cli.table import AsJson, Column, Limit, age, moment, show, show_one
-from nanny_ops.errors import SettingsError, Unavailable
-from nanny_ops.protocol.clock import now, parse_stamp
-from nanny_ops.protocol.operation import ENDED, GOOD, Status
+from nanny_ops.errors import SettingsError
+from nanny_ops.protocol.operation import GOOD
 from nanny_ops.protocol.reboot import DEFAULT_TIMEOUT, LONGEST_TIMEOUT, SHORTEST_TIMEOUT, Reboot
+from nanny_ops.protocol.watch import END
 
 app = typer.Typer(no_args_is_help=True, help="Reboots of hosts and guests.")
 COLUMNS: dict[str, Column] = {
@@ -26,8 +27,6 @@ COLUMNS: dict[str, Column] = {
     "why": "reason",
     "when": ("created_at", age),
 }
-#: Seconds between two looks, and beyond an order's expiry after which nobody waits any more.
-INTERVAL, PATIENCE = 2.0, 120
 Order = Annotated[str, typer.Argument(metavar="ORDER", help="The order's id.")]
 
 
@@ -60,13 +59,11 @@ def run(
         }
         placed = client.place_reboot(asked)
         if watch:
-            placed = to_end(client, placed)
-    if as_json:
-        show_one(asdict(placed), as_json=True)
-    else:
-        typer.echo(f"{placed.id}: {placed.outcome or placed.status}. {placed.explanation}" if watch else placed.id)
-    if watch and placed.outcome not in GOOD:
-        raise typer.Exit(1)
+            _tell_end(_follow(client, placed, as_json=as_json), as_json=as_json)
+        elif as_json:
+            show_one(asdict(placed), as_json=True)
+        else:
+            typer.echo(placed.id)
 
 
 @app.command("list")
@@ -94,6 +91,13 @@ def show_reboot(order: Order, as_json: AsJson = False) -> None:
     show_one(asdict(found) if as_json else summary(found), as_json=as_json)
 
 
+@app.command("watch")
+def watch_reboot(order: Order, as_json: AsJson = False) -> None:
+    """Follow a reboot to its end; 1 unless it is proved."""
+    with connect() as client:
+        _tell_end(_follow(client, client.reboot(order), as_json=as_json), as_json=as_json)
+
+
 @app.command("cancel")
 def cancel(order: Order, as_json: AsJson = False) -> None:
     """Take a reboot back that its agent has not acknowledged."""
@@ -105,14 +109,20 @@ def cancel(order: Order, as_json: AsJson = False) -> None:
         typer.echo(f"{found.id} is {found.status}.")
 
 
-def to_end(client: Client, reboot: Reboot, sleep: Callable[[float], None] = time.sleep) -> Reboot:
-    """Wait and return the ended reboot. Raises Unavailable long after its expiry."""
-    while Status(reboot.status) not in ENDED:
-        if (now() - parse_stamp(reboot.expires_at)).total_seconds() > PATIENCE:
-            raise Unavailable(f"{reboot.id} is still {reboot.status}, long after its expiry.")
-        sleep(INTERVAL)
-        reboot = client.reboot(reboot.id)
-    return reboot
+def _follow(client: Client, placed: Reboot, *, as_json: bool) -> Reboot:
+    live = Live({placed.id: Followed(placed.target, Meter([]))}, as_json=as_json)
+    again, cancel = (f"nanny-ops reboot {verb} {placed.id}" for verb in ("watch", "cancel"))
+    follow(client, "reboots", placed.id, live, again=again, cancel=cancel)
+    return client.reboot(placed.id)
+
+
+def _tell_end(ended: Reboot, *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps({"event": END, "id": ended.id, "reboot": asdict(ended)}))
+    else:
+        typer.echo(f"{ended.id}: {ended.outcome or ended.status}. {ended.explanation}")
+    if ended.outcome not in GOOD:
+        raise typer.Exit(1)
 
 
 def summary(reboot: Reboot) -> dict[str, Any]:

@@ -1,19 +1,16 @@
 """``nanny-ops update``: how the updates of agents stand; ``nanny-ops agent update`` orders them."""
 
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
-from nanny_ops.cli.client import Client
 from nanny_ops.cli.credential import connect
 from nanny_ops.cli.enrolled import find
 from nanny_ops.cli.table import AsJson, Column, Limit, age, show, show_one
-from nanny_ops.errors import Unavailable
-from nanny_ops.protocol.clock import now, parse_stamp
-from nanny_ops.protocol.operation import ENDED, GOOD, Status
+from nanny_ops.cli.watch import to_end
+from nanny_ops.protocol.operation import GOOD
 from nanny_ops.protocol.update import Update
 
 app = typer.Typer(no_args_is_help=True, help="Updates of agents.")
@@ -25,8 +22,6 @@ COLUMNS: dict[str, Column] = {
     "why": "reason",
     "when": ("created_at", age),
 }
-#: Seconds between two looks, and beyond an update's expiry after which nobody waits any more.
-INTERVAL, PATIENCE = 2.0, 120
 Order = Annotated[str, typer.Argument(metavar="UPDATE", help="The update's id.")]
 
 
@@ -68,22 +63,12 @@ def place(names: Iterable[str], release: str, *, force: bool, watch: bool, as_js
         ids = [find(client, name)["agent_id"] for name in names]
         asked = {"release_id": release, "force": force}
         placed = [client.place_update({**asked, "agent_id": agent_id}) for agent_id in ids]
-        ended = [to_end(client, one) for one in placed] if watch else placed
+        ended = [to_end(client.update, one) for one in placed] if watch else placed
     if as_json:
         show([asdict(one) for one in ended], {}, as_json=True)
     for one in () if as_json else ended:
         typer.echo(_told(one) if watch else one.id)
     return int(watch and any(one.outcome not in GOOD for one in ended))
-
-
-def to_end(client: Client, update: Update, sleep: Callable[[float], None] = time.sleep) -> Update:
-    """Wait and return the ended update. Raises Unavailable long after its expiry."""
-    while Status(update.status) not in ENDED:
-        if (now() - parse_stamp(update.expires_at)).total_seconds() > PATIENCE:
-            raise Unavailable(f"{update.id} is still {update.status}, long after its expiry.")
-        sleep(INTERVAL)
-        update = client.update(update.id)
-    return update
 
 
 def _told(update: Update) -> str:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, Protocol, TypeVar
 
 from nanny_ops.cli.client import Client
 from nanny_ops.errors import Forbidden, NotFound, Unavailable
@@ -12,17 +12,46 @@ from nanny_ops.protocol.patch import PatchOperation
 
 #: Seconds between two looks.
 INTERVAL = 1.0
-#: Looks at an order that nobody has fetched before that is told.
-LOOKS = 5
 #: Seconds beyond an order's expiry after which nobody waits for its end any more.
 PATIENCE = 120
 
 
-class Watch:
-    """Asks again and again; ``show`` gets new output, ``tell`` the order whenever its status or its reason has changed.
+class Awaited(Protocol):
+    """An order of any kind."""
 
-    ``idle`` gets an order that its agent has not fetched after some looks, once.
-    """
+    @property
+    def id(self) -> str:
+        """Its id."""
+
+    @property
+    def status(self) -> str:
+        """Where it stands."""
+
+    @property
+    def expires_at(self) -> str:
+        """When it lapses."""
+
+
+T = TypeVar("T", bound=Awaited)
+
+
+def to_end(look: Callable[[str], T], order: T, sleep: Callable[[float], None] = time.sleep) -> T:
+    """Ask again and again and return the ended order. Raises Unavailable long after its expiry."""
+    while Status(order.status) not in ENDED:
+        demand_patience(order)
+        sleep(INTERVAL)
+        order = look(order.id)
+    return order
+
+
+def demand_patience(order: Awaited) -> None:
+    """Raise Unavailable where nobody waits any more."""
+    if (now() - parse_stamp(order.expires_at)).total_seconds() > PATIENCE:
+        raise Unavailable(f"{order.id} is still {order.status}, long after its expiry.")
+
+
+class Watch:
+    """Asks again and again; ``show`` gets new output, ``tell`` the order when its status or its reason has changed."""
 
     def __init__(
         self,
@@ -31,11 +60,9 @@ class Watch:
         tell: Callable[[PatchOperation], None],
         stream: Literal["stdout", "stderr"] = "stdout",
         sleep: Callable[[float], None] = time.sleep,
-        idle: Callable[[PatchOperation], None] = lambda _operation: None,
     ) -> None:
         """Begin at the start of the output."""
         self._client, self._show, self._tell, self._sleep = client, show, tell, sleep
-        self._idle, self._looks = idle, 0
         self._stream: Literal["stdout", "stderr"] = stream
         self._offset, self._readable = 0, True
 
@@ -51,15 +78,8 @@ class Watch:
                 self._tell(operation)
             if Status(operation.status) in ENDED:
                 return operation
-            self._wait_is_long(operation)
-            if (now() - parse_stamp(operation.expires_at)).total_seconds() > PATIENCE:
-                raise Unavailable(f"{operation.id} is still {operation.status}, long after its expiry.")
+            demand_patience(operation)
             self._sleep(INTERVAL)
-
-    def _wait_is_long(self, operation: PatchOperation) -> None:
-        self._looks += 1
-        if self._looks == LOOKS and operation.status == Status.PENDING:
-            self._idle(operation)
 
     def _output(self, operation_id: str) -> None:
         if not self._readable:

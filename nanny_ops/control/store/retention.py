@@ -7,12 +7,12 @@ from sqlalchemy import Column, delete, exists, or_, select, update
 
 from nanny_ops.control.store.columns import metadata
 from nanny_ops.control.store.database import Tx
-from nanny_ops.control.store.patch_tables import patch_batches
+from nanny_ops.control.store.patch_tables import job_steps, patch_batches
 from nanny_ops.control.store.tables import operations, package_changes, patch_reports
 from nanny_ops.protocol.operation import ENDED
 
 #: Tables whose rows are an operation's own and go with it; whatever else names an operation keeps it.
-OWN = (package_changes, patch_reports)
+OWN = (package_changes, patch_reports, job_steps)
 #: What columns are called that name an operation without being a key.
 NAMING = frozenset({"operation_id", "removed_by"})
 

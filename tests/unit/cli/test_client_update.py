@@ -6,8 +6,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from nanny_ops.cli import update as commands
 from nanny_ops.cli.client import Client
+from nanny_ops.cli.watch import to_end
 from nanny_ops.errors import Unavailable
 from nanny_ops.protocol.clock import now, stamp
 from nanny_ops.protocol.update import Update
@@ -38,7 +38,7 @@ def test_an_update_is_watched_to_its_end_and_no_longer_than_its_expiry() -> None
     answers = [vars(UPDATE), ended]
     plane = httpx.MockTransport(lambda _request: httpx.Response(200, content=json.dumps(answers.pop(0))))
     with Client("http://127.0.0.1:1", "t", transport=plane) as client:
-        assert commands.to_end(client, UPDATE, sleep=lambda _seconds: None).outcome == "rolled_back"
+        assert to_end(client.update, UPDATE, sleep=lambda _seconds: None).outcome == "rolled_back"
         late = Update(**{**vars(UPDATE), "expires_at": "2020-01-01T00:00:00Z"})
         with pytest.raises(Unavailable):
-            commands.to_end(client, late, sleep=lambda _seconds: None)
+            to_end(client.update, late, sleep=lambda _seconds: None)

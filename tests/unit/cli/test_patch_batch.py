@@ -23,26 +23,34 @@ BATCH = PatchBatch(
 
 
 class Answers:
-    """A client whose batch ends at the third look."""
+    """A client whose batch ends."""
 
     def __init__(self, outcome: str) -> None:
-        ended = replace(TARGET, status="completed", outcome=outcome)
-        self.left = [BATCH, BATCH, replace(BATCH, state="ended", summary={outcome: 1}, targets=[ended])]
+        target = replace(TARGET, status="completed", outcome=outcome)
+        self._ended = replace(BATCH, state="ended", summary={outcome: 1}, targets=[target])
+        told = {"operation_id": "p1", "target": "lxc:100", "reason": "", "silent_since": None}
+        self._events = [
+            ("status", {**told, "status": "running", "outcome": None}),
+            ("status", {**told, "status": "completed", "outcome": outcome}),
+            ("end", {"id": "batch-1", "summary": {outcome: 1}}),
+        ]
+
+    def watch(self, noun: str, key: str, _lost: Any) -> Any:
+        assert (noun, key) == ("patch-batches", "batch-1")
+        return iter(self._events)
 
     def batch(self, _key: str) -> PatchBatch:
-        return self.left.pop(0)
+        return self._ended
 
 
-def follow(outcome: str, **more: Any) -> None:
-    client = cast("Client", Answers(outcome))
-    values = {"as_json": False, "on_terminal": False, **more}
-    patch_batch.follow_batch(client, BATCH, sleep=lambda _seconds: None, **values)
+def follow(outcome: str, *, as_json: bool = False) -> None:
+    patch_batch.follow_batch(cast("Client", Answers(outcome)), BATCH, as_json=as_json)
 
 
 def test_a_pipe_gets_a_line_for_each_change_and_then_the_whole(capsys: pytest.CaptureFixture[str]) -> None:
     follow("ok")
     said = capsys.readouterr()
-    assert said.err.splitlines() == ["lxc:100 web1 running", "lxc:100 web1 ok"]
+    assert said.err.splitlines() == ["p1 lxc:100 running", "p1 lxc:100 completed ok"]
     assert "It is stopped." in said.out
 
 
@@ -52,7 +60,9 @@ def test_what_did_not_end_well_is_the_exit_code(capsys: pytest.CaptureFixture[st
     assert ended.value.exit_code == 1
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line.get("outcome") for line in lines[:2]] == [None, "unhealthy"]
-    assert lines[-1] == {"batch": "batch-1", "state": "ended", "summary": {"unhealthy": 1}}
+    last = lines[-1]
+    assert (last["event"], last["id"], last["state"], last["summary"]) == ("end", "batch-1", "ended", {"unhealthy": 1})
+    assert last["batch"]["targets"][0]["outcome"] == "unhealthy"
 
 
 def test_an_answer_of_a_later_release_is_read_too() -> None:

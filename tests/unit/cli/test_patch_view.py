@@ -1,10 +1,9 @@
 """What a person is told of an order: the summary, and why nothing happens yet."""
 
-import io
 from dataclasses import replace
 from datetime import timedelta
 
-from nanny_ops.cli.patch_view import Progress, summary, why_idle
+from nanny_ops.cli.patch_view import summary, why_idle
 from nanny_ops.protocol.clock import now, stamp
 from nanny_ops.protocol.patch import PatchOperation
 from tests.unit.cli.test_watch import ORDER
@@ -63,12 +62,3 @@ def test_why_an_order_waits_names_the_agent_and_the_way_out() -> None:
     assert "pve1 has not fetched this order yet (offline, last seen 20 min ago)" in away
     assert "nanny-ops patch cancel patch-1" in away
     assert "never seen" in why_idle(ORDER, {**agent, "last_seen": None})
-
-
-def test_progress_leaves_out_what_scripts_write_for_programs() -> None:
-    shown = io.StringIO()
-    progress = Progress(shown)
-    for piece in (b"Get:1 http", b"://a\nnanny-no", b'te {"kind": "left"}\n[{"name":"a"}]\nlast wo', b"rd"):
-        progress.show(piece)
-    progress.end()
-    assert shown.getvalue() == "Get:1 http://a\nlast word\n"

@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 
 from nanny_ops.cli.client import Client
-from nanny_ops.cli.watch import LOOKS, Watch
+from nanny_ops.cli.watch import Watch
 from nanny_ops.errors import Forbidden, NotFound, Unavailable
 from nanny_ops.protocol.clock import now, stamp
 from nanny_ops.protocol.patch import PatchOperation
@@ -80,17 +80,3 @@ def test_nobody_waits_for_ever() -> None:
     late = replace(ORDER, expires_at=stamp(now() - timedelta(hours=1)))
     with pytest.raises(Unavailable, match="pending"):
         follow(Plane(["pending"] * 3, order=late))
-
-
-def test_an_order_that_nobody_fetches_is_told_once() -> None:
-    def waited(statuses: list[str]) -> list[str]:
-        idle: list[str] = []
-        plane = cast("Client", cast("Any", Plane(statuses)))
-        watch = Watch(
-            plane, lambda _data: None, lambda _seen: None, sleep=lambda _s: None, idle=lambda seen: idle.append(seen.id)
-        )
-        watch.to_end(ORDER)
-        return idle
-
-    assert waited(["pending"] * 3 * LOOKS + ["completed"]) == ["patch-1"]
-    assert waited(["pending"] + ["running"] * LOOKS + ["completed"]) == []
