@@ -16,8 +16,10 @@ from schemathesis.specs.openapi.checks import status_code_conformance
 from tests.integration.control.conftest import Server, enrol_by, make_server, sign_in
 from tests.integration.control.old_agent import enrol_old
 
-#: Endless streams: schemathesis would wait for their end. tests/integration/control/test_realtime_api.py has them.
-STREAMS = ["/api/realtime", "/api/proxmox/events/stream", "/api/playbook-runs/{run_id}/stream"]
+#: Streams: schemathesis would wait for their end. test_realtime_api.py and others have them.
+WATCHED = [f"/api/{noun}/stream" for noun in ("patches/{operation_id}", "patch-batches/{batch_id}")]
+WATCHED += [f"/api/{noun}/stream" for noun in ("reboots/{reboot_id}", "updates/{update_id}")]
+STREAMS = ["/api/realtime", "/api/proxmox/events/stream", "/api/playbook-runs/{run_id}/stream", *WATCHED]
 #: These end the tokens with which the test goes on.
 LEFT_OUT = [*STREAMS, "/api/auth/logout", "/api/agents/{agent_id}/revoke"]
 #: Requests per address and principal; more find no more, the minutes are better spent elsewhere.
