@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from nanny_ops.lab import demo_guest
-from nanny_ops.lab.apt_repository import OFFERED
-from nanny_ops.lab.image import cache_dir, debian_image, lay_image, lift_image
+from nanny_ops.lab.apt_repository import OFFERED, AptRepository
+from nanny_ops.lab.deb import Deb
+from nanny_ops.lab.image import cache_dir, configured_mirror, debian_image, lay_image, lift_image
 from nanny_ops.lab.machine_image import machine_image
 from nanny_ops.machine.packages.note import Notes, read
 from nanny_ops.machine.run import run
@@ -25,6 +26,12 @@ RELEASES = {"bullseye": ["sh"], "bookworm": ["/busybox", "ash"], "trixie": ["bas
 #: What a dry run may touch: its own folder came and went there, and nothing else.
 VOLATILE = ("var/tmp",)
 CONF = "/etc/nanny-demo.conf"
+NEWS = """nanny-demo-lib (2.6-1) unstable; urgency=low
+
+  Everything is new.
+
+ -- Lab <lab@example.invalid>  Thu, 01 Jan 2026 00:00:00 +0000
+"""
 
 
 @dataclass
@@ -160,3 +167,25 @@ def test_what_is_phased_waits_for_its_turn_and_is_told(root: Root) -> None:
     code, names, notes = root.patch("--dry-run")
     assert (code, names) == (0, [name for name in ALL if name not in ("nanny-demo-tls", "nanny-demo-web")])
     assert [(one.name, one.version, one.why) for one in notes.left] == [("nanny-demo-web", "1.1-1", "phased")]
+
+
+@pytest.mark.rows("F1")
+@pytest.mark.parametrize("root", ["trixie"], indirect=True)
+def test_programs_that_ask_after_every_upgrade_do_not_ask(root: Root) -> None:
+    """needrestart and apt-listchanges as Debian has them, told by their own settings to ask somebody."""
+    root.write("/etc/resolv.conf", Path("/etc/resolv.conf").read_text())
+    mirror = configured_mirror(Path("/etc/apt"), "trixie")
+    root.write("/etc/apt/sources.list.d/debian.list", f"deb [trusted=yes] {mirror} trixie main\n")
+    for words in (["update"], ["install", "-y", "--no-install-recommends", "needrestart", "apt-listchanges"]):
+        environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "DEBIAN_FRONTEND": "noninteractive"}
+        must_run = run(["chroot", str(root.path), "apt-get", "-q", *words], timeout=100, env=environment)
+        assert must_run.exit_code == 0, must_run.stderr.decode()
+    (root.path / "etc/apt/sources.list.d/debian.list").unlink()
+    root.write("/etc/needrestart/conf.d/ask.conf", "$nrconf{restart} = 'i';\n")
+    root.write("/etc/apt/listchanges.conf.d/ask.conf", "[apt]\nfrontend=pager\nconfirm=true\nwhich=both\n")
+    news = {"usr/share/doc/nanny-demo-lib/NEWS.Debian": NEWS, "usr/share/doc/nanny-demo-lib/changelog.Debian": NEWS}
+    AptRepository(root.path / "srv/nanny-repo").add(Deb("nanny-demo-lib", "2.6-1", news))
+    hooks = run(["chroot", str(root.path), "apt-config", "dump"], timeout=20).stdout
+    assert b"needrestart" in hooks
+    assert b"apt-listchanges" in hooks
+    assert root.patch()[:2] == (0, ALL)
