@@ -13,6 +13,7 @@ from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import status_code_conformance
 
+from tests.integration.control import snapshots
 from tests.integration.control.conftest import Server, enrol_by, make_server, sign_in
 from tests.integration.control.old_agent import enrol_old
 
@@ -63,6 +64,7 @@ def known(fuzzed: Server) -> Known:
         tokens = {"person": operator.headers["Authorization"], "agent": agent.client.headers["Authorization"]}
         old = enrol_old(fuzzed, operator)
         old.client.close()
+        ids |= snapshots.make(fuzzed, "team-default", agent.id)
         ids["reboot_id"] = operator.post("/api/reboots", json={"agent_id": old.id}).json()["id"]
         return Known(tokens, ids)
 

@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from tests.fakes.release import archive
+from tests.integration.control import snapshots
 from tests.integration.control.conftest import (
     STRANGER,
     Agent,
@@ -53,6 +54,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "/api/investigations/{investigation_id}/report": {"json": REPORT},
     "/api/reboot/{reboot_id}/fail": {"json": {"error": "no"}},
     "/api/reboots/{reboot_id}/result": {"json": {"outcome": "unknown"}},
+    "/api/prunes/{prune_id}/result": {"json": {"outcome": "ok"}},
     "/api/updates/{update_id}/result": {"json": {"outcome": "ok"}},
     "/api/releases/{release_id}/signatures": {"json": {"key_id": "0" * 32, "signature": "A" * 86 + "=="}},
     "/api/scripts/{script_id}/signatures": {"json": {"key_id": "0" * 32, "signature": "A" * 86 + "=="}},
@@ -145,6 +147,7 @@ def team(
         "key_id": "0" * 32,
         "exception_id": created(person, "/api/package-exceptions", {"package": "nginx", "reason": "r"})["id"],
         "run_id": run_and_cancelled(admin, team_id),
+        **snapshots.make(server, team_id, agent.id),
         "batch_id": created(person, "/api/patch-batches", {"order": {"mode": "dry-run"}, "all": True})["id"],
     }
     for noun in ("clusters", "nodes", "guests", "storages", "tasks"):
@@ -262,6 +265,7 @@ def test_no_body_names_what_is_another_teams(plane: Plane) -> None:
             ("/api/investigations", {"agent_id": theirs["agent_id"], "issue": "why is it slow at night"}),
             ("/api/reboots", {"agent_id": theirs["agent_id"]}),
             ("/api/playbook-runs", {"playbook": "facts", "check": True, "team_id": other.team_id}),
+            ("/api/prunes", {"agent_id": theirs["agent_id"], "keep": 0}),
             ("/api/investigations", {**turn, "investigation_id": theirs["investigation_id"]}),
             ("/api/tokens", {"name": "x", "kind": "agent", "agent_id": theirs["agent_id"]}),
             ("/api/tokens", {"name": "x", "scopes": ["read"], "team_id": other.team_id}),
