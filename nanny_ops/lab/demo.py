@@ -31,7 +31,7 @@ from nanny_ops.protocol.operation import ENDED
 
 EMAIL = "admin@example.com"
 #: What the owner of the nodes allows: without a word of theirs there would be dry runs only.
-POLICY = 'operations = ["patch", "reboot", "investigation"]\n'
+POLICY = 'operations = ["patch", "reboot", "prune", "investigation"]\n'
 #: Seconds that each wait may take before the demo gives up and says where it was.
 PATIENCE = 120
 PLAN = LabPlan(nodes=3, guests=12, real=2)

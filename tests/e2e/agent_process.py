@@ -15,7 +15,7 @@ from typing import Any
 from nanny_ops.lab.lab import Lab, LabNode
 
 #: What the machine's owner allows unless a test says otherwise.
-POLICY = 'operations = ["patch", "reboot", "investigation"]\n'
+POLICY = 'operations = ["patch", "reboot", "prune", "investigation"]\n'
 PROGRAM = Path(sys.executable).parent / "nanny-agent"
 #: Seconds: to register (the device flow is polled every five), to be linked, to end.
 REGISTER, LINK, STOP = 60, 60, 30

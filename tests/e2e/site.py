@@ -175,7 +175,9 @@ class Site:
         return "\n".join([*told, f"--- control plane\n{self.server.log()[-3000:]}"])
 
     def _vmid(self, node: LabNode) -> int:
-        return next(vmid for vmid in self.lab.real_vmids() if self.lab.cluster.guests[vmid].node == node.name)
+        """Return a container of a node, a real one where there are any."""
+        found = self.lab.real_vmids() or [one.vmid for one in self.lab.cluster.list_guests(kind="lxc")]
+        return next(vmid for vmid in found if self.lab.cluster.guests[vmid].node == node.name)
 
     def _enlist(self, post: Post) -> None:
         post.agent.register(self._authorise)

@@ -13,8 +13,8 @@ from nanny_ops.protocol.clock import micros, stamp_micros
 
 #: After this time what was listed says nothing of now: lists are read once an hour.
 STALE = timedelta(hours=3)
-#: Microseconds that a list must be younger than a snapshot to prove that it is not there.
-LAG = 60 * 1_000_000
+#: Microseconds that a list must be younger than a snapshot to prove that it is not there: a reading takes up to 90 s.
+LAG = 120 * 1_000_000
 #: In which part of a report each kind is told.
 SECTIONS = {"snapshot": "guest.snapshots", "backup": "guest.backup"}
 
@@ -50,6 +50,8 @@ class Looks:
         if guest.gone_at is not None and row.kind == "snapshot":
             return Presence(False, guest.gone_at, self._age(guest.gone_at), "Its guest is gone, and it with it.")
         line = self._line(row, guest)
+        if (told := self._by_its_maker(row, guest, line)) is not None:
+            return told
         if line is None or line.at is None:
             return Presence(None, why="" if line is None else line.reason)
         age = self._age(line.at)
@@ -61,6 +63,15 @@ class Looks:
             return Presence(None, line.at, age, why)
         there = _listed(row, guest.body, line.at) if row.kind == "snapshot" else _newest(row, guest.body, line.at)
         return Presence(there, line.at, age, _HIDDEN if there is None and row.kind == "backup" else "")
+
+    def _by_its_maker(self, row: Snapshot, guest: Any, line: Any) -> Presence | None:
+        """Return the word of the order that made it, as long as nobody has looked since."""
+        made = row.made_at or row.created_at
+        later = line is not None and line.at is not None and line.at > made + LAG
+        fresh = self.now - made <= STALE // timedelta(microseconds=1)
+        if row.state not in ("kept", "rolled_back") or later or not fresh or guest.unknown_since is not None:
+            return None
+        return Presence(True, made, self._age(made))
 
     def _line(self, row: Snapshot, guest: Any) -> Any:
         """Return the line about a guest's own lists; backups are told under their node's name."""
@@ -82,8 +93,7 @@ def _listed(row: Snapshot, body: Mapping[str, Any], at: int) -> bool | None:
     if any(one.get("name") == row.name for one in listed):
         return True
     made = row.made_at or row.created_at
-    # A list from before it was made says nothing; whoever made it and let it be has seen it.
-    return False if at > made + LAG else True if row.state != "made" else None
+    return False if at > made + LAG else None  # a list from before it was made says nothing
 
 
 def _newest(row: Snapshot, body: Mapping[str, Any], at: int) -> bool | None:

@@ -180,7 +180,8 @@ def _expiry(operation: Operation, made_at: int | None) -> int | None:
 def _compare(tx: Tx, row: Snapshot, read: Reading, now: int) -> None:
     listed = read.snapshots.get(row.name)
     if listed is None:
-        if row.state in LIVING and read.at > (row.made_at or row.created_at) + LAG:
+        # One that was listed before was listed by an older reading, however old this one says it is.
+        if row.state in LIVING and (row.seen_at or read.at > (row.made_at or row.created_at) + LAG):
             mark(tx, row, "gone", now, reason=VANISHED)
         return
     seen = replace(row, seen_at=max(row.seen_at or 0, read.at), made_at=row.made_at or listed.at * SECOND)

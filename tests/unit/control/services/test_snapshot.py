@@ -31,7 +31,7 @@ def test_a_report_makes_a_row_once_and_the_inventory_confirms_it(site: Site) -> 
     done = site.operation(site.patch())
     site.tell(done, site.report())
     row = site.one()
-    assert (row.state, row.there, row.name, row.vmid, row.guest) == ("kept", None, "nanny-1", 100, "web1")
+    assert (row.state, row.there, row.name, row.vmid, row.guest) == ("kept", True, "nanny-1", 100, "web1")
     assert (row.operation_id, row.agent_id, row.upid, row.node, row.cluster_name) == (done.id, "a1", "U", "pve1", "lab")
     assert row.expires_at is not None
     site.wait(minutes=5)
@@ -85,6 +85,10 @@ def test_what_a_person_deletes_is_gone_and_comes_back_if_it_was_not(site: Site) 
     site.wait(minutes=5)
     site.lists(100, "nanny-1", maker=done)
     assert (site.one().state, site.one().there) == ("kept", True)
+    site.patch(101, agent="a2", told=site.report(name="nanny-2"))
+    site.lists(101, "nanny-2", agent="a2")
+    site.lists(101, agent="a2")  # it was listed before, and is not: no time has to pass for that
+    assert site.one(vmid=101).state == "gone"
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
