@@ -24,7 +24,7 @@ from benchmarks._figures import Figure, show
 from benchmarks._late import key
 from benchmarks._plane import BIN, END, control_plane, enrol, process
 from benchmarks._process import memory
-from benchmarks.agent_footprint import wait_until_heard, write_token
+from benchmarks.agent_footprint import token_text, wait_until_heard
 from nanny_ops.agent.collectors.proxmox import parts
 from nanny_ops.machine.proxmox.client import Client
 from nanny_ops.machine.proxmox.reader import Reader
@@ -183,7 +183,8 @@ def weight(warm_up: int, seconds: int) -> list[Figure]:
     """Measure the daemon's memory with a thousand guests in its cluster, reading them every 30 s."""
     with control_plane() as plane, lab(MANY) as said, tempfile.TemporaryDirectory(prefix="nanny-bench-") as state:
         agent = enrol(plane, 1)[0]
-        write_token(Path(state) / "token.json", agent)
+        (Path(state) / "token.json").touch(mode=0o600)
+        (Path(state) / "token.json").write_text(token_text(agent))
         settings = {
             "NANNYAPI_URL": plane.url,
             "NANNY_AGENT_STATE_DIR": state,

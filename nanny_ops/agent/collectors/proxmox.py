@@ -11,7 +11,7 @@ from nanny_ops.agent.spool import Reading
 from nanny_ops.errors import NannyError, Rejected
 from nanny_ops.machine.verbs import ProxmoxReading, ReadProxmox
 from nanny_ops.protocol.clock import stamp
-from nanny_ops.protocol.inventory import InventoryAnswer
+from nanny_ops.protocol.inventory import BODIES, InventoryAnswer
 
 log = logging.getLogger(__name__)
 PATH = "/api/proxmox/"
@@ -125,7 +125,7 @@ def parts(values: dict[str, Any], at: str) -> Iterator[dict[str, Any]]:
     for name in _SPLIT:
         for one in values.get(name, []):
             raw = msgspec.json.encode(one)
-            if size + len(raw) > PART:
+            if size + len(raw) > PART or (name != "usage" and len(part.get(name, ())) >= BODIES):
                 yield part
                 part, size = {"at": at, "node": values["node"]}, 0
             part.setdefault(name, []).append(msgspec.Raw(raw))

@@ -6,7 +6,7 @@ from typing import Any
 
 import structlog
 
-from nanny_ops.control.services import audit, breaker
+from nanny_ops.control.services import audit, breaker, ending
 from nanny_ops.control.services.counts import Counts
 from nanny_ops.control.services.principal import HostAgent
 from nanny_ops.control.services.record import TOPICS, record
@@ -56,6 +56,7 @@ def move(tx: Tx, operation: Operation, to: Status, now: datetime, **values: Any)
         told = {"agent": moved.agent_id, "status": moved.status, "outcome": moved.outcome}
         audit.note(tx, f"{moved.kind}.end", moved.id, now, moved.team_id, **told)
         breaker.note(tx, moved, now)
+        ending.tell(tx, moved, now)
     return moved
 
 

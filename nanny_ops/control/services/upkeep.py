@@ -87,13 +87,19 @@ def rows(tx: Tx, who: Person, now: datetime) -> list[UpkeepRow]:
 
 def of_guests(tx: Tx, guests: Sequence[inventory.Guest], now: datetime) -> dict[str, dict[str, Any]]:
     """Return for each guest, by our id, what a list of guests says of its upkeep."""
-    if not guests:
-        return {}
-    teams, scopes = {guest.team_id for guest in guests}, {guest.scope for guest in guests}
-    known = _Known(store.of_teams(tx, teams, scopes), store.pending(tx, teams, scopes), {}, now)
-    told = {guest.id: _guest(guest, known) for guest in guests}
     names = ("state", "pending", "security", "restart_required", "looked_at")
+    told = of_things(tx, (), guests, now)
     return {key: {"upkeep": {name: getattr(row, name) for name in names}} for key, row in told.items()}
+
+
+def of_things(tx: Tx, hosts: Sequence[Agent], guests: Sequence[inventory.Guest], now: datetime) -> dict[str, UpkeepRow]:
+    """Return the upkeep of hosts, by the agent's id, and of guests, by our id."""
+    if not (hosts or guests):
+        return {}
+    teams = {one.team_id for one in hosts} | {one.team_id for one in guests}
+    scopes = {one.cluster_pk or one.id for one in hosts} | {one.scope for one in guests}
+    known = _Known(store.of_teams(tx, teams, scopes), store.pending(tx, teams, scopes), {}, now)
+    return {one.id: _host(one, known) for one in hosts} | {one.id: _guest(one, known) for one in guests}
 
 
 def words(tx: Tx, agent: Agent, target: str, said: Sequence[str]) -> list[str]:

@@ -13,6 +13,7 @@ import pytest
 from nanny_ops.agent.collectors.proxmox import GUIDE, KEPT, PART, Proxmox, parts
 from nanny_ops.agent.spool import Reading
 from nanny_ops.machine.verbs import ProxmoxAccess, ProxmoxReading, ReadProxmox
+from nanny_ops.protocol.inventory import BODIES
 from tests.fakes.control_plane import FakeControlPlane, make_equipment, refuse
 from tests.fakes.hands import FakeHands
 
@@ -187,3 +188,10 @@ def test_what_could_not_be_read_is_logged_once_and_without_the_token(
     assert caplog.text.count("did not answer") == 1
     assert "secret" not in caplog.text
     assert "secret" not in repr(ACCESS)
+
+
+def test_a_report_has_no_more_bodies_than_are_taken() -> None:
+    guests = [{"vmid": vmid} for vmid in range(100, 1101)]
+    found = list(parts({**VALUES, "lxc": guests}, "now"))
+    counts = [len(part.get("lxc", ())) for part in found]
+    assert (max(counts), sum(counts)) == (BODIES, 1001)

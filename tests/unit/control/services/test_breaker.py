@@ -115,7 +115,7 @@ def told(plane: Plane) -> list[tuple[str, str, str]]:
     """Return what people were told of nodes that rest: kind, object, and who ended it."""
     found = plane.database.read_now(lambda tx: events.after(tx, 0, 999, subject=change.subject(teams.DEFAULT)))
     rows = [(one.kind, one.payload["record"]) for one in found]
-    return [(kind, record["object"], record["detail"].get("by", "")) for kind, record in rows]
+    return [(kind, record["object"], record["detail"].get("by", "")) for kind, record in rows if kind != "patch.ended"]
 
 
 def swept(plane: Plane) -> int:

@@ -45,6 +45,41 @@ notes:
   - Options of the connection can be set once with C(module_defaults) for the group C(nanny.ops.nanny).
 """
 
+    PLUGIN = r"""
+options:
+  url:
+    description:
+      - Address of the control plane, such as V(https://ops.example.com:8443).
+      - Only on the machine itself may it begin with C(http), since a token travels with every request.
+    type: str
+    required: true
+    env:
+      - name: NANNY_OPS_URL
+  token:
+    description: A token of automation, made by C(nanny-ops token add).
+    type: str
+    required: true
+    env:
+      - name: NANNY_OPS_TOKEN
+  ca_file:
+    description: File with the certificates of the authorities that are trusted, in PEM.
+    type: path
+    env:
+      - name: NANNY_OPS_CA_FILE
+  validate_certs:
+    description: Whether the certificate of the control plane must be valid.
+    type: bool
+    default: true
+  request_timeout:
+    description: Seconds that one try of one request may take.
+    type: int
+    default: 30
+  request_tries:
+    description: How often a request is tried that fails for a reason which may pass.
+    type: int
+    default: 5
+"""
+
     CHANGES = r"""
 options: {}
 attributes:

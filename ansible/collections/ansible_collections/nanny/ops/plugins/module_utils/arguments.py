@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from ansible.module_utils.basic import AnsibleModule, env_fallback
-from ansible_collections.nanny.ops.plugins.module_utils.control_plane import ControlPlane, ControlPlaneError
+from ansible_collections.nanny.ops.plugins.module_utils.control_plane import ControlPlaneError, control_plane
 
 
 def connection_spec():
@@ -30,19 +30,3 @@ def run(work, spec, check=True, **rules):
         module.exit_json(**work(module, control_plane(module.params)))
     except ControlPlaneError as wrong:
         module.fail_json(msg=str(wrong), **wrong.told())
-
-
-def control_plane(options):
-    """Return the control plane that options name. Raises ControlPlaneError for an option that cannot be."""
-    if not options.get("token"):
-        raise ControlPlaneError("A token is needed: give it with 'token' or in NANNY_OPS_TOKEN.")
-    if options["request_timeout"] < 1 or options["request_tries"] < 1:
-        raise ControlPlaneError("'request_timeout' and 'request_tries' must be at least 1.")
-    return ControlPlane(
-        options["url"],
-        options["token"],
-        ca_file=options["ca_file"],
-        validate_certs=options["validate_certs"],
-        timeout=options["request_timeout"],
-        tries=options["request_tries"],
-    )

@@ -32,6 +32,8 @@ ORDER = (
     "backup_max_age_hours",
     "backup_storage",
     "rollback",
+    "snapshot_keep",
+    "snapshot_max_age_hours",
     "start_stopped",
     "bake_seconds",
     "hooks",
@@ -45,6 +47,28 @@ OWN = ("name", "kind", "scopes", "agent_id", "expires_in", "team_id")
 #: Names of an exception.
 EXCEPTION = ("package", "reason", "scope", "tag", "agent_id", "guest_id", "expires_at")
 PLACE = ("agent_id", "vmid")
+#: What an inventory tells of a host or guest.
+HOST = (
+    "kind",
+    "target",
+    "name",
+    "agent_id",
+    "vmid",
+    "guest_id",
+    "node",
+    "cluster",
+    "status",
+    "tags",
+    "pool",
+    "template",
+    "os",
+    "address",
+    "upkeep",
+    "pending",
+    "security",
+    "restart_required",
+    "facts",
+)
 _TOKEN = ("id", "name", "kind", "condition", "scopes", "ranges", "tags", "max_uses", "agent_id", "team_id")
 _PATCH = ("id", "status", "outcome", "reason", "mode", "package_list")
 _REBOOT = ("id", "status", "outcome", "explanation")
@@ -68,6 +92,7 @@ CALLS = {
     "agent": _get("/api/agents/{agent_id}", reads=_AGENT),
     "revoke agent": _post("/api/agents/{agent_id}/revoke", reads=_AGENT),
     "resume agent": _post("/api/agents/{agent_id}/resume", reads=_AGENT),
+    "hosts": _list("/api/hosts", reads=HOST),
     "place patch": _post("/api/patches", *PLACE, *ORDER, reads=_PATCH),
     "patches": _list("/api/patches", "agent_id", "status", "outcome", "vmid", "mode", reads=_PATCH),
     "patch": _get("/api/patches/{operation_id}", reads=_PATCH),

@@ -169,6 +169,22 @@ class ControlPlane:
         return ControlPlaneError("No answer from %s: %s. %s" % (self.url, reason, hint), code="unreachable")
 
 
+def control_plane(options):
+    """Return the control plane that options name. Raises ControlPlaneError for an option that cannot be."""
+    if not options.get("token"):
+        raise ControlPlaneError("A token is needed: give it with 'token' or in NANNY_OPS_TOKEN.")
+    if options["request_timeout"] < 1 or options["request_tries"] < 1:
+        raise ControlPlaneError("'request_timeout' and 'request_tries' must be at least 1.")
+    return ControlPlane(
+        options["url"],
+        options["token"],
+        ca_file=options["ca_file"],
+        validate_certs=options["validate_certs"],
+        timeout=options["request_timeout"],
+        tries=options["request_tries"],
+    )
+
+
 def segment(word):
     """Return a word as one part of an address."""
     return quote(str(word), safe="")

@@ -127,6 +127,12 @@ options:
     description: Whether a guest that is not healthy afterwards is set back to its snapshot.
     type: str
     choices: [auto, never]
+  snapshot_keep:
+    description: How many snapshots of orders a guest keeps.
+    type: int
+  snapshot_max_age_hours:
+    description: How old they may become.
+    type: int
   start_stopped:
     description: Start a stopped guest for this, and stop it again.
     type: bool
@@ -335,6 +341,8 @@ TERMS = {
     "backup_max_age_hours": {"type": "int"},
     "backup_storage": {"type": "str"},
     "rollback": {"type": "str", "choices": ["auto", "never"]},
+    "snapshot_keep": {"type": "int"},
+    "snapshot_max_age_hours": {"type": "int"},
     "start_stopped": {"type": "bool"},
     "bake_seconds": {"type": "int"},
     "hooks": {"type": "list", "elements": "dict", "options": HOOK},

@@ -1,0 +1,201 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Events of the control plane for ansible-rulebook; what was missed comes first, and nothing comes twice."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import random
+import ssl
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+
+DOCUMENTATION = r"""
+---
+short_description: What happens in the fleet, and what becomes of orders
+description:
+  - Follows the events of a control plane of nanny-ops, such as V(patch.ended), V(restart.needed) or V(node.offline).
+  - Goes on behind the last event that was handed over, whose number is kept in a file, so that a source which was away
+    misses nothing and repeats nothing. The first time it begins with what happens from then on.
+  - What is not kept any more by the control plane comes as one event of kind V(gap).
+options:
+  url:
+    description: Address of the control plane. Only on the machine itself may it begin with C(http).
+    type: str
+    required: true
+  token:
+    description:
+      - A token of automation with the scope V(read).
+      - Read from E(NANNY_OPS_TOKEN) where it is not given.
+    type: str
+  ca_file:
+    description: File with the certificates of the authorities that are trusted, in PEM.
+    type: str
+  kinds:
+    description: Kinds of events that are handed over, such as V(patch.ended), or V(guest) for all of guests.
+    type: list
+    elements: str
+    default: []
+  state_file:
+    description:
+      - File with the number of the last event. Each source of each rulebook needs one of its own.
+      - Without it nothing is kept, and what happens while the source is away is missed.
+    type: str
+"""
+
+EXAMPLES = r"""
+- nanny.ops.events:
+    url: https://ops.example.com:8443
+    token: "{{ NANNY_OPS_TOKEN }}"
+    kinds: [patch.ended, restart]
+    state_file: /var/lib/rulebooks/nanny.seq
+"""
+
+log = logging.getLogger(__name__)
+STREAM = "/api/proxmox/events/stream"
+#: Seconds to connect, and of silence after which a stream is given up: it has a heartbeat every 15.
+CONNECT, SILENCE = 10, 45
+#: Seconds of the first pause after a broken stream, doubled up to the longest.
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
+#: Bytes of one event at the most.
+CAP = 4 * 1024 * 1024
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+#: Answers after which it makes no sense to ask again.
+FINAL = (400, 401, 403, 404, 422)
+
+
+class Refused(Exception):
+    """The control plane will not tell this source anything."""
+
+
+class Position:
+    """The number of the last event that was handed over."""
+
+    def __init__(self, path: str | None) -> None:
+        """Read the file if there is one. Raises ValueError for one that holds no number."""
+        self.path = Path(path) if path else None
+        self.seq = ""
+        if self.path is not None and self.path.exists():
+            self.seq = self.path.read_text(encoding="ascii").strip()
+            if not self.seq.isdigit():
+                raise ValueError("%s holds no number of an event; remove it to begin anew" % self.path)
+
+    def keep(self, seq: str) -> None:
+        """Note that everything up to this event was handed over; after a crash the file holds the old or the new."""
+        self.seq = seq
+        if self.path is None:
+            return
+        fresh = self.path.with_name(self.path.name + ".new")
+        with fresh.open("w", encoding="ascii") as file:
+            file.write(seq + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(self.path)
+
+
+class Lines:
+    """Puts the lines of a stream of server-sent events together to events."""
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self._name, self._id, self._data = "", "", []  # type: str, str, list[str]
+
+    def take(self, line: str) -> tuple[str, str, str] | None:
+        """Take one line; return name, id and data of an event that is whole with it."""
+        if line:
+            field, _colon, value = line.partition(":")
+            value = value[1:] if value.startswith(" ") else value
+            if field == "event":
+                self._name = value
+            elif field == "id":
+                self._id = value
+            elif field == "data":
+                self._data.append(value)
+            return None
+        event = (self._name, self._id, "\n".join(self._data)) if self._data else None
+        self._name, self._id, self._data = "", "", []
+        return event
+
+
+async def main(queue: asyncio.Queue[Any], args: dict[str, Any]) -> None:
+    """Follow the events until the rulebook ends. Raises ValueError for wrong arguments, Refused where that is final."""
+    url = _checked(str(args.get("url") or ""))
+    token = str(args.get("token") or os.environ.get("NANNY_OPS_TOKEN") or "")
+    if not token:
+        raise ValueError("nanny.ops.events needs a token")
+    kinds, position = [str(kind) for kind in args.get("kinds") or []], Position(args.get("state_file"))
+    context = ssl.create_default_context(cafile=args.get("ca_file")) if url.startswith("https:") else False
+    timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT, sock_read=SILENCE)
+    headers = {"Authorization": "Bearer " + token, "Accept": "text/event-stream"}
+    pause = FIRST_PAUSE
+    async with aiohttp.ClientSession(timeout=timeout, headers=headers, read_bufsize=CAP) as session:
+        while True:
+            before = position.seq
+            try:
+                await follow(session, url, context, position, queue, kinds)
+            except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as broken:
+                log.warning("nanny.ops.events: the stream broke: %s", broken or type(broken).__name__)
+            pause = FIRST_PAUSE if position.seq != before else min(LONGEST_PAUSE, pause * 2)
+            await asyncio.sleep(pause * (0.5 + random.random() / 2))  # noqa: S311  it only spreads sources out
+
+
+async def follow(
+    session: aiohttp.ClientSession,
+    url: str,
+    context: ssl.SSLContext | bool,
+    position: Position,
+    queue: asyncio.Queue[Any],
+    kinds: list[str],
+) -> None:
+    """Read one stream until it ends."""
+    headers = {"Last-Event-ID": position.seq} if position.seq else {}
+    async with session.get(url + STREAM, headers=headers, ssl=context, allow_redirects=False) as answer:
+        if answer.status in FINAL:
+            raise Refused("%s answers %d: %s" % (url, answer.status, (await answer.text())[:500]))
+        answer.raise_for_status()
+        lines = Lines()
+        async for raw in answer.content:
+            event = lines.take(raw.decode("utf-8", "replace").rstrip("\r\n"))
+            if event is not None:
+                await _hand_over(event, position, queue, kinds)
+
+
+async def _hand_over(
+    event: tuple[str, str, str], position: Position, queue: asyncio.Queue[Any], kinds: list[str]
+) -> None:
+    """Put an event into the queue, then keep its number: killed in between, it is told once more, never lost."""
+    name, seq, data = event
+    if name == "record":
+        record = json.loads(data)["record"]
+        if fits(record["kind"], kinds):
+            await queue.put(as_event(record, seq))
+    elif name == "gap":
+        await queue.put({"nanny": {"kind": "gap", **json.loads(data)}, "meta": {"hosts": []}})
+    if seq:
+        position.keep(seq)
+
+
+def fits(kind: str, kinds: list[str]) -> bool:
+    """Tell whether a kind is wanted; ``guest`` means all that begin with it and a dot."""
+    return not kinds or any(kind == one or kind.startswith(one + ".") for one in kinds)
+
+
+def as_event(record: dict[str, Any], seq: str) -> dict[str, Any]:
+    """Return an event as rules see it, with the host that it is about."""
+    host = record.get("name") or record.get("node")
+    return {"nanny": {**record, "seq": int(seq or 0)}, "meta": {"hosts": [host] if host else []}}
+
+
+def _checked(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username:
+        raise ValueError("nanny.ops.events: url must be an address such as https://ops.example.com:8443")
+    if parts.scheme == "http" and parts.hostname not in LOOPBACK:
+        raise ValueError("nanny.ops.events: a token must not travel unencrypted; use https")
+    return url.rstrip("/")
