@@ -375,8 +375,8 @@ def work(module, plane):
     operation = place(module, plane, agent["agent_id"])
     if not (module.params["wait"] or module.check_mode):
         return {"changed": True, "operation": operation}
-    operation = _awaited(module, plane, operation["id"])
-    return _told(module, plane, operation)
+    known = has_ended(operation)  # the same idempotency_key made it before, so this task changes nothing
+    return _told(module, plane, _awaited(module, plane, operation["id"]), known)
 
 
 def _place_patch(module, plane, agent_id):
@@ -423,16 +423,16 @@ def _awaited(module, plane, operation_id):
     return found
 
 
-def _told(module, plane, operation):
+def _told(module, plane, operation, known):
     done = bool(operation.get("package_list"))
     changed = done and (operation["mode"] == "apply" or module.check_mode) if "mode" in operation else True
-    result = {"changed": changed, "operation": operation}
+    result = {"changed": changed and not known, "operation": operation}
     if "mode" in operation:
         result["diff"] = diff_of(operation)
         result.update(_output(module, plane, operation["id"]))
     if operation["outcome"] not in GOOD:
         why = operation["explanation"] if "explanation" in operation else operation["reason"]
-        result["changed"] = done
+        result["changed"] = done and not known
         module.fail_json(msg="The order %s ended as %s. %s" % (operation["id"], operation["outcome"], why), **result)
     return result
 
