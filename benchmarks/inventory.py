@@ -1,6 +1,6 @@
 """What the inventory of a thousand guests with their facts costs: requests, the plugin's own time, the whole command.
 
-The facts are those of a lab's guests, read as the agent reads them, each many times. The static inventory that the whole
+The facts are those of a lab's guests, read as the agent reads them, each many times. The static inventory that it
 is held against has the same hosts, groups and variables in one file, written as JSON, which Ansible reads fastest.
 """
 
