@@ -1,6 +1,7 @@
 """ansible-inventory of a thousand guests: one request, the right groups, and who carries out orders."""
 
 import json
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.fixture(scope="module")
-def fleet(admin: httpx.Client, server: Server) -> Agent:
+def fleet(admin: httpx.Client, server: Server) -> Iterator[Agent]:
     """An agent that has told of a thousand containers."""
     agent = enrol_by(server, admin, "pve50", platform="debian", platform_family="debian")
     vmids = list(range(1000, 1000 + GUESTS))
@@ -33,7 +34,8 @@ def fleet(admin: httpx.Client, server: Server) -> Agent:
         told = [container(vmid) for vmid in vmids[begin : begin + 500]]
         agent.client.post("/api/proxmox/inventory", json={**whole, "lxc": told}).raise_for_status()
         whole = {"at": whole["at"], "node": "pve50"}
-    return agent
+    yield agent
+    agent.client.close()
 
 
 def container(vmid: int) -> dict[str, Any]:
