@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import signal
+import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -12,6 +14,7 @@ import pytest
 from nanny_ops.control.bus import Bus
 from nanny_ops.control.conductor import Conductor
 from nanny_ops.control.playbooks.catalogue import Catalogue
+from nanny_ops.control.playbooks.descent import MARK
 from nanny_ops.control.playbooks.folder import Ending, Folder, Folders
 from nanny_ops.control.services import event as events
 from nanny_ops.control.services import playbook_run as service
@@ -167,6 +170,25 @@ async def test_a_cancelled_run_is_asked_to_end(site: Site) -> None:
         site.database.write_now(lambda tx: service.cancel(tx, ADMIN, key, site.now))
         assert await conductor.step()
         assert folder.cancelled
+
+
+@pytest.mark.parametrize("cancelled", [True, False])
+async def test_what_does_not_end_when_it_must_is_killed(site: Site, cancelled: bool) -> None:
+    site.keep = happened
+    key, conductor = site.place(), site.conductor()
+    await conductor.step()
+    with (
+        site.folders.of(key).held(),
+        subprocess.Popen(["sleep", "99"], env={MARK: key, "PATH": "/usr/bin:/bin"}) as one,
+    ):
+        if cancelled:
+            site.database.write_now(lambda tx: service.cancel(tx, ADMIN, key, site.now))
+        site.now += timedelta(seconds=59)
+        await conductor.step()
+        assert one.poll() is None
+        site.now += timedelta(seconds=2 if cancelled else 62)
+        await conductor.step()
+        assert one.wait(10) == -signal.SIGKILL
 
 
 async def test_old_runs_go_with_their_folders(site: Site) -> None:

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from nanny_ops.control.playbooks import catalogue as catalogue_module
 from nanny_ops.control.playbooks.catalogue import Catalogue, must_be_there, shipped_directory
-from nanny_ops.errors import Conflict, NotFound
+from nanny_ops.errors import Conflict, NotConfigured, NotFound
 from tests.house.tree import ROOT
 
 
@@ -85,6 +86,12 @@ def test_the_digest_is_of_all_that_may_be_included(catalogue: Catalogue) -> None
     assert catalogue.digest(entry) == before
     (entry.path.parent / "tasks.yml").write_text("[{}]\n")
     assert catalogue.digest(entry) != before
+
+
+def test_without_ansible_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalogue_module, "NEEDED", ("ansible-core", "no-such-distribution"))
+    with pytest.raises(NotConfigured, match=r"need no-such-distribution .* pip install 'nanny-ops\[ansible\]'"):
+        must_be_there()
 
 
 def test_all_that_ships_can_be_run() -> None:
