@@ -30,7 +30,7 @@ kill $!
 """
 LIST = """echo '[{"name":"app","version":"2"}]'"""
 #: Seconds of the order whose script falls silent; a quarter of them is a silence.
-TIME = 36
+TIME = 30
 
 
 @pytest.fixture(scope="module")
