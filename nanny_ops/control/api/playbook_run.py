@@ -62,7 +62,7 @@ async def place(
     One that changes needs a good check of the same playbook, variables and limit before it, or ``no_check_first`` with
     a reason, which is audited.
     """
-    service.team_of(person, body)
+    await control.database.read(lambda tx: service.aim(tx, person, body))
     entry, digest = await asyncio.to_thread(_found, control, body.playbook)
     home, settings, now = control.folders.home, control.settings, control.clock()
     run = await control.database.write(lambda tx: service.place(tx, person, body, entry, digest, home, settings, now))

@@ -56,6 +56,16 @@ def team_of(person: Person, request: PlaybookRunRequest) -> str:
     return request.team_id
 
 
+def aim(tx: Tx, person: Person, request: PlaybookRunRequest) -> None:
+    """Make sure that a limit names what is there; apart from the order, since a large fleet takes a while to read.
+
+    Raises Forbidden, NotFound, ValidationFailed.
+    """
+    team_id = team_of(person, request)
+    if request.limit:
+        playbook_inventory.build(tx, team_id).only(request.limit)
+
+
 def place(
     tx: Tx, person: Person, request: PlaybookRunRequest, entry: Entry, digest: str, home: str, terms: Settings,
     now: datetime,
@@ -63,7 +73,6 @@ def place(
     """Order a run. Raises Forbidden, NotFound, ValidationFailed, and Conflict where a check must come first."""
     team_id, playbook = team_of(person, request), entry.playbook
     argument.check(playbook.options, request.vars)
-    playbook_inventory.build(tx, team_id).only(request.limit)
     if store.waiting(tx, home) >= MOST_WAITING:
         raise Conflict(f"{MOST_WAITING} runs wait already; cancel some, or wait.")
     alike = _subject(playbook.name, digest, request)
