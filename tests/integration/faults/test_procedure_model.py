@@ -374,7 +374,10 @@ class ProcedureModel(RuleBasedStateMachine):
         broke = run is not None and run.over and not run.gone and run.change == "broken" and run.code == 0
         looked = case.probed and not case.dry and order not in self.cancelled and vmid not in self.moved | self.meddled
         if broke and looked:
-            assert outcome in {"unhealthy", "rolled_back", "rollback_failed", "unknown"}, self.tell(vmid)
+            hooked = (
+                {"hook_failed"} if ("post", "must-succeed") in case.hooks else set[str]()
+            )  # as one cut short by a kill
+            assert outcome in {"unhealthy", "rolled_back", "rollback_failed", "unknown"} | hooked, self.tell(vmid)
             if self.kept(vmid) and case.rollback == "auto" and case.protect.endswith("snapshot"):
                 assert outcome in {"rolled_back", "rollback_failed"}, self.tell(vmid)
 
