@@ -62,8 +62,7 @@ def fill(plane: Plane, agent: Enrolled) -> None:
         vmid = 1000 + number
         told[kind].append({**body, "vmid": vmid, "name": f"{body['name']}-{number}", f"{kind}_id": f"{kind}/{vmid}"})
     vmids = list(range(1000, 1000 + GUESTS))
-    cluster = {**values["cluster"], "guests": vmids}
-    whole = {**values, **told, "cluster": cluster, "guests": vmids, "usage": [], "facts": []}
+    whole = {**values, **told, "guests": vmids, "usage": [], "facts": []}
     headers = {"Authorization": f"Bearer {agent.token}"}
     with httpx.Client(base_url=plane.url, timeout=60, headers=headers) as http:
         for part in parts(whole, datetime.now(UTC).isoformat()):
