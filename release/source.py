@@ -13,7 +13,7 @@ from nanny_ops.machine.run import run
 
 ROOT = Path(__file__).parents[1]
 #: What a wheel is made of.
-SOURCES = ("nanny_ops", "pyproject.toml", "README.md", "LICENSE")
+SOURCES = ("nanny_ops", "playbooks", "pyproject.toml", "README.md", "LICENSE")
 VERSION_FILE = "nanny_ops/__init__.py"
 #: Seconds of the epoch that stand in packages where neither the environment nor git knows better.
 SOME_TIME = 1767225600
