@@ -44,6 +44,7 @@ from nanny_ops.protocol.patch_report import PatchReport
 log = logging.getLogger("nanny_ops.machine.supervisor")  # whose __name__ is __main__
 #: Seconds between two looks at a script that has lost its supervisor, and until it is killed after a cancel.
 ORPHAN_PAUSE, ORPHAN_GRACE = 1.0, 10.0
+UNTOUCHED = "The order was cancelled before its script began; nothing was changed."
 
 Choose = Callable[[int | None, Mapping[str, str]], Target]
 Connect = Callable[[ProxmoxAccess], access.Conversation]
@@ -83,7 +84,9 @@ class Supervisor:
     def _see_through(self, journal: Journal) -> tuple[Verdict, PatchReport | None]:
         begun = (self.directory / "started").exists() or journal.begun_anything
         if not begun and (self.directory / "cancel").exists():
-            return Verdict(Outcome.CANCELLED, "The order was cancelled before its script began."), None
+            return Verdict(
+                Outcome.CANCELLED, "The order was cancelled before its script began; nothing was changed."
+            ), None
         job = read_order(self.directory)
         if problem := forged(job, journal.facts.get("seal", "") if begun else self.seal):
             lost = Verdict(Outcome.UNKNOWN, LOST)  # and without a good order nothing may be done about it

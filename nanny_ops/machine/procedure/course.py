@@ -23,6 +23,7 @@ SCRIPT = "script"
 #: What is told of a job whose supervisor was killed.
 CUT_SHORT = "The job's supervisor was killed, as by a restart of the machine, before the script began; it was not run."
 _TOLD = ("exit_code", "timed_out", "stopped", "stdout_truncated", "stderr_truncated", "seconds")
+TORN = "A transaction of the package manager may be cut short: the next order tells, and one with 'repair' mends it."
 LOST = "The script was begun and then lost, as by a restart of the machine; it was not run again."
 
 
@@ -247,12 +248,26 @@ class Course:
     def _reason(self, verdict: Verdict, *, restored: bool) -> str:
         """Add to a reason in which state the target was left, where that is not as plain as it was."""
         words, kept = [verdict.reason], protection.told(self.scene)
+        if verdict.outcome is Outcome.CANCELLED:
+            words += self._left_by_cancel()
+            if restored and self.scene.journal.facts.get("started"):
+                words.append("It is stopped again, as it was found.")
         if not restored:
             step = self.scene.journal.ended("restore")
             words.append(step.reason if step else "It may still run, though it was stopped before.")
         if verdict.outcome not in GOOD and kept and kept.kind == "snapshot" and kept.kept:
             words.append(f"Snapshot {kept.name} is kept.")
         return " ".join(words)
+
+    def _left_by_cancel(self) -> list[str]:
+        """Say what a cancelled order has done to its target by then."""
+        facts = self.scene.journal.facts
+        if not facts.get("script_begun"):
+            names = [hook.step_name(number) for number in range(len(self.scene.plan.hooks))]
+            ran = any(self.scene.journal.begun(name) for name in names)
+            return ["A hook was begun; the packages are as they were." if ran else "Nothing was changed."]
+        cut_short = (facts.get("verdict") or {}).get("outcome") == Outcome.CANCELLED
+        return [TORN] if cut_short and not self.scene.job.dry_run else []
 
     def _not_begun(self, reason: str) -> str:
         if self.scene.journal.facts.get("script_begun"):

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from nanny_ops.machine.plan import Plan
+from nanny_ops.machine.procedure.course import TORN
 from nanny_ops.machine.procedure.journal import Journal
 from nanny_ops.machine.script_run import Verdict
 from nanny_ops.protocol.operation import Outcome
@@ -180,25 +181,48 @@ def test_a_dry_run_protects_nothing_and_looks_at_nothing(tmp_path: Path) -> None
     assert report.probes == []
 
 
-@pytest.mark.parametrize("step", ["preflight", "protect", "hook", "bake"])
-def test_a_cancel_is_heard_at_each_step_and_says_how_the_target_is(tmp_path: Path, step: str) -> None:
-    play = Play(tmp_path, replace(SNAPSHOT, hooks=[hook("pre")], bake_seconds=60), GuestNode(running=True))
-    cancel = (play.job_dir / "cancel").touch
-    match step:
-        case "preflight":
-            cancel()
-        case "protect":
-            play.node.before = lambda method, path: cancel() if path.endswith("/snapshot") else None
-        case "hook":
-            play.scripts.before = cancel
-        case "bake":
-            play.script = lambda: cancel() or Verdict(Outcome.OK, "1 package.", ended(0))
+NOT_BEGUN, UNTOUCHED = "The order was cancelled. The script was not begun.", "Nothing was changed."
+AGAIN = "It is stopped again, as it was found."
+CANCELLED, DONE = Outcome.CANCELLED, "The order was cancelled. The script: 1 package."
+#: The step that goes on when the order is cancelled; what it comes to, what is said, and whether the snapshot is kept.
+CANCELS = {
+    "preflight": (CANCELLED, [NOT_BEGUN, UNTOUCHED], False),
+    "protect": (CANCELLED, [NOT_BEGUN, UNTOUCHED], False),
+    "start": (CANCELLED, [NOT_BEGUN, UNTOUCHED, AGAIN], False),
+    "space": (CANCELLED, [NOT_BEGUN, UNTOUCHED, AGAIN], False),
+    "hook-1": (CANCELLED, [NOT_BEGUN, "A hook was begun; the packages are as they were.", AGAIN], False),
+    "baseline": (CANCELLED, [NOT_BEGUN, "A hook was begun; the packages are as they were.", AGAIN], False),
+    "script": (CANCELLED, ["the script and its children were ended.", TORN, AGAIN, "is kept."], True),
+    "hook-2": (CANCELLED, [DONE, AGAIN, "is kept."], True),
+    "bake": (CANCELLED, [DONE, AGAIN, "is kept."], True),
+    "probe": (CANCELLED, [DONE, AGAIN, "is kept."], True),
+    "rollback": (Outcome.ROLLED_BACK, ["It was set back to nanny-", "The script: 1 package."], True),
+    "restore": (Outcome.OK, ["1 package."], True),
+    "release": (Outcome.OK, ["1 package."], True),
+}
+
+
+@pytest.mark.parametrize("step", CANCELS)
+def test_a_cancel_in_each_step_says_in_which_state_the_target_is(tmp_path: Path, step: str) -> None:
+    class Listening(Journal):
+        def begin(self, name: str) -> None:
+            super().begin(name)
+            if name == step:
+                (play.job_dir / "cancel").touch()
+
+    hooks = [hook("pre"), hook("post")]
+    plan = replace(SNAPSHOT, start_stopped=True, hooks=hooks, bake_seconds=60)
+    play = Play(tmp_path, plan, GuestNode(running=False), journal_kind=Listening)
+    if step == "script":
+        play.script = lost
+    if step in ("probe", "rollback"):
+        play.target.works_with = ("1",)
+    outcome, sentences, keeps = CANCELS[step]
     verdict, report = go(play)
-    assert verdict.outcome is Outcome.CANCELLED
-    assert report.left_in == "running"
-    assert bool(play.node.snapshots) is (step == "bake")
-    assert ("is kept" in verdict.reason) is (step == "bake")
-    assert ("not begun" in verdict.reason) is (step != "bake")
+    assert (verdict.outcome, report.left_in, bool(play.node.snapshots)) == (outcome, "stopped", keeps)
+    for sentence in sentences:
+        assert sentence in verdict.reason, verdict.reason
+    assert UNTOUCHED in sentences or UNTOUCHED not in verdict.reason
 
 
 class Killed(BaseException):
