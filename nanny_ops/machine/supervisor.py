@@ -84,9 +84,7 @@ class Supervisor:
     def _see_through(self, journal: Journal) -> tuple[Verdict, PatchReport | None]:
         begun = (self.directory / "started").exists() or journal.begun_anything
         if not begun and (self.directory / "cancel").exists():
-            return Verdict(
-                Outcome.CANCELLED, "The order was cancelled before its script began; nothing was changed."
-            ), None
+            return Verdict(Outcome.CANCELLED, UNTOUCHED), None
         job = read_order(self.directory)
         if problem := forged(job, journal.facts.get("seal", "") if begun else self.seal):
             lost = Verdict(Outcome.UNKNOWN, LOST)  # and without a good order nothing may be done about it

@@ -4,12 +4,11 @@ import uuid
 from dataclasses import dataclass
 from datetime import datetime
 
-from nanny_ops.control.services import audit, hold
+from nanny_ops.control.services import audit, change, hold
 from nanny_ops.control.services import patch_option as options
 from nanny_ops.control.services.principal import Person
 from nanny_ops.control.services.word import is_package
 from nanny_ops.control.store import agent as agents
-from nanny_ops.control.store import event as events
 from nanny_ops.control.store import package_exception as store
 from nanny_ops.control.store import proxmox as inventory
 from nanny_ops.control.store.database import Tx
@@ -21,8 +20,6 @@ from nanny_ops.protocol.operation import Status
 from nanny_ops.protocol.package_exception import ExceptionRequest, PackageException, Unreached
 from nanny_ops.protocol.patch_order import MOST_HOLDS, HoldScope
 
-#: Of the events for operators; no agent can subscribe to it.
-TOPIC = "exceptions"
 #: Which field of a request names the object of each scope.
 OBJECTS: dict[HoldScope, str] = {"fleet": "", "group": "tag", "host": "agent_id", "guest": "guest_id"}
 GLOBS = frozenset("*?[")
@@ -169,16 +166,9 @@ def _expiry(text: str, now: datetime) -> int | None:
 def _tell(tx: Tx, row: Held, verb: str, now: datetime) -> None:
     told = {"package": row.package, "scope": row.scope, "object": row.object, "reason": row.reason}
     audit.note(tx, f"exception.{verb}", row.id, now, row.team_id, **told)
-    payload = {"action": "create" if verb == "create" else "update", "record": {"id": row.id, **told}}
-    events.log(
-        tx,
-        team_id=row.team_id,
-        topic=TOPIC,
-        subject=f"team:{row.team_id}",
-        kind=f"exception_{verb}d",
-        payload=payload,
-        at=micros(now),
-    )
+    kind = "exception.added" if verb == "create" else "exception.removed"
+    happened = change.Change(kind, f"package/{row.package}", row.id, row.package, detail={**told, "by": tx.caller.id})
+    change.tell(tx, change.Place(row.team_id, "", None, ""), [happened], micros(now))
 
 
 def _unreached(one: Operation) -> Unreached:

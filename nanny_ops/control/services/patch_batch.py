@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
-from nanny_ops.control.services import audit, order, patch, selection
+from nanny_ops.control.services import audit, change, order, patch, selection
 from nanny_ops.control.services import operation as operations
 from nanny_ops.control.services import patch_option as options
 from nanny_ops.control.services.principal import Person
@@ -69,6 +69,7 @@ def place(tx: Tx, person: Person, request: BatchRequest, key: str, now: datetime
     for _, one in orders:
         operations.create(tx, one)
     audit.note(tx, "batch.create", batch.id, now, team_id, placed=len(orders), left_out=len(left))
+    _tell(tx, batch, "batch.placed", now, placed=len(orders), left_out=len(left), mode=request.order.mode)
     return detail(tx, batch), True
 
 
@@ -93,6 +94,7 @@ def withdraw(tx: Tx, person: Person, key: str, now: datetime) -> tuple[PatchBatc
     if batch.cancelled_at is None:
         store.cancel(tx, batch.id, micros(now))
         audit.note(tx, "batch.cancel", batch.id, now, batch.team_id, cancelled=len(ended))
+        _tell(tx, batch, "batch.cancelled", now, cancelled=len(ended))
     return detail(tx, visible(tx, person, key)), ended
 
 
@@ -166,6 +168,11 @@ def _preview(batch: Batch, orders: Sequence[tuple[Candidate, Operation]]) -> Pat
     skipped = [Skipped(**one) for one in batch.skipped]
     shown = rendered(batch, [])
     return replace(shown, id="", dry=True, state="preview", targets=targets, skipped=skipped)
+
+
+def _tell(tx: Tx, batch: Batch, kind: str, now: datetime, **detail: Any) -> None:
+    happened = change.Change(kind, f"batch/{batch.id}", batch.id, detail=detail)
+    change.tell(tx, change.Place(batch.team_id, "", None, ""), [happened], micros(now))
 
 
 def _target(one: Operation) -> BatchTarget:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from nanny_ops.control.services import event as events
 from nanny_ops.control.services import package_exception as service
 from nanny_ops.control.services import patch
 from nanny_ops.control.services import script as scripts
@@ -106,6 +107,11 @@ def test_a_removed_one_counts_no_more_and_both_are_in_the_audit(site: Database, 
     assert placed(site, now).request["exclude"] == []
     told = site.read_now(lambda tx: audit.page(tx, audit.Filter(teams=None), 50, 0))[0]
     assert [one.action for one in told if one.object == row.id] == ["exception.remove", "exception.create"]
+    told, _ = site.read_now(lambda tx: events.page(tx, PERSON, 9, 0, "exception", "", 0))
+    assert {(one["kind"], one["name"]) for one in told} >= {
+        ("exception.added", "nginx"),
+        ("exception.removed", "nginx"),
+    }
 
 
 @pytest.mark.parametrize(

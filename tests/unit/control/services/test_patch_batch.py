@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from nanny_ops.control.services import event as events
 from nanny_ops.control.services import patch_batch as service
 from nanny_ops.control.services.principal import Person
 from nanny_ops.control.store import operation as operations
@@ -95,6 +96,12 @@ def test_a_cancelled_batch_takes_back_what_is_open(site: Database, now: datetime
     assert (cancelled.state, cancelled.summary, len(ended)) == ("ended", {"cancelled": 2}, 2)
     again, none = site.write_now(lambda tx: service.withdraw(tx, PERSON, batch.id, now))
     assert (again, none) == (cancelled, [])
+    told, _ = site.read_now(lambda tx: events.page(tx, PERSON, 9, 0, "batch", "", 0))
+    assert [(one["kind"], one["object"]) for one in told] == [
+        ("batch.cancelled", f"batch/{batch.id}"),
+        ("batch.placed", f"batch/{batch.id}"),
+    ]
+    assert told[1]["detail"] == {"placed": 2, "left_out": batch.left_out, "mode": batch.order.mode}
 
 
 def test_others_see_no_batch_and_viewers_cancel_none(site: Database, now: datetime) -> None:
