@@ -1,5 +1,10 @@
 """Live streams of operations over real HTTP: all of it, resumed anywhere, read slowly, kept from others, ended."""
 
+import json
+import os
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -279,6 +284,34 @@ def test_a_cancelled_order_is_told_until_its_agent_has_said_how_it_left_the_targ
     reasons = [event.data["reason"] for event in found if event.name == "status"]
     assert told(found)[-2:] == ["cancelled", "cancelled"]
     assert reasons[-2:] == ["Cancelled by operator@example.com.", said["reason"]]
+
+
+def test_the_command_shows_it_and_leaves_it_alone_on_ctrl_c(
+    server: Server, enrol: Enrol, operator: httpx.Client, tmp_path: Path
+) -> None:
+    agent = enrol(platform="debian")
+    placed = order(operator, agent, mode="apply")["id"]
+    begin(agent, placed)
+    prints(agent, placed, 0, "Setting up bash (5.2) ...\n")
+    token = operator.headers["authorization"].removeprefix("Bearer ")
+    env = {"PATH": os.defpath, "HOME": str(tmp_path), "NANNY_URL": server.url, "NANNY_TOKEN": token}
+    words = [Path(sys.executable).parent / "nanny-ops", "patch", "watch", placed]
+    with (tmp_path / "said").open("wb") as said:
+        left = subprocess.Popen(words, env=env, stderr=said, stdout=subprocess.DEVNULL)
+        try:
+            assert eventually(lambda: b"Setting up bash" in (tmp_path / "said").read_bytes(), 60)
+            left.send_signal(signal.SIGINT)
+            assert left.wait(30) == 130
+        finally:
+            left.kill()
+            left.wait(10)
+    assert f"nanny-ops patch cancel {placed}" in (tmp_path / "said").read_text()
+    assert operator.get(f"/api/patches/{placed}").json()["status"] == "running"
+    deliver(agent, placed, b"Setting up bash (5.2) ...\n", report={"steps": STEPS}).raise_for_status()
+    done = subprocess.run([*words, "--json"], env=env, capture_output=True, check=True, timeout=60)
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [line["event"] for line in lines[-2:]] == ["status", "end"]
+    assert lines[-1]["operation"]["status"] == "completed"
 
 
 def _resident(server: Server) -> int:
