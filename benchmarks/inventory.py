@@ -60,7 +60,15 @@ def fill(plane: Plane, agent: Enrolled) -> None:
         kind = "lxc" if number % 3 else "qemu"
         body = values[kind][number % len(values[kind])]
         vmid = 1000 + number
-        told[kind].append({**body, "vmid": vmid, "name": f"{body['name']}-{number}", f"{kind}_id": f"{kind}/{vmid}"})
+        told[kind].append(
+            {
+                **body,
+                "vmid": vmid,
+                "name": f"{body['name']}-{number}",
+                "template": False,
+                f"{kind}_id": f"{kind}/{vmid}",
+            }
+        )
     vmids = list(range(1000, 1000 + GUESTS))
     whole = {**values, **told, "guests": vmids, "usage": [], "facts": []}
     headers = {"Authorization": f"Bearer {agent.token}"}

@@ -5,8 +5,8 @@ from typing import Any, Literal
 
 from nanny_ops.protocol.upkeep import UpkeepState
 
-#: Rows of one answer, unless asked for and at most: what an inventory needs of a thousand hosts is one request.
-MOST = 1000
+#: Rows of one answer, unless asked for and at most: a thousand guests and their hosts are one request.
+USUAL, MOST = 1000, 2000
 HostKind = Literal["host", "lxc", "qemu"]
 
 

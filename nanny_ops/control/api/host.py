@@ -8,7 +8,7 @@ from pydantic_core import to_json
 from nanny_ops.control.api.page import Listed
 from nanny_ops.control.api.state import AsPerson, Control
 from nanny_ops.control.services import host as service
-from nanny_ops.protocol.host import MOST, HostRow
+from nanny_ops.protocol.host import MOST, USUAL, HostRow
 
 router = APIRouter(prefix="/api/hosts", tags=["hosts"])
 LISTED: dict[int | str, dict[str, Any]] = {200: {"model": Listed[HostRow]}}
@@ -18,7 +18,7 @@ LISTED: dict[int | str, dict[str, Any]] = {200: {"model": Listed[HostRow]}}
 async def show(
     who: AsPerson,
     control: Control,
-    limit: Annotated[int, Query(ge=1, le=MOST, description="Rows of this page.")] = MOST,
+    limit: Annotated[int, Query(ge=1, le=MOST, description="Rows of this page.")] = USUAL,
     offset: Annotated[int, Query(ge=0, le=2**31, description="Rows left out before it.")] = 0,
 ) -> Response:
     """List hosts with an agent and their guests, with all that is known of them and who carries out orders for them.

@@ -3,6 +3,7 @@
 import asyncio
 import importlib.util
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -121,14 +122,15 @@ def test_the_source_of_events_misses_and_repeats_nothing(
         "kinds": ["patch.ended"],
         "state_file": str(tmp_path / "seq"),
     }
-    newest = admin.get("/api/proxmox/events", params={"limit": 1}).json()["items"]
-    (tmp_path / "seq").write_text(str(newest[0]["seq"] if newest else 0))
 
     def order() -> str:
         asked = {"agent_id": worker.agent.id, "mode": "apply"}
         name: str = admin.post("/api/patches", json=asked).raise_for_status().json()["id"]
         return name
 
+    order()  # before anybody listened
+    wait_for_end(admin, worker)
+    assert heard(args, 0) == []
     orders = [order()]
     first = heard(args, 1)
     orders += [order(), order()]
@@ -137,6 +139,13 @@ def test_the_source_of_events_misses_and_repeats_nothing(
     assert first[0]["nanny"]["kind"] == "patch.ended"
     assert first[0]["nanny"]["detail"]["outcome"] == "ok"
     assert first[0]["meta"] == {"hosts": ["pve1"]}
+
+
+def wait_for_end(admin: httpx.Client, worker: Worker) -> None:
+    deadline = time.monotonic() + 60
+    while admin.get("/api/patches", params={"agent_id": worker.agent.id, "status": "completed"}).json()["total"] == 0:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
 
 
 def heard(args: dict[str, Any], count: int) -> list[dict[str, Any]]:
@@ -151,6 +160,8 @@ def heard(args: dict[str, Any], count: int) -> list[dict[str, Any]]:
         queue: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         running = asyncio.create_task(source.main(queue, args))
         try:
+            while not Path(args["state_file"]).exists():
+                await asyncio.sleep(0.1)
             found = [await asyncio.wait_for(queue.get(), 60) for _ in range(count)]
             await asyncio.sleep(0.5)
         finally:

@@ -9,7 +9,7 @@ name: fleet
 short_description: Hosts with an agent, and their guests
 version_added: 0.1.0
 description:
-  - Asks the control plane for all hosts with an agent and for their guests, a thousand with each request.
+  - Asks the control plane for all hosts with an agent and for their guests, two thousand with each request.
   - Everything that is known of a host is in its variable C(nanny), what was told of it otherwise in C(nanny.facts).
   - An order for it needs C(nanny.agent_id) and C(nanny.vmid).
 author:
@@ -80,7 +80,7 @@ from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructa
 from ansible_collections.nanny.ops.plugins.module_utils.control_plane import ControlPlaneError, control_plane
 
 #: Rows that are asked for at once.
-PAGE = 1000
+PAGE = 2000
 CONNECTION = ("url", "token", "ca_file", "validate_certs", "request_timeout", "request_tries")
 
 

@@ -58,7 +58,8 @@ EXAMPLES = r"""
 """
 
 log = logging.getLogger(__name__)
-STREAM = "/api/proxmox/events/stream"
+EVENTS = "/api/proxmox/events"
+STREAM = EVENTS + "/stream"
 #: Seconds to connect, and of silence after which a stream is given up: it has a heartbeat every 15.
 CONNECT, SILENCE = 10, 45
 #: Seconds of the first pause after a broken stream, doubled up to the longest.
@@ -81,8 +82,10 @@ class Position:
         """Read the file if there is one. Raises ValueError for one that holds no number."""
         self.path = Path(path) if path else None
         self.seq = ""
+        #: Whether nothing was handed over yet, so that nothing can be lost either.
+        self.fresh = True
         if self.path is not None and self.path.exists():
-            self.seq = self.path.read_text(encoding="ascii").strip()
+            self.seq, self.fresh = self.path.read_text(encoding="ascii").strip(), False
             if not self.seq.isdigit():
                 raise ValueError("%s holds no number of an event; remove it to begin anew" % self.path)
 
@@ -138,11 +141,22 @@ async def main(queue: asyncio.Queue[Any], args: dict[str, Any]) -> None:
         while True:
             before = position.seq
             try:
+                await begin(session, url, context, position)
                 await follow(session, url, context, position, queue, kinds)
             except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as broken:
                 log.warning("nanny.ops.events: the stream broke: %s", broken or type(broken).__name__)
             pause = FIRST_PAUSE if position.seq != before else min(LONGEST_PAUSE, pause * 2)
             await asyncio.sleep(pause * (0.5 + random.random() / 2))  # noqa: S311  it only spreads sources out
+
+
+async def begin(session: aiohttp.ClientSession, url: str, context: ssl.SSLContext | bool, position: Position) -> None:
+    """Note the newest event where no position is known, so that a source killed before its first event misses none."""
+    if position.seq:
+        return
+    async with session.get(url + EVENTS, params={"limit": "1"}, ssl=context, allow_redirects=False) as answer:
+        await _admitted(answer, url)
+        items = (await answer.json())["items"]
+    position.keep(str(items[0]["seq"] if items else 0))
 
 
 async def follow(
@@ -154,16 +168,20 @@ async def follow(
     kinds: list[str],
 ) -> None:
     """Read one stream until it ends."""
-    headers = {"Last-Event-ID": position.seq} if position.seq else {}
+    headers = {"Last-Event-ID": position.seq}
     async with session.get(url + STREAM, headers=headers, ssl=context, allow_redirects=False) as answer:
-        if answer.status in FINAL:
-            raise Refused("%s answers %d: %s" % (url, answer.status, (await answer.text())[:500]))
-        answer.raise_for_status()
+        await _admitted(answer, url)
         lines = Lines()
         async for raw in answer.content:
             event = lines.take(raw.decode("utf-8", "replace").rstrip("\r\n"))
             if event is not None:
                 await _hand_over(event, position, queue, kinds)
+
+
+async def _admitted(answer: aiohttp.ClientResponse, url: str) -> None:
+    if answer.status in FINAL:
+        raise Refused("%s answers %d: %s" % (url, answer.status, (await answer.text())[:500]))
+    answer.raise_for_status()
 
 
 async def _hand_over(
@@ -175,10 +193,11 @@ async def _hand_over(
         record = json.loads(data)["record"]
         if fits(record["kind"], kinds):
             await queue.put(as_event(record, seq))
-    elif name == "gap":
+    elif name == "gap" and not position.fresh:
         await queue.put({"nanny": {"kind": "gap", **json.loads(data)}, "meta": {"hosts": []}})
     if seq:
         position.keep(seq)
+        position.fresh = False
 
 
 def fits(kind: str, kinds: list[str]) -> bool:

@@ -1,0 +1,30 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Each host has a name of its own that does not depend on who comes first, and the groups that it belongs to."""
+
+from __future__ import annotations
+
+from ansible_collections.nanny.ops.plugins.inventory.fleet import group_words, named
+
+
+def row(name, kind="lxc", vmid=None, **more):
+    base = {"name": name, "kind": kind, "vmid": vmid, "agent_id": "a-" + name, "guest_id": "g%s" % vmid}
+    empty = {"node": "", "cluster": "", "pool": "", "os": "", "status": "", "upkeep": "", "tags": []}
+    return {**base, **empty, "restart_required": None, **more}
+
+
+def test_names_that_are_shared_get_the_number():
+    rows = [row("pve1", "host"), row("web", vmid=1), row("same", vmid=2), row("same", vmid=3), row("pve1", vmid=4)]
+    assert [name for name, dummy in named(rows)] == ["pve1", "web", "same-2", "same-3", "pve1-4"]
+    assert {name for name, dummy in named(rows[::-1])} == {"pve1", "web", "same-2", "same-3", "pve1-4"}
+
+
+def test_one_name_and_number_in_two_clusters():
+    rows = [row("web", vmid=1, guest_id="x"), row("web", vmid=1, guest_id="y"), row("", vmid=7)]
+    assert [name for name, dummy in named(rows)] == ["web-1", "web-1-y", "-7"]
+
+
+def test_groups():
+    words = group_words(row("web", vmid=1, node="pve1", tags=["a", "b"], status="running", restart_required=True))
+    assert words == ["lxc", "node_pve1", "status_running", "tag_a", "tag_b", "restart_required"]
+    assert group_words(row("pve1", "host", cluster="lab")) == ["hosts", "cluster_lab"]
