@@ -59,7 +59,9 @@ def test_everything_public_says_what_it_is(module: Module) -> None:
 
 
 def test_no_package_hides_ansible() -> None:
-    assert not list((ROOT / "ansible").rglob("__init__.py")), "an __init__.py there would hide the real package"
+    # What ansible-test leaves in tests/output are environments of its own, which nobody imports.
+    found = [path for path in (ROOT / "ansible").rglob("__init__.py") if "output" not in path.parts]
+    assert not found, "an __init__.py there would hide the real package"
 
 
 def test_the_package_says_that_it_is_typed() -> None:
