@@ -66,6 +66,7 @@ class Typed:
     conffiles: Annotated[str, typer.Option(help="keep, or hold-back packages that would ask.")] = "keep"
     repair: Annotated[bool, typer.Option("--repair", help="Repair an interrupted run first.")] = False
     lock_timeout: Annotated[int, typer.Option(min=0, help="Seconds to wait for a lock.")] = DEFAULT_LOCK_TIMEOUT
+    as_shown: Annotated[str, typer.Option(help="A dry run of this target: do what it listed, no more.")] = ""
     script: Annotated[str, typer.Option(help="A script's id; by default the shipped one for the target.")] = ""
     script_args: Annotated[str, typer.Option(help="Further arguments for the script.")] = ""
     timeout: Annotated[int, typer.Option(min=1, help="Seconds the script may run.")] = DEFAULT_TIMEOUT
@@ -104,8 +105,11 @@ def run(**given: Any) -> None:
     order, select, less = _order(typed), _select(typed), _less(typed)
     if not (typed.every or typed.preview or less) and _is_single(select, typed.guest):
         guest = typed.guest or str((select.get("vmids") or [""])[0])
-        _run_one(typed.agent, guest, order, watch=typed.watch, as_json=typed.as_json)
+        bound = {"as_shown": typed.as_shown} if typed.as_shown else {}
+        _run_one(typed.agent, guest, order | bound, watch=typed.watch, as_json=typed.as_json)
         return
+    if typed.as_shown:
+        raise SettingsError("--as-shown is for one target: give --guest, or --agent for a host.")
     if typed.guest:
         raise SettingsError("--guest is for one guest; with options of selection give --vmid or --name.")
     asked = {"order": order, "select": select, "exclude": less, "all": typed.every, "dry": typed.preview}

@@ -20,6 +20,7 @@ from nanny_ops.protocol.patch_report import PatchReport
 from nanny_ops.protocol.watch import END
 
 PACKAGES = {"package": "name", "from": "old_version", "to": "version", "action": "action", "security": "security"}
+DIFFERENT = {"package": "name", "shown": "shown", "done": "done", "why": "why", "because": "reason"}
 LEFT = {"package": "name", "installed": "old_version", "available": "version", "why": "why", "because": "reason"}
 
 
@@ -60,6 +61,9 @@ def show_order(operation: PatchOperation, *, as_json: bool) -> None:
         title = "Packages changed" if operation.mode == "apply" else "Packages that would change"
         print()
         show(packages, PACKAGES, as_json=False, title=title)
+    if operation.differences:
+        print()
+        show([asdict(one) for one in operation.differences], DIFFERENT, as_json=False, title="Otherwise than shown")
 
 
 def summary(operation: PatchOperation) -> dict[str, Any]:
@@ -71,6 +75,7 @@ def summary(operation: PatchOperation) -> dict[str, Any]:
         "order": operation.id,
         "what": "apply" if operation.mode == "apply" else "dry run, changes nothing",
         "where": f"{place}, by {operation.agent_id}",
+        "as shown by": operation.as_shown,
         "only": operation.only,
         "without": operation.exclude,
         "held back": [f"{hold.name} ({hold.reason})" for hold in operation.holds],

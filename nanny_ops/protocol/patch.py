@@ -47,6 +47,21 @@ class PatchRequest(PatchTerms):
     agent_id: Identifier
     lxc_id: Annotated[str, MaxLen(64)] = ""
     vmid: Annotated[str, MaxLen(64)] | int = ""
+    #: A dry run of the same target: what it listed is done, by its script and options, and what comes out otherwise is
+    #: told in ``differences``.
+    as_shown: Annotated[str, MaxLen(128)] = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """One package that came out otherwise than a dry run has shown it; a version is empty where there is none."""
+
+    name: str
+    shown: str = ""
+    done: str = ""
+    #: another_version, not_shown, not_done, or why it was left, as in a report.
+    why: str = ""
+    reason: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,6 +173,10 @@ class PatchOperation(PatchOptions):
     security_only: bool
     timeout_seconds: int
     created_by: str
+    #: The dry run whose list it was to do, empty where it was bound to none.
+    as_shown: str = ""
+    #: Where it did otherwise than shown; None in lists, before the end, without a dry run, or once that is deleted.
+    differences: list[Difference] | None = None
     #: With which others it was placed; empty for a single order.
     batch_id: str = ""
     created_at: str

@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from nanny_ops.control.services import audit, hold, lease, legacy, order, policy, upkeep
+from nanny_ops.control.services import audit, hold, lease, legacy, order, policy, preview, upkeep
 from nanny_ops.control.services import operation as operations
 from nanny_ops.control.services import patch_option as options
 from nanny_ops.control.services import script as scripts
@@ -106,7 +106,8 @@ def detail(tx: Tx, operation: Operation, now: datetime) -> PatchOperation:
         return shown(tx, [operation], now)[0]
     told = patches.report_of(tx, operation.id)
     report = None if told is None else patch_report.restored(told)
-    return replace(rendered(operation, patches.changes_of(tx, operation.id)), report=report)
+    found = replace(rendered(operation, patches.changes_of(tx, operation.id)), report=report)
+    return replace(found, differences=preview.differences(tx, operation, found))
 
 
 def rendered(operation: Operation, packages: list[PackageChange] | None = None) -> PatchOperation:
@@ -132,6 +133,7 @@ def rendered(operation: Operation, packages: list[PackageChange] | None = None) 
         security_only=asked["security_only"],
         timeout_seconds=asked["timeout_seconds"],
         created_by=operation.created_by,
+        as_shown=asked.get("as_shown", ""),
         batch_id=operation.batch_id or "",
         created_at=stamp(from_micros(operation.created_at)),
         updated_at=stamp(from_micros(operation.updated_at)),
@@ -165,7 +167,11 @@ def make(tx: Tx, person: Person, agent: Agent, request: PatchRequest, now: datet
     options.demand(agent, request, target)
     place = Tagged(guest.id, guest.tags) if guest is not None else None
     held = hold.of(exceptions.active(tx, agent.team_id, micros(now)), agent, place, target)
+    if request.as_shown:
+        request = preview.followed(tx, person, request, target, held)
     asked = _without({**{name: getattr(request, name) for name in KEPT}, **options.kept(request)}, held)
+    if request.as_shown:
+        asked["as_shown"] = request.as_shown
     if agent.dialect == NANNYAGENT:
         legacy.check(asked)
     if request.script_id:
