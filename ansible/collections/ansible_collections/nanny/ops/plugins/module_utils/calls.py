@@ -16,6 +16,7 @@ Call = namedtuple("Call", ["method", "path", "query", "sends", "reads"])
 #: Names of a patch order, beside the agent and the guest.
 ORDER = (
     "mode",
+    "as_shown",
     "script_id",
     "script_args",
     "exclude",

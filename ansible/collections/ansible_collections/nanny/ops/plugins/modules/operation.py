@@ -69,6 +69,11 @@ options:
     type: str
     choices: [apply, dry-run]
     default: apply
+  as_shown:
+    description:
+      - The id of a dry run of the same target. What it listed is done, by its script and its options.
+      - What comes out otherwise is told in RV(operation.differences). It is left out in check mode.
+    type: str
   reason:
     description: Why a reboot is ordered.
     type: str
@@ -266,6 +271,12 @@ operation:
       type: str
       returned: always
       sample: lxc:101
+    differences:
+      description: What came out otherwise than the dry run O(as_shown) has shown.
+      type: list
+      elements: dict
+      returned: for a patch that has ended and was bound to a dry run
+      sample: []
     package_list:
       description: Packages that were changed, or in a dry run would be.
       type: list
@@ -324,6 +335,7 @@ PROBE = {
 #: What travels with the order itself; what is not given is left to the control plane.
 TERMS = {
     "mode": {"type": "str", "choices": ["apply", "dry-run"], "default": "apply"},
+    "as_shown": {"type": "str"},
     "reason": {"type": "str"},
     "timeout_seconds": {"type": "int"},
     "expires_at": {"type": "str"},
@@ -383,6 +395,7 @@ def _place_patch(module, plane, agent_id):
     body = _body(module.params, ORDER, agent_id)
     if module.check_mode:
         body["mode"] = "dry-run"
+        body.pop("as_shown", None)
     key = module.params["idempotency_key"] or str(uuid.uuid4())
     return plane.ask("place patch", body=body, key=key + ("-check" if module.check_mode else ""))
 
