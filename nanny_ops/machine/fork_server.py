@@ -22,6 +22,7 @@ from nanny_ops.machine.proxmox import client
 from nanny_ops.machine.run import daemonize
 from nanny_ops.machine.supervisor import see_to
 
+log = logging.getLogger("nanny_ops.machine.fork_server")  # whose __name__ is __main__
 #: Read now, so that no child has to: what jobs that protect guests speak to the API with.
 PRELOADED = (client,)
 #: Seconds without a job after which the server ends, and between two looks whether it should.
@@ -76,6 +77,8 @@ def _be_supervisor(wire: socket.socket, servers: tuple[int, int]) -> None:
         os.chdir("/")
         code = _attend(wire)
     finally:
+        if (wrong := sys.exception()) is not None:  # nothing else tells of it: what prints it lies behind this exit
+            log.critical("event=supervisor_failed", exc_info=wrong)
         os._exit(code)
 
 

@@ -17,6 +17,7 @@ from nanny_ops.machine.target import Call, Problem, Standing, Target
 from nanny_ops.protocol.operation import Outcome
 from nanny_ops.protocol.package_list import parse, plain
 from nanny_ops.protocol.patch import PackageChange
+from nanny_ops.protocol.redaction import masked_end
 
 #: Seconds between two requests to a container to end a script, and how often before ``pct`` itself is ended.
 HALT_PAUSE, HALT_TRIES = 3.0, 3
@@ -273,7 +274,8 @@ def _ended(done: Done) -> Outcome:
 
 
 def _failure(done: Done) -> str:
-    lines = [line.strip() for line in done.stderr[-4096:].decode("utf-8", "replace").splitlines() if line.strip()]
+    text = masked_end(done.stderr, 4096).decode("utf-8", "replace")
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
     last = f": {plain(lines[-1][:300])}" if lines else "."
     return f"The script ended with exit code {shell_code(done.exit_code)}{last}"
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from nanny_ops.protocol import clock
 from nanny_ops.protocol.package_list import plain
+from nanny_ops.protocol.redaction import LONGEST_LINE, masked_end
 
 #: The file, bytes of each output's end that are looked at for its last lines, and how many of these are told.
 NAME, TAIL, LINES = "silent", 4096, 3
@@ -98,8 +99,8 @@ def read(directory: Path) -> str:
 def _last_lines(file: Path) -> list[str]:
     try:
         with file.open("rb") as opened:
-            opened.seek(max(0, _size(file) - TAIL))
-            text = opened.read(TAIL).decode("utf-8", "replace")
+            opened.seek(max(0, _size(file) - TAIL - LONGEST_LINE))
+            text = masked_end(opened.read(TAIL + LONGEST_LINE), TAIL).decode("utf-8", "replace")
     except FileNotFoundError:
         return []
     lines = [plain(line.strip()) for line in text.splitlines() if line.strip()]

@@ -27,6 +27,11 @@ def masked(text: bytes) -> bytes:
     return text
 
 
+def masked_end(text: bytes, size: int) -> bytes:
+    """Return the last ``size`` bytes, masked by what stands in front of them, too."""
+    return masked(text[-size - LONGEST_LINE :])[-size:]
+
+
 class Redactor:
     """Masks a text that comes in pieces cut anywhere; what it gives back is behind by the end of a line at most."""
 

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -94,6 +96,18 @@ def test_a_folder_that_others_may_enter_is_not_used(folder: Path) -> None:
     begin(folder, "op-1", "echo '[]'")
     assert result_of(folder, "op-1").outcome == "nothing_to_do"
     assert list(place.iterdir()) == []
+
+
+def test_a_supervisor_that_fails_says_why_where_its_server_is_heard(tmp_path: Path) -> None:
+    place, said = tmp_path / "place", tmp_path / "said"
+    place.mkdir(mode=0o700)
+    argv = [sys.executable, "-m", "nanny_ops.machine.fork_server", str(place), "--in-unit"]
+    with said.open("wb") as heard, subprocess.Popen(argv, stderr=heard) as server:
+        until((place / forked.name()).exists)
+        until(lambda: forked.ask(place, tmp_path / "job", "", {}) is None and "supervisor_failed" in said.read_text())
+        (place / forked.name()).unlink()
+        server.wait(60)
+    assert "Error" in said.read_text()
 
 
 def test_a_server_ends_when_nobody_asks(tmp_path: Path) -> None:

@@ -175,8 +175,10 @@ class Outputs:
         try:
             with file.open("rb") as source:
                 certain = source.seek(0, os.SEEK_END) if over or receipt is not None else _certain(source)
+                if offset >= certain:  # what a reader names may lie behind every file that there can be
+                    return b""
                 source.seek(offset)
-                found = source.read(max(0, min(size, certain - offset)))
+                found = source.read(min(size, certain - offset))
         except FileNotFoundError:  # the result has just taken its place
             return b""
         return found if offset + len(found) == certain else _whole(found)

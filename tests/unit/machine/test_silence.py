@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from nanny_ops.machine.silence import Notice, Silence, read
+from nanny_ops.machine.silence import TAIL, Notice, Silence, read
 from nanny_ops.protocol.clock import parse_stamp
 
 
@@ -49,6 +49,16 @@ def test_what_is_told_while_it_lasts_names_the_minute_and_the_last_words(tmp_pat
     notice.over()
     notice.over()
     assert read(tmp_path) == ""
+
+
+def test_last_words_are_told_without_secrets_also_where_their_sign_is_cut_off(tmp_path: Path) -> None:
+    notice = Notice(tmp_path, list[str](), lambda: parse_stamp("2026-03-01T12:10:00Z"))
+    (tmp_path / "stdout").write_text("Get https://u:geheim@host/\n")
+    (tmp_path / "stderr").write_text("x" * 5000 + " password=" + "k" * TAIL)
+    notice.begun(600)
+    assert "https://u:******@host/" in read(tmp_path)
+    assert "geheim" not in read(tmp_path)
+    assert "kk" not in read(tmp_path)
 
 
 def test_a_silence_that_cannot_be_written_down_is_noted_all_the_same(tmp_path: Path) -> None:

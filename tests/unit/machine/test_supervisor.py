@@ -246,10 +246,10 @@ def test_signatures_are_verified_once_more_before_the_start(tmp_path, pct, signe
 
 
 def test_packages_of_a_failed_script_are_kept(tmp_path, pct):
-    result = supervise(tmp_path, pct, f"echo '{LIST}'; echo 'E: broken' >&2; exit 1")
+    result = supervise(tmp_path, pct, f"echo '{LIST}'; echo 'E: http://u:geheim@h/ broken' >&2; exit 1")
     assert result.outcome == "script_failed"
     assert [package.name for package in result.packages] == ["a"]
-    assert result.reason == "The script ended with exit code 1: E: broken"
+    assert result.reason == "The script ended with exit code 1: E: http://u:******@h/ broken"
 
 
 def test_a_list_beyond_the_cap_is_still_read(tmp_path, pct):

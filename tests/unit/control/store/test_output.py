@@ -158,6 +158,7 @@ def test_a_line_without_end_is_given_as_far_as_it_is_certain(tmp_path: Path) -> 
     outputs.append("op", "stdout", 0, b"x" * (LONGEST_LINE + 7))
     assert outputs.piece("op", None, "stdout", 0, 100, over=False) == b"x" * 7
     assert len(outputs.piece("op", None, "stdout", 7, 10_000, over=True)) == LONGEST_LINE
+    assert outputs.piece("op", None, "stdout", 1 << 69, 100, over=True) == b""
     outputs.append("op", "stderr", 0, b"bad \xff\xfe")
     assert outputs.piece("op", None, "stderr", 0, 5, over=True) == b"bad "
     assert outputs.piece("op", None, "stderr", 4, 10, over=True) == b"\xff\xfe"
