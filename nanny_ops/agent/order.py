@@ -52,6 +52,8 @@ class Finding:
     before: str = ""
     after: str = ""
     report: PatchReport | None = None
+    #: Nothing here tells whether what was begun is over: another machine of this name may be at it.
+    may_run: bool = False
     #: What has become of snapshots that were to be removed.
     removals: list[Removal] = field(default_factory=list)
 
@@ -79,9 +81,9 @@ class Order:
 class Refused(Exception):
     """The order will not be carried out; the outcome says why."""
 
-    def __init__(self, outcome: Outcome, reason: str) -> None:
-        """Take the word and the sentence that will be reported."""
-        self.finding = Finding(outcome=outcome, reason=reason)
+    def __init__(self, outcome: Outcome, reason: str, *, may_run: bool = False) -> None:
+        """Take the word and the sentence that will be reported, and whether what was begun may go on elsewhere."""
+        self.finding = Finding(outcome=outcome, reason=reason, may_run=may_run)
         super().__init__(reason)
 
 

@@ -133,6 +133,8 @@ class ResultMetadata:
     claim: Claim = ""
     #: What else is told of the run, by agents that tell it.
     report: PatchReport | None = None
+    #: The agent cannot tell whether the script is over: its target stays kept until the script's time is.
+    may_run: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -176,6 +176,7 @@ class Patch:
             lease=order.lease,
             claim=order.claim,
             report=finding.report,
+            may_run=finding.may_run,
         )
 
     async def tidy(self, order_id: str) -> None:
@@ -234,7 +235,8 @@ async def _never_begun(order: Order, state: JobState, desk: Desk) -> None:
     if begun_before and not begun_here:  # by another machine of this name, which may be at it, or from a lost spool
         await desk.begin()
     if begun_here or begun_before:
-        raise Refused(Outcome.UNKNOWN, "The script was begun, and nothing is left that tells how it ended.")
+        reason = "The script was begun, and nothing is left that tells how it ended."
+        raise Refused(Outcome.UNKNOWN, reason, may_run=True)
 
 
 def _why_not(wrong: MachineError) -> Outcome:

@@ -87,9 +87,10 @@ def take(
     to, outcome, reason = verdict(operation, metadata)
     if held is not None or (to not in MOVES[Status(operation.status)] and to != operation.status):
         log.warning("second result", operation=operation.id, held=operation.outcome, refused=outcome)
+        _let_go(tx, operation, metadata, now)
         return Taken(operation, f"The operation has ended as {operation.status}; its first result stands.", False)
     ended = _end(tx, operation, to, metadata, receipt, now, outcome=outcome.value, reason=reason, silent_at=None)
-    lease.release(tx, ended, now)
+    _let_go(tx, ended, metadata, now)
     changes = [_plain(change) for change in metadata.package_list]
     patches.add_changes(tx, ended, changes)
     if metadata.report is not None:
@@ -101,6 +102,12 @@ def take(
     whole = to is Status.COMPLETED and listed and package.is_whole(ended)
     upkeep.remember(tx, ended, metadata.report, now, whole=whole)
     return Taken(ended, "Patch results uploaded successfully", counts=True, new=True)
+
+
+def _let_go(tx: Tx, operation: Operation, metadata: ResultMetadata, now: datetime) -> None:
+    """Release the target, unless the agent cannot tell whether the script is over, as the clone of a machine cannot."""
+    if not metadata.may_run:
+        lease.release(tx, operation, now)
 
 
 def verdict(operation: Operation, metadata: ResultMetadata) -> tuple[Status, Outcome, str]:

@@ -302,3 +302,21 @@ def test_whatever_happens_an_order_runs_once_and_has_one_end(template: Path) -> 
             suppress_health_check=list(HealthCheck),
         ),
     )
+
+
+def test_a_clone_that_finds_no_trace_of_a_script_lets_nobody_at_its_target(template: Path) -> None:
+    """The spool of a machine was copied while a script ran; the copy cannot tell whether it still does."""
+    play = OperationMachine()
+    play.begin(length=140.0)
+    try:
+        play.contend(seconds=30.0)
+        play.keep_spool(name="one")
+        play.clone()
+        play.wait(700.0)
+        first, second = play.rows()
+        assert (first.outcome, second.outcome) == ("unknown", "ok")
+        assert play.site.ledger.overlaps == [], play.tell()
+        assert first.held_until is None, "who ran it has told its end, which frees the target"
+    finally:
+        play.do(play.site.bury())
+        play.stack.close()
