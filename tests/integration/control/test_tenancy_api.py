@@ -46,6 +46,7 @@ ENDLESS = re.compile(r"/stream$")
 REPORT = {"outcome": "unsupported", "reason": "no"}
 #: A good body for each address with an id that takes one, so that nothing but the id can be wrong with a request.
 BODIES: dict[str, dict[str, Any]] = {
+    "/api/operations/{operation_id}/steps": {"json": {"steps": []}},
     "/api/operations/{operation_id}/ack": {"json": {"state": "running"}},
     "/api/operations/{operation_id}/renew": {"json": {"lease": 1}},
     "/api/operations/{operation_id}/output": {"json": {"stream": "stdout", "offset": 0, "text": "x"}},
