@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from nanny_ops.protocol import patch_report
 from nanny_ops.protocol.package_exception import PackageException, Unreached
-from nanny_ops.protocol.patch import PackageChange, PastEnd, PatchOperation, PatchTerms
+from nanny_ops.protocol.patch import Difference, PackageChange, PastEnd, PatchOperation, PatchTerms
 from nanny_ops.protocol.patch_batch import BatchTarget, PatchBatch, Select, Skipped
 from nanny_ops.protocol.patch_order import Hold, Hook
 from nanny_ops.protocol.playbook_run import HostStats, PlaybookRun
@@ -23,12 +23,13 @@ def record(kind: type[T], values: Mapping[str, Any]) -> T:
 
 def patch_of(values: Mapping[str, Any]) -> PatchOperation:
     """Make a patch order of an answer."""
-    packages = values["package_list"]
+    packages, different = values["package_list"], values.get("differences")
     return record(
         PatchOperation,
         {
             **values,
             "package_list": None if packages is None else [record(PackageChange, row) for row in packages],
+            "differences": None if different is None else [record(Difference, row) for row in different],
             "history": [record(PastEnd, row) for row in values["history"]],
             "hooks": [record(Hook, row) for row in values.get("hooks", ())],
             "probes": [record(Probe, row) for row in values.get("probes", ())],

@@ -61,8 +61,10 @@ def differences(tx: Tx, operation: Operation, found: PatchOperation) -> list[Dif
         return None
     if operations.get(tx, found.as_shown, "patch", [operation.team_id]) is None:
         return None
+    # A script names what is left of ``only``; what an exception had taken out of it by then is known here alone.
+    held = [Left(name=one.name, why="exception", reason=one.reason) for one in found.holds]
     left = found.report.left if found.report is not None else []
-    return compared(patches.changes_of(tx, found.as_shown), found.package_list, left)
+    return compared(patches.changes_of(tx, found.as_shown), found.package_list, [*left, *held])
 
 
 def compared(

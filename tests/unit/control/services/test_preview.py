@@ -85,8 +85,13 @@ def test_what_is_held_back_since_then_is_left(site: Database, now: datetime) -> 
     shown = dry_run(site, now, NGINX, VIM)
     asked = ExceptionRequest(package="vim", reason="breaks the editor")
     site.write_now(lambda tx: exceptions.add(tx, PERSON, asked, now))
-    apply = told(site, now, placed(site, now, as_shown=shown.id))
+    order = placed(site, now, as_shown=shown.id)
+    apply = told(site, now, order)
     assert (apply.only, apply.exclude) == (["nginx"], ["vim"])
+    ended(site, now, order, NGINX)  # the script tells only of what it was asked for
+    assert told(site, now, order).differences == [
+        Difference(name="vim", shown="9", why="exception", reason="breaks the editor")
+    ]
     site.write_now(lambda tx: exceptions.add(tx, PERSON, replace(asked, package="nginx"), now))
     with pytest.raises(Conflict, match="held back by now"):
         placed(site, now, as_shown=shown.id)
