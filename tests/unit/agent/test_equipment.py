@@ -13,7 +13,7 @@ from tests.fakes.hands import FakeHands
 def test_leaves_need_nothing_else(tmp_path: Path) -> None:
     async def go() -> None:
         equipment = make_equipment(FakeControlPlane(), FakeHands(tmp_path))
-        assert {one(equipment).kind for one in OPERATIONS} == {"patch", "investigation", "reboot", "update"}
+        assert {one(equipment).kind for one in OPERATIONS} == {"patch", "investigation", "prune", "reboot", "update"}
         assert {one(equipment).name for one in COLLECTORS} == {"metrics", "proxmox"}
         await equipment.client.close()
 

@@ -515,11 +515,14 @@ def test_an_interrupted_dpkg_is_left_alone_or_repaired_by_wish(apt):
 
 @pytest.mark.rows("F4")
 def test_a_repair_that_does_not_help_ends_the_run(debian):
-    debian.set(
-        "status", STATUS.replace("bash\t5.2-1\tinstall ok installed", "bash\t5.2-1\tinstall reinstreq half-installed")
-    )
+    half = STATUS.replace(f"bash\t5.2-1\t{OK}", "bash\t5.2-1\tinstall reinstreq half-installed")
+    debian.set("status", half)
+    debian.set("status-after", half)
     done = debian.run("--repair")
-    assert (done.exit_code, read(done.stdout).ended, debian.installs) == (6, "quarantined", [])
+    assert (done.exit_code, read(done.stdout).ended) == (6, "quarantined")
+    assert b"the repair did not bring it to its end" in done.stderr
+    (again,) = debian.installs
+    assert "--reinstall --no-remove bash" in again
 
 
 @pytest.mark.rows("F17")
