@@ -172,7 +172,7 @@ class SimulatedGuest:
 
     def rewrite(self, word: str) -> str:
         """Return an argument with the absolute paths of the guest's own directories made to point there."""
-        if word.startswith("PATH="):
+        if word.startswith("PATH=") and "\n" not in word:  # a setting, and no program that begins with one
             return f"PATH={self.directory / 'bin'}"
         return _ABSOLUTE.sub(lambda match: f"{self.rootfs}/{match[1]}", word)
 

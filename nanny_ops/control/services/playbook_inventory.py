@@ -86,6 +86,8 @@ def _is_address(text: str) -> bool:
         address = ipaddress.ip_address(text)
     except ValueError:
         return False
+    if "%" in text:  # behind it Python takes any words for the zone of an address
+        return False
     return not (address.is_loopback or address.is_unspecified or address.is_link_local)
 
 
