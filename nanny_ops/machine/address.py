@@ -45,6 +45,8 @@ def _is_usable(text: str) -> bool:
         address = ipaddress.ip_address(text)
     except ValueError:
         return False
+    if "%" in text:  # a zone means nothing to another machine, and Python takes any words for one
+        return False
     return not (address.is_loopback or address.is_link_local or address.is_unspecified)
 
 

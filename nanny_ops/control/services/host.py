@@ -86,7 +86,7 @@ def _host(agent: Agent, known: _Known) -> HostRow:
         pool="",
         template=False,
         os=agent.platform,
-        address=agent.primary_ip,
+        address=agent.primary_ip if _is_address(agent.primary_ip) else "",
         facts=facts,
         **_upkeep(known.upkeep[agent.id]),
     )
@@ -136,10 +136,15 @@ def _address(body: Mapping[str, Any]) -> str:
     """Return the first address of a guest that another machine can reach."""
     for told in body.get("addresses") or ():
         text = str(told).partition("/")[0]
-        try:
-            address = ipaddress.ip_address(text)
-        except ValueError:
-            continue
-        if not (address.is_loopback or address.is_link_local):
+        if _is_address(text):
             return text
     return ""
+
+
+def _is_address(text: str) -> bool:
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    # Behind a % Python takes any words for the zone of an address, and machines tell these texts of themselves.
+    return not (address.is_loopback or address.is_link_local or "%" in text)

@@ -113,4 +113,6 @@ def _reachable(text: str) -> bool:
         address = ipaddress.ip_address(text)
     except ValueError:
         return False
+    if "%" in text:  # behind it Python takes any words for the zone of an address
+        return False
     return not (address.is_loopback or address.is_link_local or address.is_unspecified)

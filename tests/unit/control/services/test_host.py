@@ -20,7 +20,11 @@ WHO = Person("user-1", "x@example.com", "x", False, {teams.DEFAULT: "viewer"})
 def site(database: Database, now: datetime) -> Site:
     """Three nodes, whose speaker is not where the guests are."""
     made = Site(database, now)
-    made.add(101, "pve1", extra={"addresses": ["127.0.0.1/8", "fe80::1/64", "10.0.0.7/24"], "tags": "Web;prod"})
+    made.add(
+        101,
+        "pve1",
+        extra={"addresses": ["127.0.0.1/8", "fe80::1/64", "fd00::1%{{ 7 }}", "10.0.0.7/24"], "tags": "Web;prod"},
+    )
     made.add(102, "pve2", status="stopped", extra={"pool": "shop", "ostype": "alpine"})
     made.add(201, "pve3", kind="qemu")
     made.all_say()

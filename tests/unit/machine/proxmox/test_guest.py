@@ -37,7 +37,8 @@ def test_replication_by_guest() -> None:
 
 
 def test_addresses_that_others_can_reach() -> None:
-    ip = [{"ip-address": text} for text in ("127.0.0.1", "::1", "fe80::1", "2001:db8::5", "192.0.2.5", "nonsense")]
+    texts = ("127.0.0.1", "::1", "fe80::1", "2001:db8::5", "192.0.2.5", "nonsense", "fd00::1%{{ 7 }}")
+    ip = [{"ip-address": text} for text in texts]
     assert guest.addresses([{"name": "eth0", "ip-addresses": ip}, {"name": "lo"}]) == ["192.0.2.5", "2001:db8::5"]
     assert guest.addresses(None) == []
 
