@@ -57,7 +57,7 @@ def jobs_beside(directory: Path) -> Path:
 
 def launch(directory: Path, order: PruneOrder) -> Done:
     """Have it carried out outside this process."""
-    name = f"nanny-{order.prune_id}-{_tries(directory)}"
+    name = f"nanny-prune-{order.prune_id}-{_tries(directory)}"  # whatever the id is, no other unit of ours is called so
     return carrier.outlive("nanny_ops.machine.pruner", directory, name, order.timeout_seconds)
 
 

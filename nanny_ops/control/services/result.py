@@ -21,6 +21,7 @@ from nanny_ops.protocol.operation import GOOD, MOVES, Outcome, Status
 from nanny_ops.protocol.package_list import plain
 from nanny_ops.protocol.patch import PackageChange, ResultMetadata
 from nanny_ops.protocol.patch_report import PatchReport
+from nanny_ops.protocol.redaction import masked
 
 log = structlog.get_logger()
 #: Words that an agent may say and that go with the status of their name, where the operation still can go there.
@@ -199,7 +200,9 @@ def _cleaned(value: Any) -> Any:
         return {name: _cleaned(part) for name, part in value.items()}
     if isinstance(value, list):
         return [_cleaned(part) for part in value]
-    return plain(value) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    return masked(plain(value).encode("utf-8", "replace")).decode("utf-8", "replace")
 
 
 def _clean(text: str) -> str:

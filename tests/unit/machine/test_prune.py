@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from nanny_ops.errors import MachineError, VerbRefused
-from nanny_ops.machine import prune
+from nanny_ops.machine import carrier, prune
 from nanny_ops.machine.prune import TRIES, perform_prune
 from nanny_ops.machine.prune_verbs import ForgetPrune, LookPrune, PruneOrder, PrunePhase, PruneState, StartPrune
 from nanny_ops.machine.run import Done
@@ -18,6 +18,13 @@ ORDER = PruneOrder(
     timeout_seconds=60, claim="c",
 )  # fmt: skip
 GONE = Removal(name="nanny-1", outcome="removed", upid="UPID")
+
+
+def test_its_unit_is_called_as_no_other_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[str] = []
+    monkeypatch.setattr(carrier, "outlive", lambda _module, _folder, name, _seconds: begun.append(name))
+    prune.launch(tmp_path, replace(ORDER, prune_id="job-7"))
+    assert [name.rpartition("-")[0] for name in begun] == ["nanny-prune-job-7"]
 
 
 class Bench:

@@ -113,12 +113,14 @@ def test_a_report_is_kept_and_tells_exceptions_from_exclusions(
     held = {**placed.request, "holds": [{"name": "nginx", "reason": "r", "expires_at": "", "scope": "guest"}]}
     database.write_now(lambda tx: operations.store.change(tx, placed.id, request=held))
     left = [Left(name="nginx", why="excluded"), Left(name="bash", why="excluded"), Left(name="vim", why="held")]
-    report = PatchReport(left=left, steps=[Step(name="script", reason="a\0b\x1b")])
+    told_of = ["https://ops:hunter2@example.com/debian stable InRelease"]
+    report = PatchReport(left=left, steps=[Step(name="script", reason="a\0b\x1b")], not_refreshed=told_of)
     size = [PackageChange(name="a", version="2", size=7)]
     take(database, now, replace(TOLD, report=report, package_list=size))
     told = database.read_now(lambda tx: patches.report_of(tx, placed.id))
     assert told is not None
     back = patch_report.restored(told)
     assert [one.why for one in back.left] == ["exception", "excluded", "held"]
+    assert back.not_refreshed == ["https://ops:*******@example.com/debian stable InRelease"]
     assert back.steps[0].reason == "a\N{REPLACEMENT CHARACTER}b\N{REPLACEMENT CHARACTER}"
     assert database.read_now(lambda tx: patches.changes_of(tx, placed.id)) == size
