@@ -16,7 +16,7 @@ from nanny_ops.machine.packages.note import read
 from nanny_ops.machine.run import Done, run
 from nanny_ops.patch_scripts.assembled import assembled
 from nanny_ops.protocol.package_list import parse
-from nanny_ops.protocol.patch_report import LockHolder
+from nanny_ops.protocol.patch_report import Left, LockHolder
 from tests.lab_fixtures import need_real_containers
 
 pytestmark = pytest.mark.lxc
@@ -116,8 +116,8 @@ def test_a_held_package_stays_and_is_told(debian: Debian) -> None:
     debian.shell("apt-mark hold nanny-demo-tls")
     code, names, stdout, _ = debian.patch()
     assert (code, names) == (0, [name for name in ALL if name != "nanny-demo-tls"])
-    assert [vars(one) for one in read(stdout.encode()).left] == [
-        {"name": "nanny-demo-tls", "old_version": "3.0.1-1", "version": "3.0.1-1+deb12u1", "why": "held"}
+    assert read(stdout.encode()).left == [
+        Left(name="nanny-demo-tls", old_version="3.0.1-1", version="3.0.1-1+deb12u1", why="held")
     ]
     assert debian.shell("apt-mark showhold").stdout == b"nanny-demo-tls\n"
 

@@ -106,7 +106,7 @@ def test_packages_are_held_back_until_that_is_ended(ansible: Ansible, admin: htt
             task("for another reason", "package_exception", reason="vendor", **held),
             task("shown", "package_exception_info", package="containerd"),
             task("ended", "package_exception", state="absent", **where),
-            task("ended before", "package_exception", state="absent"),
+            task("ended before", "package_exception", state="absent", **where),
             task("no tag", "package_exception", package="containerd", scope="group", reason="x"),
         ]
     )

@@ -295,7 +295,8 @@ def test_the_command_shows_it_and_leaves_it_alone_on_ctrl_c(
     prints(agent, placed, 0, "Setting up bash (5.2) ...\n")
     token = operator.headers["authorization"].removeprefix("Bearer ")
     env = {"PATH": os.defpath, "HOME": str(tmp_path), "NANNY_URL": server.url, "NANNY_TOKEN": token}
-    words = [Path(sys.executable).parent / "nanny-ops", "patch", "watch", placed]
+    # Whatever started these tests may have them ignore an interrupt, and a child would inherit that.
+    words = ["env", "--default-signal=INT", Path(sys.executable).parent / "nanny-ops", "patch", "watch", placed]
     with (tmp_path / "said").open("wb") as said:
         left = subprocess.Popen(words, env=env, stderr=said, stdout=subprocess.DEVNULL)
         try:
