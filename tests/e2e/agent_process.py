@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from nanny_ops.lab.lab import Lab, LabNode
+from tests.job_contract import supervisors
 
 #: What the machine's owner allows unless a test says otherwise.
 POLICY = 'operations = ["patch", "reboot", "prune", "investigation"]\n'
@@ -164,3 +165,10 @@ def processes_naming(text: str) -> list[int]:
                 if text.encode() in said:
                     found.append(int(entry.name))
     return sorted(found)
+
+
+def keepers(directory: Path) -> list[int]:
+    """Return the supervisors of the job in ``directory``: who holds its lock open now, and still does in a moment."""
+    held = set(supervisors(directory))
+    time.sleep(0.1)  # whoever only looks at the job has closed it by then
+    return sorted(held & set(supervisors(directory)))

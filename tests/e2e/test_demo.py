@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from nanny_ops.lab import lxc
+from tests.e2e.agent_process import processes_naming
+from tests.e2e.site import until
 
 #: The whole environment, but nothing that would point the demo at another control plane.
 ENVIRON = {key: value for key, value in os.environ.items() if not key.startswith("NANNY")}
@@ -29,5 +31,5 @@ def test_the_demo_shows_a_dry_run_and_an_apply_in_a_real_container(tmp_path: Pat
     assert done.stderr.count("completed ok") == 2  # what moves goes to stderr, results to stdout
     assert "nanny-demo-tls" in done.stdout
     assert list(tmp_path.iterdir()) == []
-    left = subprocess.run(["pgrep", "-af", str(tmp_path)], capture_output=True, text=True, check=False).stdout
-    assert left == ""
+    # What forks supervisors sees within a second that its folder is gone.
+    until(lambda: not processes_naming(str(tmp_path)), "nothing of it runs", 20)

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
+from nanny_ops.machine.job import FOLDER
 from nanny_ops.protocol.clock import now, stamp
 from nanny_ops.protocol.operation import Outcome
-from tests.e2e.agent_process import processes_naming
+from tests.e2e.agent_process import keepers, processes_naming
 from tests.e2e.site import Post, Site, until
 
 pytestmark = pytest.mark.lxc
@@ -203,18 +204,18 @@ def test_a_run_whose_keeper_was_killed_is_not_repeated(site: Site, post: Post) -
     operation = site.order(script_id=site.upload(a_script("sleep 5\necho '[]'")))
     until(lambda: runs(site, post.vmid) == ["ran"], "the script runs")
     post.agent.kill()
-    for pid in processes_running_job(operation["id"]):
+    for pid in processes_running_job(post, operation["id"]):
         os.kill(pid, signal.SIGKILL)
     post.agent.start()
     assert_named(post, site.wait_for(operation), Outcome.UNKNOWN)
     assert runs(site, post.vmid) == ["ran"]
 
 
-def processes_running_job(operation_id: str) -> list[int]:
+def processes_running_job(post: Post, operation_id: str) -> list[int]:
     """Return all that keeps or runs a job, also in its container: with less than all killed it is found again."""
-    found = list(processes_naming(operation_id))
+    found = keepers(post.agent.state_dir / FOLDER / operation_id)
     assert found, "no supervisor was found"
-    return found
+    return sorted({*found, *processes_naming(operation_id)})
 
 
 def test_what_the_owner_of_the_node_forbids_is_refused(site: Site, post: Post, tmp_path: Path) -> None:

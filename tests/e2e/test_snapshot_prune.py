@@ -16,12 +16,13 @@ from nanny_ops.lab.lab import ADMIN_TOKEN, Lab
 from nanny_ops.lab.pve.fault import Fault, Refuse, on
 from nanny_ops.lab.pve.state.access import Grant
 from nanny_ops.lab.pve.state.storage import Storage
+from nanny_ops.machine.job import FOLDER
 from nanny_ops.machine.proxmox import snapshot
 from nanny_ops.machine.proxmox.client import Client
 from nanny_ops.machine.proxmox.power import Guest
 from nanny_ops.machine.verbs import ProxmoxAccess
 from nanny_ops.protocol.operation import ENDED
-from tests.e2e.agent_process import processes_naming
+from tests.e2e.agent_process import keepers
 from tests.e2e.site import Site, until
 
 pytestmark = pytest.mark.timeout(400)
@@ -159,7 +160,7 @@ def test_a_supervisor_that_dies_over_a_snapshot_leaves_one_that_is_found_and_goe
     """Three supervisors are killed while the snapshot is being made; nobody tells of it but the inventory."""
     site.lab.faults.add(Fault(Refuse(595, "Connection refused"), on(".*/tasks/UPID[^/]*vzsnapshot[^/]*/status")))
     operation = site.order(script_id=site.upload(LIST), protect="require-snapshot")
-    folder = str(site.post.agent.state_dir / "jobs" / operation["id"])
+    folder = site.post.agent.state_dir / FOLDER / operation["id"]
     try:
         until(lambda: ours(site), "the snapshot is made", 60)
         until(lambda: _kill(folder) or site.look(operation["id"])["status"] in ENDED, "the job is lost", 90)
@@ -175,6 +176,6 @@ def test_a_supervisor_that_dies_over_a_snapshot_leaves_one_that_is_found_and_goe
         assert (order["outcome"], ours(site)) == ("ok", [])
 
 
-def _kill(folder: str) -> None:
-    for pid in processes_naming(folder):
+def _kill(folder: Path) -> None:
+    for pid in keepers(folder):
         os.kill(pid, signal.SIGKILL)
