@@ -197,28 +197,6 @@ def test_it_is_there_again_when_the_machine_was_restarted(node: Node) -> None:
     assert node.machine.must("systemctl", "is-system-running").strip() == "running"
 
 
-@pytest.mark.rows("F14")
-def test_it_reboots_by_order_and_another_boot_is_the_proof(node: Node) -> None:
-    node.write("/etc/nanny-ops/policy.toml", f'operations = ["patch", "reboot"]\n{POLICY}')
-    node.machine.must("systemctl", "restart", "nanny-agent")
-    first, boot = node.machine.pid(), node.machine.must("cat", "/proc/sys/kernel/random/boot_id")
-    asked, told = {"agent_id": node.identity(), "reason": "a new kernel"}, {}
-
-    def placed() -> bool:  # refused until the agent has told its new policy
-        answer = node.operator.post("/api/reboots", json=asked)
-        told.update(answer.json())
-        return answer.status_code == 201
-
-    node.until(placed, f"the reboot is ordered: {told}")
-    node.machine.await_boot(after=first)
-    assert node.machine.must("cat", "/proc/sys/kernel/random/boot_id") != boot
-    here = f"/api/reboots/{told['id']}"
-    node.until(lambda: node.operator.get(here).json()["finished_at"], "the reboot is told")
-    ended = node.operator.get(here).json()
-    assert (ended["status"], ended["outcome"]) == ("completed", "ok"), ended
-    assert node.machine.must("systemctl", "is-system-running").strip() == "running"
-
-
 def order(node: Node, script: str) -> str:
     """Order a script to be run on the machine and return the order."""
     added = node.admin.post("/api/scripts", json={"name": f"test-{secrets.token_hex(4)}", "content": script})
