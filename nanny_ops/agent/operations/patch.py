@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from nanny_ops.agent.beginning import never_begun, understood
 from nanny_ops.agent.client import Part
 from nanny_ops.agent.equipment import Equipment
 from nanny_ops.agent.order import Desk, Finding, Order, Refused, State
@@ -19,7 +20,7 @@ from nanny_ops.errors import DiskFull, MachineError, Rejected, ValidationFailed,
 from nanny_ops.machine.policy import HOST
 from nanny_ops.machine.verbs import CancelJob, ForgetJob, JobPhase, JobState, LookJob, ScriptJob, StartScript
 from nanny_ops.protocol.clock import stamp
-from nanny_ops.protocol.operation import Kind, Outcome, Status, parse_vmid
+from nanny_ops.protocol.operation import Kind, Outcome, parse_vmid
 from nanny_ops.protocol.patch import LONGEST_TIMEOUT, OUTPUT_CAP, PatchRecord, ResultMetadata, script_argv
 
 log = logging.getLogger(__name__)
@@ -38,6 +39,8 @@ REASON_CAP, PACKAGES_CAP = 4096, 50_000
 #: Refusals that a smaller result may escape.
 _TRIMMABLE = frozenset({400, 413, 422})
 _OVER = frozenset({JobPhase.DONE, JobPhase.LOST, JobPhase.ABSENT})
+#: Said of what was begun and has left nothing.
+LOST = "The script was begun, and nothing is left that tells how it ended."
 
 
 class Patch:
@@ -54,7 +57,7 @@ class Patch:
 
     def target(self, order: Order) -> str:
         """Return what the order is aimed at; two orders never run on one target at a time. Raises Refused."""
-        vmid = _vmid(_record(order))
+        vmid = _vmid(understood(order, PatchRecord))
         return HOST if vmid is None else str(vmid)
 
     async def carry_out(self, order: Order, desk: Desk) -> Finding:
@@ -66,19 +69,20 @@ class Patch:
         if state.claim and not desk.order.claim:  # begun from here before the spool was lost
             desk.adopt(state.claim)
         if state.phase in {JobPhase.ABSENT, JobPhase.READY}:
-            await _never_begun(order, state, desk)
+            if state.phase is JobPhase.ABSENT:
+                await never_begun(order, desk, LOST, may_run=True)
             job = await self._prepare(order)
             await desk.begin()
-            self._in_time(_record(order))  # asking may have taken minutes
+            self._in_time(understood(order, PatchRecord))  # asking may have taken minutes
             told = desk.order  # the answer may have named other exclusions than the order came with
-            state = await self._start(replace(job, claim=told.claim, argv=_argv(_record(told))))
+            state = await self._start(replace(job, claim=told.claim, argv=_argv(understood(told, PatchRecord))))
         if order.state is not State.STARTED:
             desk.started()
         async with desk.held():
-            return await self._follow(_record(order), state, desk)
+            return await self._follow(understood(order, PatchRecord), state, desk)
 
     async def _prepare(self, order: Order) -> ScriptJob:
-        record = _record(order)
+        record = understood(order, PatchRecord)
         argv, target = _argv(record), self.target(order)
         self._in_time(record)
         script = await self._scripts.fetch(record.script_id, record.script_url, mode=record.mode, target=target)
@@ -184,13 +188,6 @@ class Patch:
         await self._hands.do(ForgetJob(job_id=order_id))
 
 
-def _record(order: Order) -> PatchRecord:
-    try:
-        return msgspec.convert(order.record, PatchRecord)
-    except msgspec.ValidationError as wrong:
-        raise Refused(Outcome.REFUSED, f"The order cannot be understood: {wrong}") from wrong
-
-
 def _around(record: PatchRecord) -> int:
     """Return the seconds that a job may take around its script, at most."""
     if record.mode == "dry-run" and not record.start_stopped:
@@ -227,16 +224,6 @@ def _argv(record: PatchRecord) -> list[str]:
     if any("\0" in word for word in argv):
         raise Refused(Outcome.REFUSED, "The script's arguments hold a NUL character.")
     return argv
-
-
-async def _never_begun(order: Order, state: JobState, desk: Desk) -> None:
-    begun_here = order.state is State.STARTED and state.phase is JobPhase.ABSENT
-    begun_before = order.record.get("status") == Status.RUNNING and state.phase is JobPhase.ABSENT
-    if begun_before and not begun_here:  # by another machine of this name, which may be at it, or from a lost spool
-        await desk.begin()
-    if begun_here or begun_before:
-        reason = "The script was begun, and nothing is left that tells how it ended."
-        raise Refused(Outcome.UNKNOWN, reason, may_run=True)
 
 
 def _why_not(wrong: MachineError) -> Outcome:

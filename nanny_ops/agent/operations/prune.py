@@ -4,21 +4,22 @@ import logging
 from typing import ClassVar
 from urllib.parse import quote
 
-import msgspec
-
+from nanny_ops.agent.beginning import never_begun, understood, why_not
 from nanny_ops.agent.equipment import Equipment
 from nanny_ops.agent.order import Desk, Finding, Order, Refused, State
-from nanny_ops.errors import MachineError, ValidationFailed, VerbRefused
+from nanny_ops.errors import MachineError, ValidationFailed
 from nanny_ops.machine.policy import PRUNE
 from nanny_ops.machine.prune_verbs import ForgetPrune, LookPrune, PruneOrder, PrunePhase, PruneState, StartPrune
 from nanny_ops.protocol.clock import stamp
-from nanny_ops.protocol.operation import Kind, Outcome, Status, parse_vmid
+from nanny_ops.protocol.operation import Kind, Outcome, parse_vmid
 from nanny_ops.protocol.prune import LONGEST_TIMEOUT, REASON_CAP, SHORTEST_TIMEOUT, PruneRecord, PruneResult
 
 log = logging.getLogger(__name__)
 #: Seconds between two looks at a removal, and beyond its own time after which it is given up: the guest is waited for
 #: before the first removal, and the last one's task is followed to its end.
 POLL, GRACE = 2.0, 900.0
+#: Said of what was begun and has left nothing.
+LOST = "The removal was begun, and nothing is left that tells how it ended."
 
 
 class Prune:
@@ -34,19 +35,19 @@ class Prune:
 
     def target(self, order: Order) -> str:
         """Return what the order is aimed at, as a patch of the same guest does. Raises Refused."""
-        return str(_vmid(_record(order)))
+        return str(_vmid(understood(order, PruneRecord)))
 
     async def carry_out(self, order: Order, desk: Desk) -> Finding:
         """Have the snapshots removed, or see what became of them.
 
         Raises Refused, Withdrawn, Deferred, Unreachable, MachineError.
         """
-        record = _record(order)
+        record = understood(order, PruneRecord)
         state = await self._hands.do(LookPrune(prune_id=order.id))
         if state.claim and not desk.order.claim:  # begun from here before the spool was lost
             desk.adopt(state.claim)
         if state.phase is PrunePhase.ABSENT:
-            await _never_begun(order, desk)
+            await never_begun(order, desk, LOST)
             self._permit(order)
             await desk.begin()
             self._permit(order)  # asking may have taken minutes
@@ -77,7 +78,7 @@ class Prune:
             state = await self._hands.do(LookPrune(prune_id=record.id))
             if state.phase is not PrunePhase.ABSENT:
                 return state
-            raise Refused(_why_not(wrong), wrong.message) from wrong
+            raise Refused(why_not(wrong), wrong.message) from wrong
 
     async def _follow(self, record: PruneRecord, state: PruneState) -> Finding:
         for _ in range(int((_timeout(record) + GRACE) / POLL)):
@@ -124,13 +125,6 @@ def _timeout(record: PruneRecord) -> int:
     return min(max(SHORTEST_TIMEOUT, record.timeout_seconds), LONGEST_TIMEOUT)
 
 
-def _record(order: Order) -> PruneRecord:
-    try:
-        return msgspec.convert(order.record, PruneRecord)
-    except msgspec.ValidationError as wrong:
-        raise Refused(Outcome.REFUSED, f"The order cannot be understood: {wrong}") from wrong
-
-
 def _vmid(record: PruneRecord) -> int:
     try:
         found = parse_vmid(record.vmid)
@@ -139,17 +133,3 @@ def _vmid(record: PruneRecord) -> int:
     if found is None or record.target not in (f"lxc:{found}", f"qemu:{found}"):
         raise Refused(Outcome.REFUSED, f"The order names no guest, or two: {record.target} and {record.vmid}.")
     return found
-
-
-async def _never_begun(order: Order, desk: Desk) -> None:
-    """Refuse what was begun and of which nothing is left here: nobody knows what became of it."""
-    begun_here, begun_before = order.state is State.STARTED, order.record.get("status") == Status.RUNNING
-    if begun_before and not begun_here:  # by another machine of this name, or from a lost spool
-        await desk.begin()
-    if begun_here or begun_before:
-        raise Refused(Outcome.UNKNOWN, "The removal was begun, and nothing is left that tells how it ended.")
-
-
-def _why_not(wrong: MachineError) -> Outcome:
-    word = wrong.details.get("outcome") if isinstance(wrong, VerbRefused) else None
-    return Outcome(word) if word in set(Outcome) else (Outcome.REFUSED if word is not None else Outcome.AGENT_ERROR)

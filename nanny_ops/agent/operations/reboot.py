@@ -5,20 +5,21 @@ from datetime import timedelta
 from typing import ClassVar
 from urllib.parse import quote
 
-import msgspec
-
+from nanny_ops.agent.beginning import never_begun, understood, why_not
 from nanny_ops.agent.equipment import Equipment
 from nanny_ops.agent.order import Desk, Finding, Order, Refused, State
-from nanny_ops.errors import MachineError, ValidationFailed, VerbRefused
+from nanny_ops.errors import MachineError, ValidationFailed
 from nanny_ops.machine.policy import HOST, REBOOT
 from nanny_ops.machine.verbs import ForgetReboot, LookReboot, RebootOrder, RebootState, StartReboot
 from nanny_ops.protocol.clock import parse_stamp, stamp
-from nanny_ops.protocol.operation import Kind, Outcome, Status, parse_guest
+from nanny_ops.protocol.operation import Kind, Outcome, parse_guest
 from nanny_ops.protocol.reboot import LONGEST_TIMEOUT, REASON_CAP, SHORTEST_TIMEOUT, RebootRecord, RebootResult
 
 log = logging.getLogger(__name__)
 #: Seconds between two looks at a target, and looks after which one that was not even asked is given up.
 POLL, PATIENCE = 5.0, 12
+#: Said of what was begun and has left nothing.
+LOST = "The reboot was begun, and nothing is left that tells how it ended."
 
 
 class Reboot:
@@ -34,7 +35,7 @@ class Reboot:
 
     def target(self, order: Order) -> str:
         """Return what the order is aimed at, as a patch of the same target does. Raises Refused."""
-        _kind, vmid = _aim(_record(order))
+        _kind, vmid = _aim(understood(order, RebootRecord))
         return HOST if vmid is None else str(vmid)
 
     async def carry_out(self, order: Order, desk: Desk) -> Finding:
@@ -42,12 +43,12 @@ class Reboot:
 
         Raises Refused, Withdrawn, Deferred, Unreachable, MachineError.
         """
-        record = _record(order)
+        record = understood(order, RebootRecord)
         state = await self._hands.do(LookReboot(reboot_id=order.id))
         if state.claim and not desk.order.claim:  # begun from here before the spool was lost
             desk.adopt(state.claim)
         if not state.begun:
-            await _never_begun(order, desk)
+            await never_begun(order, desk, LOST)
             self._permit(order)
             await desk.begin()
             self._permit(order)  # asking may have taken minutes
@@ -79,7 +80,7 @@ class Reboot:
             state = await self._hands.do(LookReboot(reboot_id=record.id))
             if state.begun:
                 return state
-            raise Refused(_why_not(wrong), wrong.message) from wrong
+            raise Refused(why_not(wrong), wrong.message) from wrong
 
     async def _follow(self, state: RebootState) -> Finding:
         """Look until the mark is another one, or the time is over; a host's own reboot ends this process half way."""
@@ -137,13 +138,6 @@ def _named(state: RebootState) -> str:
     return "its boot id" if state.kind == HOST else "the start of its first process"
 
 
-def _record(order: Order) -> RebootRecord:
-    try:
-        return msgspec.convert(order.record, RebootRecord)
-    except msgspec.ValidationError as wrong:
-        raise Refused(Outcome.REFUSED, f"The order cannot be understood: {wrong}") from wrong
-
-
 def _aim(record: RebootRecord) -> tuple[str, int | None]:
     try:
         vmid = parse_guest(record.lxc_id, record.vmid)
@@ -153,17 +147,3 @@ def _aim(record: RebootRecord) -> tuple[str, int | None]:
     if record.target and record.target != (HOST if vmid is None else f"{record.target.partition(':')[0]}:{vmid}"):
         raise Refused(Outcome.REFUSED, f"The order names two targets, {record.target} and {vmid or HOST}.")
     return (record.target.partition(":")[0] or kind), vmid
-
-
-async def _never_begun(order: Order, desk: Desk) -> None:
-    """Refuse what was begun and of which nothing is left here: nobody knows what became of it."""
-    begun_here, begun_before = order.state is State.STARTED, order.record.get("status") == Status.RUNNING
-    if begun_before and not begun_here:  # by another machine of this name, or from a lost spool
-        await desk.begin()
-    if begun_here or begun_before:
-        raise Refused(Outcome.UNKNOWN, "The reboot was begun, and nothing is left that tells how it ended.")
-
-
-def _why_not(wrong: MachineError) -> Outcome:
-    word = wrong.details.get("outcome") if isinstance(wrong, VerbRefused) else None
-    return Outcome(word) if word in set(Outcome) else (Outcome.REFUSED if word is not None else Outcome.AGENT_ERROR)

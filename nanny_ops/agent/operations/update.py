@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import ClassVar
 from urllib.parse import quote
 
-import msgspec
-
 import nanny_ops
+from nanny_ops.agent.beginning import understood
 from nanny_ops.agent.download import Download
 from nanny_ops.agent.equipment import Equipment
 from nanny_ops.agent.order import Desk, Finding, Order, Refused, State
@@ -57,7 +56,7 @@ class Update:
 
     async def carry_out(self, order: Order, desk: Desk) -> Finding:
         """Make the release run, or find out what became of it. Raises Refused, Withdrawn, Deferred, MachineError."""
-        record, state = _record(order), await self._hands.do(LookUpdate())
+        record, state = understood(order, UpdateRecord), await self._hands.do(LookUpdate())
         if state.order_id == order.id:
             if not desk.order.claim and state.claim:  # begun from here before the spool was lost
                 desk.adopt(state.claim)
@@ -162,13 +161,6 @@ class Update:
 
     def _archive(self, record: UpdateRecord) -> Path:
         return self._ground.folder / f"release-{record.sha256[:32]}.tar"
-
-
-def _record(order: Order) -> UpdateRecord:
-    try:
-        return msgspec.convert(order.record, UpdateRecord)
-    except msgspec.ValidationError as wrong:
-        raise Refused(Outcome.REFUSED, f"The order cannot be understood: {wrong}") from wrong
 
 
 async def _own(order: Order, desk: Desk) -> None:
