@@ -218,9 +218,11 @@ class Client(UpdateCalls, SnapshotCalls, PlaybookCalls, WatchCalls):
         """End an exception. Raises NotFound, Forbidden."""
         return exception_of(self._object("DELETE", f"/api/package-exceptions/{_segment(key)}"))
 
-    def place_reboot(self, order: Mapping[str, Any]) -> Reboot:
-        """Order a reboot; fields as in RebootRequest. Raises ValidationFailed, Forbidden, NotFound, Conflict."""
-        return record(Reboot, self._send("POST", "/api/reboots", body=dict(order)).json())
+    def place_reboot(self, order: Mapping[str, Any], *, key: str = "") -> Reboot:
+        """Order a reboot; fields as in RebootRequest. With a ``key`` it may be repeated without harm."""
+        headers = {"Idempotency-Key": key} if key else {}
+        answer = self._send("POST", "/api/reboots", body=dict(order), headers=headers, repeatable=bool(key))
+        return record(Reboot, answer.json())
 
     def reboots(self, limit: int = PAGE, **filters: str) -> list[Reboot]:
         """List reboots, newest first; filters are agent_id, status and outcome."""

@@ -1,6 +1,7 @@
 """``nanny-ops reboot``: order the reboot of a host or a guest, and read whether it happened."""
 
 import json
+import uuid
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -57,7 +58,7 @@ def run(
             "timeout_seconds": timeout,
             "expires_at": expires_at,
         }
-        placed = client.place_reboot(asked)
+        placed = client.place_reboot(asked, key=str(uuid.uuid4()))
         if watch:
             _tell_end(_follow(client, placed, as_json=as_json), as_json=as_json)
         elif as_json:

@@ -1,5 +1,6 @@
 """The catalogue: every record that travels, by direction. A house test snapshots its JSON schema."""
 
+from nanny_ops.protocol.agent import Agent, AgentDetail
 from nanny_ops.protocol.audit import AuditEntry
 from nanny_ops.protocol.enrollment import (
     AgentIdentity,
@@ -101,6 +102,8 @@ ANSWERS = (
     TokenAnswer,
     AgentIdentity,
     AgentStatus,
+    Agent,
+    AgentDetail,
     Accepted,
     InventoryAnswer,
     AckAnswer,

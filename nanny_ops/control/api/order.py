@@ -6,6 +6,9 @@ from fastapi import Depends, Query
 
 from nanny_ops.protocol.operation import Outcome, Status
 
+#: Characters of an Idempotency-Key, at most.
+KEY_LENGTH = 255
+
 
 def chosen(
     agent_id: Annotated[str | None, Query(max_length=64)] = None,

@@ -8,7 +8,7 @@ from pydantic import TypeAdapter, ValidationError
 from starlette.types import Receive, Scope, Send
 
 from nanny_ops.control.api.body import read_of
-from nanny_ops.control.api.order import Chosen
+from nanny_ops.control.api.order import KEY_LENGTH, Chosen
 from nanny_ops.control.api.page import Listed, Paging
 from nanny_ops.control.api.problem import from_validation
 from nanny_ops.control.api.state import AsPerson, Control, State
@@ -51,8 +51,6 @@ class Order(PatchRequest):
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
 
-#: Characters of an Idempotency-Key, at most.
-KEY_LENGTH = 255
 ORDER, PATCH_OPERATION = TypeAdapter(Order), TypeAdapter(PatchOperation)
 
 

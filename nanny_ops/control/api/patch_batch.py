@@ -5,8 +5,8 @@ from typing import Annotated, Any, ClassVar
 
 from fastapi import APIRouter, Body, Header, Response
 
+from nanny_ops.control.api.order import KEY_LENGTH
 from nanny_ops.control.api.page import Listed, Paging
-from nanny_ops.control.api.patch import KEY_LENGTH
 from nanny_ops.control.api.state import AsPerson, Control
 from nanny_ops.control.services import operation as operations
 from nanny_ops.control.services import patch_batch as service

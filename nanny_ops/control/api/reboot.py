@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
-from fastapi import APIRouter, Body, Response
+from fastapi import APIRouter, Body, Header, Response
 
-from nanny_ops.control.api.order import Chosen
+from nanny_ops.control.api.order import KEY_LENGTH, Chosen
 from nanny_ops.control.api.page import Listed, Paging
 from nanny_ops.control.api.state import AsAgent, AsPerson, Control
 from nanny_ops.control.services import operation as operations
@@ -28,7 +28,11 @@ MISSING: dict[int | str, dict[str, Any]] = {
 }
 PLACED: dict[int | str, dict[str, Any]] = {
     **MISSING,
-    409: {"description": "The target has an open reboot, or the agent is revoked or does not carry out reboots"},
+    200: {"description": "The reboot that the same Idempotency-Key made before", "model": Reboot},
+    409: {
+        "description": "The target has an open reboot, the agent is revoked or does not carry out reboots, or the key "
+        "was used for another request"
+    },
 }
 
 
@@ -41,10 +45,17 @@ class Order(RebootRequest):
 
 @router.post("", status_code=201, responses=PLACED)
 async def place(
-    body: Annotated[Order, Body(openapi_examples=EXAMPLES)], person: AsPerson, control: Control, response: Response
+    body: Annotated[Order, Body(openapi_examples=EXAMPLES)],
+    person: AsPerson,
+    control: Control,
+    response: Response,
+    idempotency_key: Annotated[str, Header(max_length=KEY_LENGTH)] = "",
 ) -> Reboot:
     """Order the reboot of a host or a guest; needs the role operator."""
-    placed = await control.database.write(lambda tx: service.place(tx, person, body, control.clock()))
+    placed, new = await control.database.write(
+        lambda tx: service.place(tx, person, body, idempotency_key, control.clock())
+    )
+    response.status_code = 201 if new else 200
     response.headers["Location"] = f"/api/reboots/{placed.id}"
     return service.rendered(placed)
 

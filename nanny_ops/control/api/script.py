@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
-from fastapi import APIRouter, Body, Response
+from fastapi import APIRouter, Body, Query, Response
 
 from nanny_ops.control.api.page import Listed, Paging
 from nanny_ops.control.api.state import AsAnyone, AsPerson, Control
@@ -71,9 +71,16 @@ async def add(
 
 
 @router.get("/scripts")
-async def show(person: AsPerson, control: Control, paging: Paging) -> Listed[ScriptVersion]:
+async def show(
+    person: AsPerson,
+    control: Control,
+    paging: Paging,
+    name: Annotated[str, Query(max_length=255, description="Only versions of this name")] = "",
+) -> Listed[ScriptVersion]:
     """List versions, newest first."""
-    found, total = await control.database.read(lambda tx: store.page(tx, person.teams, paging.limit, paging.offset))
+    found, total = await control.database.read(
+        lambda tx: store.page(tx, person.teams, paging.limit, paging.offset, name)
+    )
     return paging.of([service.rendered(script) for script in found], total)
 
 

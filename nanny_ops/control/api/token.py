@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
-from fastapi import APIRouter, Body
+from fastapi import APIRouter, Body, Query
 
 from nanny_ops.control.api.page import Listed, Paging
 from nanny_ops.control.api.state import AsPerson, Control
@@ -32,6 +32,7 @@ MADE: dict[int | str, dict[str, Any]] = {
     404: {"description": "No such agent"},
     409: {"description": "The agent is revoked"},
 }
+Name = Annotated[str, Query(max_length=128, description="Only tokens of this name")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,9 +59,9 @@ async def add_enrollment(
 
 
 @router.get("/enrollment-tokens")
-async def show_enrollment(person: AsPerson, control: Control, paging: Paging) -> Listed[Token]:
+async def show_enrollment(person: AsPerson, control: Control, paging: Paging, name: Name = "") -> Listed[Token]:
     """List enrolment tokens of teams in which you are operator, newest first, ended ones too."""
-    return await _page(person, control, paging, FLEET)
+    return await _page(person, control, paging, FLEET, name)
 
 
 @router.post("/enrollment-tokens/{token_id}/revoke", responses=MISSING)
@@ -79,9 +80,9 @@ async def add(
 
 
 @router.get("/tokens")
-async def show(person: AsPerson, control: Control, paging: Paging) -> Listed[Token]:
+async def show(person: AsPerson, control: Control, paging: Paging, name: Name = "") -> Listed[Token]:
     """List your own tokens, those of agents where you are operator, and everybody's where you are admin."""
-    return await _page(person, control, paging, OWN)
+    return await _page(person, control, paging, OWN, name)
 
 
 @router.post("/tokens/{token_id}/revoke", responses=MISSING)
@@ -90,9 +91,9 @@ async def revoke(token_id: str, person: AsPerson, control: Control) -> Token:
     return await _revoke(person, control, token_id, OWN)
 
 
-async def _page(person: Person, control: Control, paging: Paging, kinds: tuple[str, ...]) -> Listed[Token]:
+async def _page(person: Person, control: Control, paging: Paging, kinds: tuple[str, ...], name: str) -> Listed[Token]:
     seen = service.visible(person, kinds)
-    found, total = await control.database.read(lambda tx: store.page(tx, seen, paging.limit, paging.offset))
+    found, total = await control.database.read(lambda tx: store.page(tx, seen, paging.limit, paging.offset, name))
     return paging.of([service.rendered(token, control.clock()) for token in found], total)
 
 

@@ -1,9 +1,8 @@
 """Agents as people see them: how they are, and the end of their trust."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Literal
 
 from nanny_ops.control.services import audit
 from nanny_ops.control.services.principal import HostAgent, Person, Principal
@@ -15,6 +14,8 @@ from nanny_ops.control.store.agent import Agent
 from nanny_ops.control.store.database import Tx
 from nanny_ops.control.store.duplicate import Duplicate
 from nanny_ops.errors import Forbidden, NotFound
+from nanny_ops.protocol import agent as wire
+from nanny_ops.protocol.agent import Resting, Unread
 from nanny_ops.protocol.clock import from_micros, micros, stamp_micros
 from nanny_ops.protocol.enrollment import OFFLINE_AFTER, STALE_AFTER, AgentStatus
 
@@ -66,11 +67,13 @@ def duplicated(tx: Tx, found: Sequence[Agent], now: datetime) -> Mapping[str, Du
     return duplicates.some(tx, [agent.id for agent in found], micros(now))
 
 
-def unread(tx: Tx, found: Sequence[Agent]) -> Mapping[str, list[dict[str, str]]]:
+def unread(tx: Tx, found: Sequence[Agent]) -> Mapping[str, list[Unread]]:
     """Return what these agents cannot read of Proxmox VE and why, by id; an agent that can read has no entry."""
     lines = facts.whole(tx, [agent.id for agent in found], FIRST)
-    names = ("section", "state", "privilege", "reason")
-    return {agent: [{name: getattr(line, name) for name in names} for line in of] for agent, of in lines.items()}
+    return {
+        agent: [Unread(section=one.section, state=one.state, privilege=one.privilege, reason=one.reason) for one in of]
+        for agent, of in lines.items()
+    }
 
 
 def status(agent: Agent, now: datetime, duplicate: Duplicate | None = None) -> AgentStatus:
@@ -90,20 +93,25 @@ def status(agent: Agent, now: datetime, duplicate: Duplicate | None = None) -> A
 
 
 def rendered(
-    agent: Agent, now: datetime, duplicate: Duplicate | None = None, unread: Sequence[Mapping[str, str]] = ()
-) -> dict[str, Any]:
+    agent: Agent,
+    now: datetime,
+    duplicate: Duplicate | None = None,
+    unread: Sequence[Unread] = (),
+    resting: Resting | None = None,
+) -> wire.Agent:
     """Return an agent as lists for people show it."""
-    return {
-        **asdict(status(agent, now, duplicate)),
-        "platform_family": agent.platform_family,
-        "os_type": agent.os_type,
-        "primary_ip": agent.primary_ip,
-        "all_ips": agent.all_ips,
-        "tags": agent.tags,
-        "cluster": agent.cluster_pk,
-        "proxmox_unread": list(unread),
-        "dialect": agent.dialect,
-        "features": agent.features,
-        "enrolled_at": stamp_micros(agent.created_at),
-        "revoked_at": stamp_micros(agent.revoked_at),
-    }
+    return wire.Agent(
+        **vars(status(agent, now, duplicate)),
+        platform_family=agent.platform_family,
+        os_type=agent.os_type,
+        primary_ip=agent.primary_ip,
+        all_ips=agent.all_ips,
+        tags=agent.tags,
+        cluster=agent.cluster_pk,
+        proxmox_unread=list(unread),
+        dialect=agent.dialect,
+        features=agent.features,
+        enrolled_at=stamp_micros(agent.created_at),
+        revoked_at=stamp_micros(agent.revoked_at),
+        resting=resting,
+    )

@@ -17,6 +17,7 @@ from nanny_ops.control.store import inventory
 from nanny_ops.control.store.database import Tx
 from nanny_ops.control.store.operation import Operation
 from nanny_ops.errors import NotFound
+from nanny_ops.protocol.agent import Resting
 from nanny_ops.protocol.clock import from_micros, micros, stamp
 from nanny_ops.protocol.operation import Outcome
 
@@ -84,16 +85,16 @@ def why_wait(tx: Tx, operation: Operation, rest: Rest, busy: bool, now: datetime
     return f"{why}; another order is tried there first." if busy else ""
 
 
-def resting(tx: Tx, ids: Collection[str], rest: Rest, now: datetime) -> Mapping[str, dict[str, Any]]:
+def resting(tx: Tx, ids: Collection[str], rest: Rest, now: datetime) -> Mapping[str, Resting]:
     """Return which of these agents' nodes rest, or are tried again, with why, by agent."""
     found = store.some(tx, ids)
     return {
-        key: {
-            "failures": row.failures,
-            "reason": row.reason,
-            "until": stamp(from_micros(row.failed_at) + rest.pause),
-            "trial": now >= from_micros(row.failed_at) + rest.pause,
-        }
+        key: Resting(
+            failures=row.failures,
+            reason=row.reason,
+            until=stamp(from_micros(row.failed_at) + rest.pause),
+            trial=now >= from_micros(row.failed_at) + rest.pause,
+        )
         for key, row in found.items()
         if row.failures >= rest.failures
     }

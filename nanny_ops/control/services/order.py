@@ -1,12 +1,14 @@
 """What all orders have in common, whatever is ordered: who may place, see and take one back, how it begins and ends."""
 
 import uuid
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from nanny_ops.control.services import lease
+from nanny_ops.control.services import lease, request_key
 from nanny_ops.control.services import operation as operations
 from nanny_ops.control.services.principal import HostAgent, Person
+from nanny_ops.control.services.request_key import RequestKey
 from nanny_ops.control.store import agent as agents
 from nanny_ops.control.store import operation as store
 from nanny_ops.control.store.agent import Agent
@@ -61,6 +63,19 @@ def new(
         expires_at=micros(lapses),
         **more,
     )
+
+
+def repeated(tx: Tx, asked: RequestKey, now: datetime) -> Operation | None:
+    """Return the order that the same request with the same key made before. Raises Conflict for another request."""
+    earlier = store.by_request_key(tx, asked.name, request_key.since(now)) if asked.name else None
+    if earlier is not None:
+        asked.demand_same(earlier.request_digest)
+    return earlier
+
+
+def create(tx: Tx, operation: Operation, asked: RequestKey) -> Operation:
+    """Write a new order with the key of its request, and tell its agent."""
+    return operations.create(tx, replace(operation, request_key=asked.name, request_digest=asked.digest))
 
 
 def expiry(expires_at: str, now: datetime, usual: timedelta) -> datetime:

@@ -1,20 +1,16 @@
 """Patch orders: whether one may be placed, and how it looks to people."""
 
-import hashlib
-import json
 import shlex
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from nanny_ops.control.services import audit, hold, lease, legacy, order, policy, preview, upkeep
-from nanny_ops.control.services import operation as operations
+from nanny_ops.control.services import audit, hold, lease, legacy, order, policy, preview, request_key, upkeep
 from nanny_ops.control.services import patch_option as options
 from nanny_ops.control.services import script as scripts
 from nanny_ops.control.services.principal import Person
 from nanny_ops.control.services.word import is_package
-from nanny_ops.control.store import operation as store
 from nanny_ops.control.store import package_exception as exceptions
 from nanny_ops.control.store import patch as patches
 from nanny_ops.control.store import proxmox as inventory
@@ -35,8 +31,6 @@ KIND: Kind = "patch"
 KINDS = {"lxc": "a container", "qemu": "a virtual machine"}
 #: What is kept of every order; its options are kept beside them.
 KEPT = ("mode", "script_args", "exclude", "only", "security_only", "timeout_seconds")
-#: How long a repeated request with the same Idempotency-Key gets the first one's operation.
-KEY_LIFETIME = timedelta(days=1)
 
 
 def place(tx: Tx, person: Person, request: PatchRequest, key: str, now: datetime) -> tuple[Operation, bool]:
@@ -46,13 +40,10 @@ def place(tx: Tx, person: Person, request: PatchRequest, key: str, now: datetime
     ValidationFailed, NoScriptForTarget.
     """
     agent = order.addressee(tx, person, request.agent_id)
-    hashed, digest = key_of(person, key), digest_of(request)
-    if hashed and (earlier := store.by_request_key(tx, hashed, micros(now - KEY_LIFETIME))) is not None:
-        if earlier.request_digest != digest:
-            raise Conflict("This Idempotency-Key was used for another request.")
+    asked = request_key.read(person, key, request)
+    if (earlier := order.repeated(tx, asked, now)) is not None:
         return earlier, False
-    operation = make(tx, person, agent, request, now)
-    return operations.create(tx, replace(operation, request_key=hashed or None, request_digest=digest)), True
+    return order.create(tx, make(tx, person, agent, request, now), asked), True
 
 
 def withdraw(tx: Tx, person: Person, operation_id: str, now: datetime) -> tuple[Operation, bool]:
@@ -239,13 +230,3 @@ def _runs(guest: Guest) -> list[str]:
     named = f"{identity}:{version}" if identity and version else identity
     words = [guest.ostype] if guest.kind == "lxc" else [named, guest.ostype]
     return [word for word in words if word]
-
-
-def key_of(person: Person, key: str) -> str:
-    """Return what is kept of a person's Idempotency-Key; nothing where there is none."""
-    return hashlib.sha256(f"{person.id}|{key}".encode()).hexdigest() if key else ""
-
-
-def digest_of(request: Any) -> str:
-    """Return what two equal requests have in common; ``request`` is a wire record."""
-    return hashlib.sha256(json.dumps(asdict(request), sort_keys=True).encode()).hexdigest()

@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
-from nanny_ops.control.services import audit, change, order, patch, selection
+from nanny_ops.control.services import audit, change, order, patch, request_key, selection
 from nanny_ops.control.services import operation as operations
 from nanny_ops.control.services import patch_option as options
 from nanny_ops.control.services.principal import Person
@@ -34,10 +34,9 @@ def place(tx: Tx, person: Person, request: BatchRequest, key: str, now: datetime
     target is left out with the reason.
     """
     team_id = _team(person, request)
-    hashed, digest = patch.key_of(person, key), patch.digest_of(request)
-    if hashed and (earlier := store.by_request_key(tx, hashed, micros(now - patch.KEY_LIFETIME))) is not None:
-        if earlier.request_digest != digest:
-            raise Conflict("This Idempotency-Key was used for another request.")
+    asked = request_key.read(person, key, request)
+    if asked.name and (earlier := store.by_request_key(tx, asked.name, request_key.since(now))) is not None:
+        asked.demand_same(earlier.request_digest)
         return detail(tx, earlier), False
     if not request.all and selection.asks_nothing(request.select):
         raise ValidationFailed("select: say which targets are wanted, or all: true.", field="select")
@@ -60,8 +59,8 @@ def place(tx: Tx, person: Person, request: BatchRequest, key: str, now: datetime
         placed=len(orders),
         created_by=person.id,
         created_at=micros(now),
-        request_key=hashed or None,
-        request_digest=digest,
+        request_key=asked.name,
+        request_digest=asked.digest,
     )
     if request.dry:
         return _preview(batch, orders), True

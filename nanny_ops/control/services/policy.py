@@ -14,6 +14,7 @@ from nanny_ops.control.store.agent import Agent
 from nanny_ops.control.store.database import Tx
 from nanny_ops.control.store.script import Script
 from nanny_ops.errors import Conflict
+from nanny_ops.protocol.agent import ToldPolicy
 from nanny_ops.protocol.clock import from_micros, micros, stamp
 from nanny_ops.protocol.policy import PolicyReport
 
@@ -21,10 +22,12 @@ from nanny_ops.protocol.policy import PolicyReport
 FRESH = timedelta(minutes=10)
 
 
-def shown(tx: Tx, agent: Agent) -> dict[str, Any] | None:
+def shown(tx: Tx, agent: Agent) -> ToldPolicy | None:
     """Return an agent's policy and when it was told, as people see it; None where it never told one."""
     told = store.told(tx, agent.id, (agent.team_id,))
-    return None if told is None else {**told.body, "reported_at": stamp(from_micros(told.at))}
+    if told is None:
+        return None
+    return ToldPolicy(**vars(_restored(told)), reported_at=stamp(from_micros(told.at)))
 
 
 def demand(
@@ -41,8 +44,7 @@ def demand(
     told = store.told(tx, agent.id, (agent.team_id,))
     if told is None or from_micros(told.at) < now - FRESH:
         return
-    known = {one.name for one in fields(PolicyReport)}
-    policy = PolicyReport(**{name: value for name, value in told.body.items() if name in known})
+    policy = _restored(told)
     target = "host" if vmid is None else str(vmid)
     questions = [
         (operation, policy.operations, f"operations of the kind {operation}"),
@@ -54,6 +56,12 @@ def demand(
         if word is not None and allowed is not None and word not in allowed:
             where = policy.file or "none is written there, so only readings and dry runs are allowed"
             raise Conflict(f"The local policy of {agent.hostname} does not allow {what} ({where}).", policy=policy.file)
+
+
+def _restored(told: store.Told) -> PolicyReport:
+    """Return what is stored; what a later release has written beside it is left out."""
+    known = {one.name for one in fields(PolicyReport)}
+    return PolicyReport(**{name: value for name, value in told.body.items() if name in known})
 
 
 def row(agent_id: str, team_id: str, told: PolicyReport, at: datetime) -> dict[str, Any]:

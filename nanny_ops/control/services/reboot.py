@@ -11,7 +11,7 @@ tells by itself what a reboot came to, with the marks of its target before and a
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from nanny_ops.control.services import lease, order, policy
+from nanny_ops.control.services import lease, order, policy, request_key
 from nanny_ops.control.services import operation as operations
 from nanny_ops.control.services.principal import HostAgent, Person
 from nanny_ops.control.store import agent as agents
@@ -54,9 +54,16 @@ BEGUN = "The agent has acknowledged this reboot; it cannot be taken back."
 CONTAINERS = "this is a virtual machine; this agent can reboot containers and hosts only."
 
 
-def place(tx: Tx, person: Person, request: RebootRequest, now: datetime) -> Operation:
-    """Order a reboot and tell its agent. Raises NotFound, Forbidden, Conflict, ValidationFailed."""
+def place(tx: Tx, person: Person, request: RebootRequest, key: str, now: datetime) -> tuple[Operation, bool]:
+    """Order a reboot and tell its agent; return the order, and whether it is a new one.
+
+    The same ``key`` with the same request gives the same order for a day. Raises NotFound, Forbidden, Conflict,
+    ValidationFailed.
+    """
     agent = order.addressee(tx, person, request.agent_id)
+    keyed = request_key.read(person, key, request)
+    if (earlier := order.repeated(tx, keyed, now)) is not None:
+        return earlier, False
     order.demand_trust(agent)
     if agent.dialect != NANNYAGENT and REBOOT not in agent.features:
         raise Conflict(NOT_CARRIED_OUT.format(agent.hostname, agent.version or "unknown"), features=[REBOOT])
@@ -65,7 +72,7 @@ def place(tx: Tx, person: Person, request: RebootRequest, now: datetime) -> Oper
     _alone(tx, agent, vmid, target)
     asked = {"reason": plain(request.reason), "timeout_seconds": request.timeout_seconds}
     lapses = order.expiry(request.expires_at, now, LIFETIME)
-    return operations.create(tx, order.new(person, agent, KIND, target, asked, lapses, now, vmid=vmid))
+    return order.create(tx, order.new(person, agent, KIND, target, asked, lapses, now, vmid=vmid), keyed), True
 
 
 def visible(tx: Tx, person: Person, reboot_id: str) -> Operation:

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Row, bindparam, func, insert, select, update
+from sqlalchemy import ColumnElement, Row, bindparam, func, insert, select, update
 
 from nanny_ops.control.store.database import Tx
 from nanny_ops.control.store.tables import agents
@@ -70,9 +70,11 @@ def some(tx: Tx, ids: Collection[str]) -> dict[str, Agent]:
     return {row.id: Agent(**row._mapping) for row in rows}
 
 
-def page(tx: Tx, teams: Collection[str], limit: int, offset: int) -> tuple[list[Agent], int]:
-    """Return a page of the teams' agents by name, and how many there are."""
-    mine = agents.c.team_id.in_(teams)
+def page(tx: Tx, teams: Collection[str], limit: int, offset: int, hostname: str = "") -> tuple[list[Agent], int]:
+    """Return a page of the teams' agents by name, or of those on hosts of one name, and how many there are."""
+    mine: ColumnElement[bool] = agents.c.team_id.in_(teams)
+    if hostname:
+        mine &= agents.c.hostname == hostname
     rows = tx.connection.execute(
         select(agents).where(mine).order_by(agents.c.hostname, agents.c.id).limit(limit).offset(offset)
     )

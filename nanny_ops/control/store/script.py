@@ -46,9 +46,11 @@ def exists(tx: Tx, script_id: str) -> bool:
     return tx.connection.execute(select(scripts.c.id).where(scripts.c.id == script_id)).first() is not None
 
 
-def page(tx: Tx, teams: Collection[str], limit: int, offset: int) -> tuple[list[Script], int]:
-    """Return a page of the visible versions, newest first, and how many there are."""
+def page(tx: Tx, teams: Collection[str], limit: int, offset: int, name: str = "") -> tuple[list[Script], int]:
+    """Return a page of the visible versions, or of those of one name, newest first, and how many there are."""
     visible = or_(scripts.c.team_id.is_(None), scripts.c.team_id.in_(teams))
+    if name:
+        visible &= scripts.c.name == name
     newest = select(scripts).where(visible).order_by(scripts.c.created_at.desc(), scripts.c.id)
     rows = tx.connection.execute(newest.limit(limit).offset(offset))
     total = tx.connection.execute(select(func.count()).select_from(scripts).where(visible)).scalar_one()

@@ -68,9 +68,11 @@ def get(tx: Tx, token_id: str, visible: Visible) -> Token | None:
     return _token(tx.connection.execute(select(tokens).where((tokens.c.id == token_id) & visible.where())).first())
 
 
-def page(tx: Tx, visible: Visible, limit: int, offset: int) -> tuple[list[Token], int]:
-    """Return a page of what may be seen, newest first, and how many there are."""
+def page(tx: Tx, visible: Visible, limit: int, offset: int, name: str = "") -> tuple[list[Token], int]:
+    """Return a page of what may be seen, or of what has one name, newest first, and how many there are."""
     mine = visible.where()
+    if name:
+        mine &= tokens.c.name == name
     newest = select(tokens).where(mine).order_by(tokens.c.created_at.desc(), tokens.c.id)
     rows = tx.connection.execute(newest.limit(limit).offset(offset))
     total = tx.connection.execute(select(func.count()).select_from(tokens).where(mine)).scalar_one()

@@ -13,8 +13,6 @@ from nanny_ops.control.settings import Settings
 from tests.house.tree import ROOT
 
 PLUGINS = ROOT / "ansible" / "collections" / "ansible_collections" / "nanny" / "ops" / "plugins"
-#: Answers without a schema of their own; a run against a real control plane looks at them.
-UNTYPED = {"agents", "agent", "revoke agent", "resume agent"}
 #: What may be sent and is not offered, with the reason.
 NOT_OFFERED = {
     "place patch": {"lxc_id"},  # the guide's name for what vmid says of both kinds
@@ -55,13 +53,13 @@ def test_a_call_is_offered(document: dict[str, Any], name: str) -> None:
     what_to_do = "add it to plugins/module_utils/calls.py and to the module, or to NOT_OFFERED with the reason"
     assert set(call.sends) == taken - NOT_OFFERED.get(name, set()), what_to_do
     answer = next(answer for status, answer in operation["responses"].items() if status.startswith("2"))
-    if name not in UNTYPED | TEXT:
+    if name not in TEXT:
         told = resolved(document, answer["content"]["application/json"]["schema"])["properties"]
         assert set(call.reads) <= set(told)
 
 
 def test_the_module_knows_what_may_be_chosen(document: dict[str, Any]) -> None:
-    spec = _literal(PLUGINS / "modules" / "operation.py", "TERMS")
+    spec = _literal(PLUGINS / "module_utils" / "terms.py", "TERMS")
     order = document["paths"]["/api/patches"]["post"]["requestBody"]["content"]["application/json"]["schema"]
     offered = resolved(document, order)["properties"]
     for name, option in spec.items():

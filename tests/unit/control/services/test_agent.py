@@ -14,6 +14,7 @@ from nanny_ops.control.store import team as teams
 from nanny_ops.control.store.agent import Agent
 from nanny_ops.control.store.database import Database
 from nanny_ops.errors import Forbidden, NotFound
+from nanny_ops.protocol.agent import Unread
 from nanny_ops.protocol.clock import micros, stamp
 from nanny_ops.protocol.enrollment import OFFLINE_AFTER, STALE_AFTER
 from nanny_ops.protocol.inventory import UNNAMED, Fact, InventoryReport
@@ -90,6 +91,6 @@ def test_what_an_agent_cannot_read_of_proxmox_stands_with_it_until_it_can(enroll
         one = enrolled.read_now(lambda tx: agents.some(tx, ["agent-1"]))["agent-1"]
         return enrolled.read_now(lambda tx: service.unread(tx, [one]))
 
-    told = {"section": "cluster", "state": "forbidden", "privilege": "Sys.Audit", "reason": "no."}
+    told = Unread(section="cluster", state="forbidden", privilege="Sys.Audit", reason="no.")
     assert shown("forbidden", 0) == {"agent-1": [told]}
     assert shown("ok", 5) == {}

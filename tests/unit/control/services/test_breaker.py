@@ -89,7 +89,7 @@ def test_a_person_resumes_a_node(plane: Plane) -> None:
         fail(plane)
     waiting = batched(plane, 1)
     shown = plane.database.read_now(lambda tx: service.resting(tx, [FAR.id], service.Rest(), plane.now))
-    assert (shown[FAR.id]["failures"], shown[FAR.id]["trial"]) == (3, False)
+    assert (shown[FAR.id].failures, shown[FAR.id].trial) == (3, False)
     with pytest.raises(Forbidden):
         plane.database.write_now(lambda tx: service.resume(tx, VIEWER, FAR.id, plane.now))
     with pytest.raises(NotFound):

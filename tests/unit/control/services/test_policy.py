@@ -78,11 +78,12 @@ async def test_what_it_allows_is_placed(database: Database, now: datetime) -> No
 async def test_reboots_and_updates_are_asked_about_too(database: Database, now: datetime) -> None:
     await tell(database, now, operations=["patch"])
     with pytest.raises(Conflict, match="the kind reboot"):
-        database.write_now(lambda tx: reboot.place(tx, PERSON, RebootRequest(agent_id="agent-1"), now))
+        database.write_now(lambda tx: reboot.place(tx, PERSON, RebootRequest(agent_id="agent-1"), "", now))
     with pytest.raises(Conflict, match="the kind update"):
         database.write_now(lambda tx: update.place(tx, PERSON, UpdateRequest(agent_id="agent-1"), now))
     await tell(database, now, operations=["reboot", "update"])
-    assert database.write_now(lambda tx: reboot.place(tx, PERSON, RebootRequest(agent_id="agent-1"), now)).vmid is None
+    order, _ = database.write_now(lambda tx: reboot.place(tx, PERSON, RebootRequest(agent_id="agent-1"), "", now))
+    assert order.vmid is None
     with pytest.raises(NotFound, match="release"):
         database.write_now(lambda tx: update.place(tx, PERSON, UpdateRequest(agent_id="agent-1"), now))
 
@@ -93,5 +94,5 @@ async def test_people_see_the_newest_word(database: Database, agent: Agent, now:
     await tell(database, now - timedelta(minutes=1), threshold=1)  # one that was held up on its way
     shown = database.read_now(lambda tx: service.shown(tx, agent))
     assert shown is not None
-    assert (shown["threshold"], shown["reported_at"]) == (2, stamp(now))
+    assert (shown.threshold, shown.reported_at) == (2, stamp(now))
     assert database.read_now(lambda tx: store.told(tx, agent.id, {"team-other"})) is None

@@ -45,7 +45,7 @@ class Plane:
 
     def place(self, person: Person = PERSON, agent: HostAgent = AGENT, **asked: Any) -> Operation:
         request = RebootRequest(agent_id=agent.id, **asked)
-        return self.database.write_now(lambda tx: service.place(tx, person, request, self.now))
+        return self.database.write_now(lambda tx: service.place(tx, person, request, "", self.now))[0]
 
     def begin(self, operation: Operation, agent: HostAgent = AGENT) -> lease.Reply:
         return self.database.write_now(lambda tx: service.acknowledge(tx, agent, operation.id, self.now))
@@ -113,6 +113,21 @@ def test_whatever_ran_at_the_acknowledgement_proves_nothing(
     uptime = before + since  # it runs since before the agent acknowledged
     assert not service.proves(running, read - uptime)
     assert not service.proves(replace(running, started_at=None), read)
+
+
+def test_the_same_order_with_the_same_key_reboots_once(plane: Plane) -> None:
+    def place(key: str, **asked: Any) -> tuple[Operation, bool]:
+        request = RebootRequest(agent_id=AGENT.id, **asked)
+        return plane.database.write_now(lambda tx: service.place(tx, PERSON, request, key, plane.now))
+
+    first, new = place("k")
+    assert new
+    again, new = place("k")
+    assert (again.id, new) == (first.id, False)
+    with pytest.raises(Conflict, match="another request"):
+        place("k", reason="other")
+    with pytest.raises(Conflict, match="The reboot"):
+        place("")
 
 
 @pytest.mark.rows("R3")

@@ -60,6 +60,14 @@ def seen(database: Database, who: Person, kinds: tuple[str, ...]) -> list[str]:
     return [token.id for token in database.read_now(lambda tx: store.page(tx, visible, 50, 0))[0]]
 
 
+def test_tokens_are_asked_for_by_their_name(database: Database, now: datetime) -> None:
+    who = person(database, now)
+    visible = service.visible(who, service.OWN)
+    made = [own(database, who, now, name=name, scopes=["read"]).id for name in ("a", "b")]
+    found, total = database.read_now(lambda tx: store.page(tx, visible, 50, 0, "b"))
+    assert ([one.id for one in found], total) == (made[1:], 1)
+
+
 def other_team(tx: Tx) -> None:
     tx.connection.execute(team_table.insert().values(id="team-2", name="two", created_at=0))
 
@@ -70,7 +78,7 @@ def test_a_machine_enrols_without_a_person_and_gets_team_and_tags(database: Data
     agent = database.read_now(lambda tx: agents.find(tx, answer.agent_id))
     assert agent is not None
     assert (agent.team_id, agent.tags, agent.enrolled_by) == (teams.DEFAULT, ["night", "rack4"], made.id)
-    assert agent_service.rendered(agent, now)["tags"] == ["night", "rack4"]
+    assert agent_service.rendered(agent, now).tags == ["night", "rack4"]
     assert RING.read_refresh(answer.refresh_token).generation == 1
 
 

@@ -31,6 +31,14 @@ async def test_several_are_heard_of_in_one_commit(enrolled: Database) -> None:
     assert {name: agent.last_seen for name, agent in found.items()} == {"agent-1": 7, "agent-2": 8}
 
 
+async def test_agents_of_one_host_are_asked_for_by_its_name(enrolled: Database) -> None:
+    await enrolled.write(lambda tx: agents.change(tx, "agent-2", hostname="pve2"))
+    found, total = enrolled.read_now(lambda tx: agents.page(tx, {teams.DEFAULT}, 50, 0, "pve2"))
+    assert ([one.id for one in found], total) == (["agent-2"], 1)
+    assert enrolled.read_now(lambda tx: agents.page(tx, {teams.DEFAULT}, 50, 0))[1] == 2
+    assert enrolled.read_now(lambda tx: agents.page(tx, {"team-other"}, 50, 0, "pve2"))[1] == 0
+
+
 async def test_an_id_that_cannot_be_stored_is_not_our_fault(enrolled: Database) -> None:
     if enrolled.sqlite:  # takes it, and finds nothing
         assert await enrolled.read(lambda tx: agents.get(tx, "a\0b", {teams.DEFAULT})) is None

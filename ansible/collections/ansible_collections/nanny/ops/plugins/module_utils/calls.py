@@ -89,7 +89,7 @@ def _post(path, *sends, reads=()):
 
 
 CALLS = {
-    "agents": _list("/api/agents", reads=_AGENT),
+    "agents": _list("/api/agents", "hostname", reads=_AGENT),
     "agent": _get("/api/agents/{agent_id}", reads=_AGENT),
     "revoke agent": _post("/api/agents/{agent_id}/revoke", reads=_AGENT),
     "resume agent": _post("/api/agents/{agent_id}/resume", reads=_AGENT),
@@ -105,13 +105,13 @@ CALLS = {
     "reboot": _get("/api/reboots/{reboot_id}", reads=_REBOOT),
     "cancel reboot": _post("/api/reboots/{reboot_id}/cancel", reads=_REBOOT),
     "make enrollment token": _post("/api/enrollment-tokens", *ENROLLMENT, reads=(*_TOKEN, "token")),
-    "enrollment tokens": _list("/api/enrollment-tokens", reads=_TOKEN),
+    "enrollment tokens": _list("/api/enrollment-tokens", "name", reads=_TOKEN),
     "revoke enrollment token": _post("/api/enrollment-tokens/{token_id}/revoke", reads=_TOKEN),
     "make token": _post("/api/tokens", *OWN, reads=(*_TOKEN, "token")),
-    "tokens": _list("/api/tokens", reads=_TOKEN),
+    "tokens": _list("/api/tokens", "name", reads=_TOKEN),
     "revoke token": _post("/api/tokens/{token_id}/revoke", reads=_TOKEN),
     "add script": _post("/api/scripts", "name", "content", "description", reads=("id", "sha256")),
-    "scripts": _list("/api/scripts", reads=("id", "name", "sha256", "shipped")),
+    "scripts": _list("/api/scripts", "name", reads=("id", "name", "sha256", "shipped")),
     "script": _get("/api/scripts/{script_id}", reads=("id", "name", "sha256")),
     "script signatures": _get("/api/patches/{script_id}/signature", reads=("signatures", "key_id")),
     "sign script": _post("/api/scripts/{script_id}/signatures", "key_id", "signature", reads=("signatures",)),

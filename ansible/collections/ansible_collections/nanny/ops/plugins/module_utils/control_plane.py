@@ -89,12 +89,12 @@ class ControlPlane:
         """Do the same where the answer is plain text."""
         return self._call(name, None, query, "", None, places).decode("utf-8", "replace")
 
-    def every(self, name, most=None, page=PAGE, **query):
+    def every(self, listing, most=None, page=PAGE, **query):
         """Return the rows of a list, ``page`` of them with each request, ``most`` at the most."""
         rows, total = [], 1
         while len(rows) < (total if most is None else min(most, total)):
             limit = page if most is None else min(page, most - len(rows))
-            found = self.ask(name, query=dict(query, limit=limit, offset=len(rows)))
+            found = self.ask(listing, query=dict(query, limit=limit, offset=len(rows)))
             if not found["items"]:
                 break
             rows += found["items"]

@@ -14,7 +14,7 @@ def agent_of(plane, agent_id, hostname):
     """Return the agent with an id or the one of a host. Raises ControlPlaneError where there is none, or several."""
     if agent_id:
         return plane.ask("agent", agent_id=agent_id)
-    known = [one for one in plane.every("agents") if one["hostname"] == hostname]
+    known = plane.every("agents", hostname=hostname)
     trusted = [one for one in known if one["status"] != "revoked"] or known[:1]
     if not trusted:
         raise ControlPlaneError("There is no agent on a host '%s' in the teams of this token." % hostname)
@@ -22,6 +22,24 @@ def agent_of(plane, agent_id, hostname):
         ids = ", ".join(sorted(one["agent_id"] for one in trusted))
         raise ControlPlaneError("Several agents are on hosts named '%s': say which by its id: %s." % (hostname, ids))
     return trusted[0]
+
+
+def body_of(options, names, agent_id):
+    """Return the request for an order: what was given of ``names``, for an agent and its guest."""
+    body = {name: _given(options[name]) for name in names if options[name] is not None}
+    body["agent_id"] = agent_id
+    if options["vmid"] is not None:
+        body["vmid"] = options["vmid"]
+    return body
+
+
+def _given(value):
+    """Return a value without the suboptions that were not given."""
+    if isinstance(value, list):
+        return [_given(one) for one in value]
+    if isinstance(value, dict):
+        return {name: one for name, one in value.items() if one is not None}
+    return value
 
 
 def wait(ask, is_over, timeout, clock, sleep, interval=2.0, longest=15.0):

@@ -20,7 +20,8 @@ def ensure(module, plane, noun, wanted):
     A token that is there with the wanted settings is kept, and its secret cannot be shown again.
     """
     options = module.params
-    usable = [one for one in plane.every(noun.listed) if one["condition"] == "usable" and _is_meant(one, options)]
+    there = plane.every(noun.listed, name=options["name"])
+    usable = [one for one in there if one["condition"] == "usable" and _is_meant(one, options)]
     if options["state"] == "absent":
         return _told(_revoke(module, plane, noun, usable), usable, [], None)
     fitting = [one for one in usable if _settings(one, noun) == _settings(wanted, noun)]

@@ -92,9 +92,7 @@ def work(module, plane):
     options = module.params
     if options["agent_id"]:
         return {"changed": False, "agents": [plane.ask("agent", agent_id=options["agent_id"])]}
-    wanted = options["hostname"]
-    found = [one for one in plane.every("agents") if not wanted or one["hostname"] == wanted]
-    return {"changed": False, "agents": found}
+    return {"changed": False, "agents": plane.every("agents", hostname=options["hostname"] or None)}
 
 
 def main():

@@ -85,12 +85,9 @@ SPEC = {
 
 def work(module, plane):
     """Return the tokens that are wanted."""
-    wanted = {name: module.params[name] for name in SPEC if module.params[name]}
-    found = plane.every("enrollment tokens")
-    return {
-        "changed": False,
-        "tokens": [one for one in found if all(one[name] == value for name, value in wanted.items())],
-    }
+    wanted = module.params["condition"]
+    found = plane.every("enrollment tokens", name=module.params["name"] or None)
+    return {"changed": False, "tokens": [one for one in found if not wanted or one["condition"] == wanted]}
 
 
 def main():

@@ -20,6 +20,7 @@ author:
 extends_documentation_fragment:
   - nanny.ops.control_plane
   - nanny.ops.control_plane.CHANGES
+  - nanny.ops.patch
 options:
   kind:
     description: What to order.
@@ -61,7 +62,7 @@ options:
     default: false
   idempotency_key:
     description:
-      - A name for this order of a patch. Whoever orders the same once more with the same name gets the first order.
+      - A name for this order. Whoever orders the same once more with the same name gets the first order.
       - Made up for each task unless given, so that a request whose answer was lost is not carried out twice.
     type: str
   mode:
@@ -85,131 +86,6 @@ options:
   expires_at:
     description: Until when it must have begun, in UTC and ISO 8601; one day from now unless given.
     type: str
-  script_id:
-    description: Which script; the shipped one that fits the target unless given.
-    type: str
-  script_args:
-    description: Further arguments of the script, split as a shell splits words, but never run by one.
-    type: str
-  exclude:
-    description: Packages that stay as they are.
-    type: list
-    elements: str
-  only:
-    description: Of what can be upgraded, these packages only.
-    type: list
-    elements: str
-  security_only:
-    description: Only what the distribution itself calls a security update.
-    type: bool
-  dist_upgrade:
-    description: Also what needs other packages to be removed.
-    type: bool
-  autoremove:
-    description: Also remove what nothing needs any more.
-    type: bool
-  conffiles:
-    description: Whether an administrator's own files are kept, or packages that would ask are left alone.
-    type: str
-    choices: [keep, hold-back]
-  repair:
-    description: Repair a transaction that was cut short before.
-    type: bool
-  lock_timeout_seconds:
-    description: Seconds to wait for another package manager.
-    type: int
-  protect:
-    description: What must be there before anything is changed, so that a guest can be set back.
-    type: str
-    choices: [none, prefer-snapshot, require-snapshot, require-backup]
-  backup_max_age_hours:
-    description: How old the newest backup may be.
-    type: int
-  backup_storage:
-    description: Where a backup is made if none is young enough.
-    type: str
-  rollback:
-    description: Whether a guest that is not healthy afterwards is set back to its snapshot.
-    type: str
-    choices: [auto, never]
-  snapshot_keep:
-    description: How many snapshots of orders a guest keeps.
-    type: int
-  snapshot_max_age_hours:
-    description: How old they may become.
-    type: int
-  start_stopped:
-    description: Start a stopped guest for this, and stop it again.
-    type: bool
-  bake_seconds:
-    description: Seconds to wait after the script before the target is looked at.
-    type: int
-  hooks:
-    description: Scripts that are run before or after.
-    type: list
-    elements: dict
-    suboptions:
-      stage:
-        description: When.
-        type: str
-        choices: [pre, post]
-        required: true
-      script_id:
-        description: Which script.
-        type: str
-        required: true
-      args:
-        description: Its arguments.
-        type: list
-        elements: str
-      timeout_seconds:
-        description: Seconds it may take.
-        type: int
-      on_failure:
-        description: What its failure means.
-        type: str
-        choices: [must-succeed, ignore, always]
-  probes:
-    description: What must be true of the target afterwards. Only the fields of its kind count.
-    type: list
-    elements: dict
-    suboptions:
-      kind:
-        description: What is looked at.
-        type: str
-        choices: [unit, tcp, http, command, load, services]
-        required: true
-      unit:
-        description: The systemd unit that must be active.
-        type: str
-      host:
-        description: Address to connect to; the target itself unless given.
-        type: str
-      port:
-        description: The port that must accept connections.
-        type: int
-      url:
-        description: The page that must answer.
-        type: str
-      path:
-        description: The page on O(probes[].port), where no O(probes[].url) is given.
-        type: str
-      status:
-        description: The status with which it must answer; any below 400 unless given.
-        type: int
-      body:
-        description: What must stand in the answer.
-        type: str
-      argv:
-        description: The command that must end with 0, and its arguments.
-        type: list
-        elements: str
-      most:
-        description: The load of one minute per CPU, at most.
-        type: float
-      timeout_seconds:
-        description: Seconds one look may take.
-        type: int
 """
 
 EXAMPLES = r"""
@@ -306,60 +182,16 @@ import uuid
 
 from ansible_collections.nanny.ops.plugins.module_utils.arguments import run
 from ansible_collections.nanny.ops.plugins.module_utils.calls import ORDER, REBOOT
-from ansible_collections.nanny.ops.plugins.module_utils.order import GOOD, agent_of, diff_of, has_ended, wait
+from ansible_collections.nanny.ops.plugins.module_utils.order import (
+    GOOD,
+    agent_of,
+    body_of,
+    diff_of,
+    has_ended,
+    wait,
+)
+from ansible_collections.nanny.ops.plugins.module_utils.terms import TERMS
 
-HOOK = {
-    "stage": {"type": "str", "choices": ["pre", "post"], "required": True},
-    "script_id": {"type": "str", "required": True},
-    "args": {"type": "list", "elements": "str"},
-    "timeout_seconds": {"type": "int"},
-    "on_failure": {"type": "str", "choices": ["must-succeed", "ignore", "always"]},
-}
-PROBE = {
-    "kind": {
-        "type": "str",
-        "choices": ["unit", "tcp", "http", "command", "load", "services"],
-        "required": True,
-    },
-    "unit": {"type": "str"},
-    "host": {"type": "str"},
-    "port": {"type": "int"},
-    "url": {"type": "str"},
-    "path": {"type": "str"},
-    "status": {"type": "int"},
-    "body": {"type": "str"},
-    "argv": {"type": "list", "elements": "str"},
-    "most": {"type": "float"},
-    "timeout_seconds": {"type": "int"},
-}
-#: What travels with the order itself; what is not given is left to the control plane.
-TERMS = {
-    "mode": {"type": "str", "choices": ["apply", "dry-run"], "default": "apply"},
-    "as_shown": {"type": "str"},
-    "reason": {"type": "str"},
-    "timeout_seconds": {"type": "int"},
-    "expires_at": {"type": "str"},
-    "script_id": {"type": "str"},
-    "script_args": {"type": "str"},
-    "exclude": {"type": "list", "elements": "str"},
-    "only": {"type": "list", "elements": "str"},
-    "security_only": {"type": "bool"},
-    "dist_upgrade": {"type": "bool"},
-    "autoremove": {"type": "bool"},
-    "conffiles": {"type": "str", "choices": ["keep", "hold-back"]},
-    "repair": {"type": "bool"},
-    "lock_timeout_seconds": {"type": "int"},
-    "protect": {"type": "str", "choices": ["none", "prefer-snapshot", "require-snapshot", "require-backup"]},
-    "backup_max_age_hours": {"type": "int"},
-    "backup_storage": {"type": "str"},
-    "rollback": {"type": "str", "choices": ["auto", "never"]},
-    "snapshot_keep": {"type": "int"},
-    "snapshot_max_age_hours": {"type": "int"},
-    "start_stopped": {"type": "bool"},
-    "bake_seconds": {"type": "int"},
-    "hooks": {"type": "list", "elements": "dict", "options": HOOK},
-    "probes": {"type": "list", "elements": "dict", "options": PROBE},
-}
 SPEC = {
     "kind": {"type": "str", "choices": ["patch", "reboot"], "default": "patch"},
     "state": {"type": "str", "choices": ["present", "cancelled"], "default": "present"},
@@ -392,33 +224,19 @@ def work(module, plane):
 
 
 def _place_patch(module, plane, agent_id):
-    body = _body(module.params, ORDER, agent_id)
+    body = body_of(module.params, ORDER, agent_id)
     if module.check_mode:
         body["mode"] = "dry-run"
         body.pop("as_shown", None)
-    key = module.params["idempotency_key"] or str(uuid.uuid4())
-    return plane.ask("place patch", body=body, key=key + ("-check" if module.check_mode else ""))
+    return plane.ask("place patch", body=body, key=_key(module) + ("-check" if module.check_mode else ""))
 
 
 def _place_reboot(module, plane, agent_id):
-    return plane.ask("place reboot", body=_body(module.params, REBOOT, agent_id))
+    return plane.ask("place reboot", body=body_of(module.params, REBOOT, agent_id), key=_key(module))
 
 
-def _body(options, names, agent_id):
-    body = {name: _given(options[name]) for name in names if options[name] is not None}
-    body["agent_id"] = agent_id
-    if options["vmid"] is not None:
-        body["vmid"] = options["vmid"]
-    return body
-
-
-def _given(value):
-    """Return a value without the suboptions that were not given."""
-    if isinstance(value, list):
-        return [_given(one) for one in value]
-    if isinstance(value, dict):
-        return {name: one for name, one in value.items() if one is not None}
-    return value
+def _key(module):
+    return module.params["idempotency_key"] or str(uuid.uuid4())
 
 
 def _show(module, plane, operation_id):

@@ -144,7 +144,7 @@ def _known(plane, options):
 def _added(module, plane, options):
     content = options["content"] if options["src"] is None else _read(options["src"])
     sha256 = hashlib.sha256(content.encode()).hexdigest()
-    same = [one for one in plane.every("scripts") if (one["name"], one["sha256"]) == (options["name"], sha256)]
+    same = [one for one in plane.every("scripts", name=options["name"]) if one["sha256"] == sha256]
     if same or module.check_mode:
         return (same[0] if same else None), not same
     body = {"name": options["name"], "content": content, "description": options["description"]}

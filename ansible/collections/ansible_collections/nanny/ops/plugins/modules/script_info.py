@@ -73,8 +73,7 @@ def work(module, plane):
     options = module.params
     if options["script_id"]:
         return {"changed": False, "scripts": [plane.ask("script", script_id=options["script_id"])]}
-    found = plane.every("scripts")
-    return {"changed": False, "scripts": [one for one in found if options["name"] in (None, one["name"])]}
+    return {"changed": False, "scripts": plane.every("scripts", name=options["name"])}
 
 
 def main():
