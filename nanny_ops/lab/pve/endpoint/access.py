@@ -17,11 +17,17 @@ def permissions(api: Api, call: Call) -> Any:
     if who.partition("!")[0] != call.caller.user:
         call.caller.need("/access", "Sys.Audit")
     if path := call.text("path"):
-        return {path: dict.fromkeys(sorted(api.access.privileges(who, path)), 1)}
+        return {path: _held(api, who, path)}
     in_pools = {f"/vms/{vmid}" for vmid in api.cluster.pool_of()}
     paths = {*WELL_KNOWN, *in_pools, *(grant.path for grant in api.access.grants)}
-    found = {path: api.access.privileges(who, path) for path in sorted(paths)}
-    return {path: dict.fromkeys(sorted(held), 1) for path, held in found.items() if held}
+    found = {path: _held(api, who, path) for path in sorted(paths)}
+    return {path: held for path, held in found.items() if held}
+
+
+def _held(api: Api, who: str, path: str) -> dict[str, int]:
+    """Return privilege -> whether it holds below the path, too."""
+    below = api.access.privileges(who, path, handed_on=True)
+    return {name: int(name in below) for name in sorted(api.access.privileges(who, path))}
 
 
 def users(api: Api, call: Call) -> Any:

@@ -89,34 +89,38 @@ class Access:
         """Return all roles with their privileges."""
         return self.special | self.custom
 
-    def privileges(self, who: str, path: str) -> frozenset[str]:
-        """Return what a user or token holds at a path: the nearest level with a grant counts, as in Proxmox VE."""
+    def privileges(self, who: str, path: str, *, handed_on: bool = False) -> frozenset[str]:
+        """Return what a user or token holds at a path: the nearest level with a grant counts, as in Proxmox VE.
+
+        With ``handed_on`` only what it then holds below the path, too.
+        """
         userid, _, name = who.partition("!")
         if not name:
-            return self._of_user(userid, path)
+            return self._of_user(userid, path, handed_on=handed_on)
         token = self.tokens.get(who)
         if token is None:
             return frozenset()
-        whole = self._of_user(userid, path)
-        return whole if not token.privsep else whole & self._granted((("token", who),), path)
+        whole = self._of_user(userid, path, handed_on=handed_on)
+        return whole if not token.privsep else whole & self._granted((("token", who),), path, handed_on=handed_on)
 
-    def _of_user(self, userid: str, path: str) -> frozenset[str]:
+    def _of_user(self, userid: str, path: str, *, handed_on: bool) -> frozenset[str]:
         if userid == ROOT:
             return self.known_privileges
         user = self.users.get(userid)
         if user is None or not user.enabled:
             return frozenset()
-        own = self._granted((("user", userid),), path)
-        return own or self._granted(tuple(("group", group) for group in user.groups), path)
+        own = self._granted((("user", userid),), path, handed_on=handed_on)
+        return own or self._granted(tuple(("group", group) for group in user.groups), path, handed_on=handed_on)
 
-    def _granted(self, names: tuple[tuple[str, str], ...], path: str) -> frozenset[str]:
+    def _granted(self, names: tuple[tuple[str, str], ...], path: str, *, handed_on: bool) -> frozenset[str]:
         level = path
         while True:
             here = [g for g in self.grants if g.path == level and (g.kind, g.who) in names]
             here = [g for g in here if g.propagate or level == path]
             if here:
                 roles = self.roles
-                return frozenset[str]().union(*(roles.get(g.role, frozenset()) for g in here))
+                counted = [g for g in here if g.propagate or not handed_on]
+                return frozenset[str]().union(*(roles.get(g.role, frozenset()) for g in counted))
             if level in {"/", ""}:
                 return frozenset()
             level = level.rpartition("/")[0] or "/"

@@ -55,3 +55,40 @@ def test_without_quorum_nothing_is_changed_and_that_takes_its_time() -> None:
     reply = asked.reply("POST", "/access/users/agent@pve/token/new")
     assert (reply.status, reply.reason, reply.delay) == (500, "cfs-lock 'file-user_cfg' error: no quorum!", 9.0)
     assert asked.get("/access/users/agent@pve")["enable"] == 1
+
+
+def test_what_is_there_is_changed() -> None:
+    asked = asking()
+    assert change(asked, "POST", "/access/roles", roleid="Looker", privs="VM.Audit") == (200, "OK")
+    assert change(asked, "PUT", "/access/roles/Looker", privs="Sys.Audit", append="1") == (200, "OK")
+    assert asked.get("/access/roles/Looker") == {"Sys.Audit": 1, "VM.Audit": 1}
+    assert change(asked, "PUT", "/access/roles/Looker", privs="Sys.Audit") == (200, "OK")
+    assert asked.get("/access/roles/Looker") == {"Sys.Audit": 1}
+    assert change(asked, "PUT", "/access/users/agent@pve", enable="0", comment="x") == (200, "OK")
+    assert asked.get("/access/users/agent@pve")["enable"] == 0
+    assert change(asked, "PUT", "/access/users/agent@pve/token/mon", privsep="1", expire="99") == (200, "OK")
+    assert asked.get("/access/users/agent@pve/token/mon") == {"expire": 99, "privsep": 1}
+    assert change(asked, "PUT", "/access/roles/PVEAuditor", privs="")[1].endswith("cannot be modified")
+    assert change(asked, "PUT", "/access/roles/None", privs="")[1].endswith("does not exist")
+    assert change(asked, "PUT", "/access/users/none@pve")[0] == 500
+    assert change(asked, "PUT", "/access/users/agent@pve/token/none")[0] == 500
+
+
+@pytest.mark.parametrize(("release", "status"), [("8.4", 400), ("9.2", 200)])
+def test_a_new_secret_for_a_token_came_with_9(release: str, status: int) -> None:
+    asked = asking(release)
+    where = "/access/users/agent@pve/token/mon"
+    before = asked.api.access.tokens["agent@pve!mon"].secret
+    assert change(asked, "PUT", where, regenerate="1")[0] == status
+    assert (asked.api.access.tokens["agent@pve!mon"].secret != before) is (status == 200)
+
+
+def test_what_a_path_does_not_hand_on_is_told_as_that() -> None:
+    asked = asking()
+    asked.api.access.users["agent@pve"].enabled = True
+    asked.api.access.grants[:] = []
+    given = {"path": "/", "users": "agent@pve", "roles": "PVEAuditor", "propagate": "0"}
+    assert change(asked, "PUT", "/access/acl", **given) == (200, "OK")
+    told = asked.get("/access/permissions", AUDITOR)
+    assert set(told) == {"/"}
+    assert set(told["/"].values()) == {0}
