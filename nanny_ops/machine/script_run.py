@@ -24,9 +24,9 @@ HALT_PAUSE, HALT_TRIES = 3.0, 3
 #: Seconds between two attempts to attach to a run again, and how many in a row may fail.
 REATTACH_PAUSE, REATTACH_TRIES = 5.0, 12
 #: Exit codes with which a container's ``timeout`` ends: its own, and those of a program ended by TERM or KILL.
-_ENDED_BY_TIMEOUT = (124, 143, 137)
+ENDED_BY_TIMEOUT = (124, 143, 137)
 #: Exit codes that mean more than a failure, if the script's own notes say so; a stranger's 4 may mean anything.
-_MEANT = {
+MEANT = {
     4: ("partial", Outcome.PARTIAL),
     5: ("blocked", Outcome.BLOCKED),
     6: ("quarantined", Outcome.QUARANTINED),
@@ -180,7 +180,7 @@ class ScriptRun:
     def _end(self, call: Call, done: Done, stopping: "_Stopping", prefix: str) -> Verdict:
         done, problem = self._heard_out(call, done, stopping, prefix)
         self.spoke()
-        outcome, reason = _judge(
+        outcome, reason = judge(
             done, call.timeout, stopping.cancel.wished, lambda: problem or self.target.explain(done)
         )
         if outcome is Outcome.TIMED_OUT and stopping.silence.longest > call.timeout / 2:
@@ -248,11 +248,11 @@ def _cut_off(done: Done) -> bool:
     return not done.timed_out and not done.stopped and (done.exit_code is None or not 0 <= done.exit_code < 126)
 
 
-def _judge(done: Done, limit: int, cancelled: bool, explain: Callable[[], Problem | None]) -> tuple[Outcome, str]:
+def judge(done: Done, limit: int, cancelled: bool, explain: Callable[[], Problem | None]) -> tuple[Outcome, str]:
     """Say what a run came to, in a word and in a sentence."""
     if cancelled:
         return Outcome.CANCELLED, "The order was cancelled; the script and its children were ended."
-    if done.timed_out or (done.seconds >= limit and done.exit_code in _ENDED_BY_TIMEOUT):
+    if done.timed_out or (done.seconds >= limit and done.exit_code in ENDED_BY_TIMEOUT):
         return Outcome.TIMED_OUT, f"The script was ended after {limit} s with all its children."
     if done.exit_code != 0:
         problem = explain()
@@ -269,7 +269,7 @@ def _judge(done: Done, limit: int, cancelled: bool, explain: Callable[[], Proble
 
 
 def _ended(done: Done) -> Outcome:
-    word, outcome = _MEANT.get(done.exit_code or 0, ("", Outcome.SCRIPT_FAILED))
+    word, outcome = MEANT.get(done.exit_code or 0, ("", Outcome.SCRIPT_FAILED))
     return outcome if word and note.read(done.stdout).ended == word else Outcome.SCRIPT_FAILED
 
 
