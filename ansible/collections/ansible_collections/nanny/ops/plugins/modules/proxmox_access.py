@@ -236,8 +236,8 @@ def _do(api, steps):
     secret = None
     for step in steps:
         answer = api.ask(step.method, step.path, **step.given)
-        if isinstance(answer, dict) and answer.get("value"):
-            secret = answer["value"]
+        if isinstance(answer, dict):
+            secret = answer.get("value") or secret
     return secret
 
 
