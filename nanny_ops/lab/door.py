@@ -47,12 +47,13 @@ class Declined(Refused):
 
 @dataclass(frozen=True)
 class Key:
-    """What opens the door: the port, root's password, and the release behind it."""
+    """What opens the door: the port of ``host``, root's password, and the release behind it."""
 
     port: int
     ca_file: str
     password: str
     release: str
+    host: str = "127.0.0.1"
 
     def write(self, directory: Path) -> None:
         """Keep it where only the lab's owner can read it."""
@@ -108,7 +109,7 @@ class Door:
 
     def _send(self, method: str, path: str, parameters: dict[str, Any], headers: dict[str, str]) -> Any:
         context = ssl.create_default_context(cafile=self.key.ca_file)
-        connection = http.client.HTTPSConnection("127.0.0.1", self.key.port, timeout=ANSWER, context=context)
+        connection = http.client.HTTPSConnection(self.key.host, self.key.port, timeout=ANSWER, context=context)
         form = urlencode(parameters, doseq=True)
         target = (path if path.startswith(UNLOCK) else f"/api2/json{path}") + (
             f"?{form}" if form and method in {"GET", "DELETE"} else ""

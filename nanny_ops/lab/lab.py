@@ -214,23 +214,33 @@ class Lab:
                 self.power.start(guest)
         furnish(self.cluster, self.plan.seed, self.now())
 
+    @property
+    def address(self) -> str:
+        """Return the address on which the API serves."""
+        return "127.0.0.1"
+
+    def _names(self, _node: str) -> tuple[str, ...]:
+        """Return further names and addresses for a node's certificate."""
+        return ()
+
     def _serve(self) -> None:
         self.authority.write()
         self.server.start()
         for name, node in self.cluster.nodes.items():
-            context, pem = self.authority.issue(name)
+            context, pem = self.authority.issue(name, *self._names(name))
             node.fingerprint = certificate.fingerprint(pem)
             described = [("pve-root-ca.pem", self.authority.root_pem), ("pve-ssl.pem", pem)]
             self.api.certificates[name] = [certificate.describe(filename, found) for filename, found in described]
-            port = self.server.listen(self.faults.around(name, self.api.node(name)), context)
-            self.nodes.append(LabNode(name, f"https://127.0.0.1:{port}", self._write_programs(name)))
+            port = self.server.listen(self.faults.around(name, self.api.node(name)), context, self.address)
+            self.nodes.append(LabNode(name, f"https://{self.address}:{port}", self._write_programs(name)))
         self._open_door()
 
     def _open_door(self) -> None:
         """Serve the programs in the ``bin_dirs``: as root, on a port of their own that no fault lies on."""
         password = self.access.users[ROOT].password = secrets.token_urlsafe(24)
         nodes = {name: self.api.node(name) for name in self.cluster.nodes}
-        context, _ = self.authority.issue(next(iter(nodes)))
+        first = next(iter(nodes))
+        context, _ = self.authority.issue(first, *self._names(first))
 
         def answer(request: Request) -> Reply:
             if request.target.startswith(door.UNLOCK):
@@ -238,8 +248,8 @@ class Lab:
                 return self._unlock(int(request.target.removeprefix(door.UNLOCK)), given, password)
             return nodes[request.headers[door.NODE_HEADER.lower()]](request)
 
-        port = self.server.listen(answer, context)
-        door.Key(port, str(self.ca_file), password, self.plan.version).write(self.home)
+        port = self.server.listen(answer, context, self.address)
+        door.Key(port, str(self.ca_file), password, self.plan.version, self.address).write(self.home)
 
     def _unlock(self, vmid: int, given: str, password: str) -> Reply:
         if not secrets.compare_digest(given, password):

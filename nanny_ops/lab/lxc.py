@@ -167,7 +167,7 @@ class Container:
     def usage(self) -> Usage | None:
         """Return what it uses now, None when it does not run."""
         pid = self.pid()
-        return None if pid is None else Usage(pid, _age(pid), _memory(pid))
+        return None if pid is None else Usage(pid, age(pid), _memory(pid))
 
     def destroy(self) -> None:
         """Stop it and remove its directory."""
@@ -214,9 +214,10 @@ def _apparmor() -> bool:
     return enabled.is_file() and enabled.read_text().strip() == "Y"
 
 
-def _age(pid: int) -> int:
+def age(pid: int, proc: Path = Path("/proc")) -> int:
+    """Return for how many seconds a process runs; ``proc`` is where the kernel tells of it."""
     try:
-        started = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+        started = int((proc / str(pid) / "stat").read_text().rpartition(")")[2].split()[19])
         up = float(Path("/proc/uptime").read_text().split()[0])
     except (OSError, ValueError):
         return 0  # it ended between two looks

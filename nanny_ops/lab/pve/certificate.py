@@ -36,9 +36,12 @@ class Authority:
         self.directory.mkdir(parents=True, exist_ok=True)
         self.file.write_bytes(self.root_pem)
 
-    def issue(self, node: str) -> tuple[ssl.SSLContext, bytes]:
-        """Return what a node's server needs, and its certificate in PEM, also written to its directory."""
-        leaf = self._root.issue_cert("127.0.0.1", "::1", "localhost", node, common_name=node)
+    def issue(self, node: str, *names: str) -> tuple[ssl.SSLContext, bytes]:
+        """Return what a node's server needs, and its certificate in PEM, also written to its directory.
+
+        ``names`` are further names and addresses of the node.
+        """
+        leaf = self._root.issue_cert("127.0.0.1", "::1", "localhost", node, *names, common_name=node)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         leaf.configure_cert(context)
         pem = leaf.cert_chain_pems[0].bytes()

@@ -58,7 +58,7 @@ class _Listener:
 
 @dataclass
 class Server:
-    """Several listeners on 127.0.0.1 in one thread; use :meth:`listen` after :meth:`start`."""
+    """Several listeners in one thread; use :meth:`listen` after :meth:`start`."""
 
     _threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(THREADS, "lab-api"), repr=False)
     _servers: list[asyncio.Server] = field(default_factory=list)
@@ -72,11 +72,11 @@ class Server:
         self._running = loop, thread
         thread.start()
 
-    def listen(self, answer: Answer, context: ssl.SSLContext, port: int = 0) -> int:
-        """Begin to answer on a port of 127.0.0.1 and return its number."""
+    def listen(self, answer: Answer, context: ssl.SSLContext, address: str = "127.0.0.1") -> int:
+        """Begin to answer on a free port of an address and return its number."""
         if self._running is None:
             raise RuntimeError("start the server first")
-        opening = self._open_listener(_Listener(answer, context), port)
+        opening = self._open_listener(_Listener(answer, context), address)
         return asyncio.run_coroutine_threadsafe(opening, self._running[0]).result(PATIENCE)
 
     def close(self) -> None:
@@ -90,11 +90,11 @@ class Server:
             loop.close()
         self._threads.shutdown(wait=True, cancel_futures=True)
 
-    async def _open_listener(self, listener: _Listener, port: int) -> int:
+    async def _open_listener(self, listener: _Listener, address: str) -> int:
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await self._serve(listener, reader, writer)
 
-        server = await asyncio.start_server(serve, "127.0.0.1", port, ssl=listener.context, backlog=512)
+        server = await asyncio.start_server(serve, address, 0, ssl=listener.context, backlog=512)
         self._servers.append(server)
         bound: int = server.sockets[0].getsockname()[1]
         return bound
