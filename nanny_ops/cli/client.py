@@ -18,6 +18,7 @@ from nanny_ops.cli.answer import batch_of, exception_of, patch_of, record
 from nanny_ops.cli.client_playbook import PlaybookCalls
 from nanny_ops.cli.client_snapshot import SnapshotCalls
 from nanny_ops.cli.client_update import UpdateCalls
+from nanny_ops.cli.client_user import UserCalls
 from nanny_ops.cli.client_watch import WatchCalls
 from nanny_ops.cli.refusal import refusal
 from nanny_ops.errors import (
@@ -45,7 +46,7 @@ TRIES, LONGEST_PAUSE = 4, 8.0
 PAGE = 200
 
 
-class Client(UpdateCalls, SnapshotCalls, PlaybookCalls, WatchCalls):
+class Client(UpdateCalls, SnapshotCalls, PlaybookCalls, WatchCalls, UserCalls):
     """Speaks for one person. Use it in a ``with`` statement, or call :meth:`close`."""
 
     def __init__(

@@ -59,6 +59,7 @@ from nanny_ops.protocol.signature import (
 from nanny_ops.protocol.snapshot import SnapshotRow
 from nanny_ops.protocol.token import EnrollmentTokenRequest, Token, TokenIssued, TokenRequest
 from nanny_ops.protocol.update import Update, UpdateAnswer, UpdateRecord, UpdateRequest, UpdateResult
+from nanny_ops.protocol.user import NewPassword, PasswordAnswer, User, UserChange, UserRequest
 from nanny_ops.protocol.watch import JobSteps, WatchClosed, WatchEnd, WatchOutput, WatchStatus, WatchStep
 
 #: From an agent or a person to the control plane.
@@ -78,6 +79,9 @@ REQUESTS = (
     PruneRequest,
     EnrollmentTokenRequest,
     TokenRequest,
+    UserRequest,
+    UserChange,
+    NewPassword,
 )
 REPORTS = (
     SystemMetrics,
@@ -131,6 +135,8 @@ ANSWERS = (
     SnapshotRow,
     Token,
     TokenIssued,
+    User,
+    PasswordAnswer,
     AuditEntry,
 )
 

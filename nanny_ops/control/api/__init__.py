@@ -3,6 +3,7 @@
 from fastapi import APIRouter
 
 from nanny_ops.control.api import (
+    account,
     agent,
     audit,
     enrollment,
@@ -44,6 +45,7 @@ from nanny_ops.control.api import (
 ROUTERS: tuple[APIRouter, ...] = (
     health.router,
     user.router,
+    account.router,
     enrollment.router,
     token.router,
     audit.router,

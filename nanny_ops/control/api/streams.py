@@ -196,6 +196,12 @@ class Streams:
             if not rest:
                 self._by_subject.pop(subject, None)
 
+    def close_owner(self, owner: str) -> None:
+        """End the streams of a person whose rights have changed; who still may opens them anew."""
+        for stream in list(self._by_client.values()):
+            if stream.owner == owner:
+                stream.close()
+
     def close_subject(self, subject: str) -> None:
         """End the streams of an agent that was revoked."""
         for stream in list(self._by_subject.get(subject, ())):

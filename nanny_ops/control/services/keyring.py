@@ -27,8 +27,9 @@ class Claims:
     subject: str
     audience: Audience
     jti: str
-    #: Seconds since 1970.
+    #: Seconds since 1970; an opaque token has no instant at which it was issued that matters.
     expires: int
+    issued: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class Keyring:
             "iss": ISSUER,
             "sub": subject,
             "aud": audience,
-            "iat": now,
+            "iat": now.timestamp(),  # finer than a second: a new password ends what was issued before it
             "exp": now + timedelta(seconds=ACCESS_TOKEN_LIFETIME),
             "jti": secrets.token_hex(12),
         }
@@ -79,7 +80,7 @@ class Keyring:
         expires = int(claims["exp"])
         if expires <= now.timestamp():
             raise TokenExpired
-        return Claims(claims["sub"], claims["aud"], claims["jti"], expires)
+        return Claims(claims["sub"], claims["aud"], claims["jti"], expires, float(claims.get("iat", 0)))
 
     def refresh_token(self, family: str, generation: int, salt: str) -> str:
         """Return the one token of a family's generation; asked again it is the same (a lost reply can be repeated)."""

@@ -79,7 +79,7 @@ class Sessions:
 def _principal(tx: Tx, claims: Claims) -> Principal:
     if users.is_revoked(tx, claims.jti):
         raise TokenInvalid("The token was given back by signing out; sign in again.")
-    return _person(tx, claims.subject) if claims.audience == "user" else _agent(tx, claims.subject)
+    return _agent(tx, claims.subject) if claims.audience == "agent" else _person(tx, claims.subject, claims.issued)
 
 
 def _holder(tx: Tx, secret: str, now: datetime) -> tuple[store.Token, Principal]:
@@ -97,12 +97,14 @@ def _holder(tx: Tx, secret: str, now: datetime) -> tuple[store.Token, Principal]
     return found, replace(scoped, token_id=found.id)
 
 
-def _person(tx: Tx, user_id: str) -> Person:
+def _person(tx: Tx, user_id: str, issued: float | None = None) -> Person:
     user = users.get(tx, user_id)
     if user is None:
         raise TokenInvalid
     if user.disabled:
         raise Forbidden("This account is disabled.")
+    if issued is not None and user.sessions_since is not None and round(issued * 1_000_000) < user.sessions_since:
+        raise TokenInvalid("The password was changed since; sign in again.")
     return as_person(tx, user)
 
 

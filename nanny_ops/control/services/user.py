@@ -1,4 +1,4 @@
-"""People: accounts, passwords, signing in and out."""
+"""People: new accounts, passwords, signing in and out; :mod:`nanny_ops.control.services.account` changes them."""
 
 import asyncio
 import secrets
@@ -14,7 +14,7 @@ from nanny_ops.control.services.keyring import Claims
 from nanny_ops.control.store import team as teams
 from nanny_ops.control.store import user as users
 from nanny_ops.control.store.database import Database, Tx
-from nanny_ops.errors import Conflict, LoginFailed, NotFound, ValidationFailed
+from nanny_ops.errors import Conflict, LoginFailed, ValidationFailed
 from nanny_ops.protocol.clock import from_micros, micros
 
 SHORTEST_PASSWORD = 10
@@ -31,11 +31,13 @@ def hash_password(password: str) -> str:
     return _hasher.hash(password)
 
 
-def add(tx: Tx, email: str, role: str, password_hash: str, now: datetime) -> users.User:
-    """Make an account; ``admin`` is admin of the installation. Raises ValidationFailed or Conflict."""
+def add(
+    tx: Tx, email: str, role: str, password_hash: str, now: datetime, *, team_id: str = "", name: str = ""
+) -> users.User:
+    """Make an account; ``admin`` without a team is admin of the installation. Raises ValidationFailed or Conflict."""
     email = email.strip().lower()
     local, at, domain = email.partition("@")
-    if not (local and at and domain) or len(email) > 255 or any(sign.isspace() for sign in email):
+    if not (local and at and domain) or len(email) > 255 or not email.isprintable() or " " in email:
         raise ValidationFailed(f"'{email}' is not an e-mail address.", field="email")
     if role not in ROLES:
         raise ValidationFailed(f"'{role}' is not a role; choose one of {', '.join(ROLES)}.", field="role")
@@ -43,20 +45,11 @@ def add(tx: Tx, email: str, role: str, password_hash: str, now: datetime) -> use
         raise Conflict(f"There is an account for {email} already.")
     at_now = micros(now)
     teams.ensure_default(tx, at_now)
-    user = users.User(f"user-{uuid.uuid4()}", email, local, password_hash, role == "admin", False, at_now, at_now)
+    known_as, whole = printable(name) or local, role == "admin" and not team_id
+    user = users.User(f"user-{uuid.uuid4()}", email, known_as, password_hash, whole, False, at_now, at_now)
     users.add(tx, user)
-    teams.join(tx, user.id, teams.DEFAULT, role)
-    audit.note(tx, "user.add", user.id, now, email=email, role=role)
-    return user
-
-
-def disable(tx: Tx, email: str, now: datetime) -> users.User:
-    """Close an account; its tokens stop working. Raises NotFound."""
-    user = users.by_email(tx, email)
-    if user is None:
-        raise NotFound(f"There is no account for {email}.")
-    users.disable(tx, user.id, micros(now))
-    audit.note(tx, "user.disable", user.id, now, email=user.email)
+    teams.join(tx, user.id, team_id or teams.DEFAULT, role)
+    audit.note(tx, "user.add", user.id, now, team_id, email=email, role=role)
     return user
 
 
@@ -64,7 +57,7 @@ async def authenticate(database: Database, email: str, password: str, now: datet
     """Return the person whose password this is. Raises LoginFailed, always after the same work."""
     user = await database.read(lambda tx: users.by_email(tx, email))
     stored = user.password_hash if user is not None else _NOBODY
-    matches = await asyncio.to_thread(_verify, stored, password)
+    matches = await asyncio.to_thread(is_password, stored, password)
     if user is None or not matches or user.disabled:
         # What was typed for an account that is not there may be a password: it is not written down.
         known: dict[str, Any] = {"email": user.email, "disabled": user.disabled} if user is not None else {}
@@ -91,7 +84,16 @@ def rendered(user: users.User) -> dict[str, str]:
     }
 
 
-def _verify(stored: str, password: str) -> bool:
+def printable(name: str) -> str:
+    """Return a name without spaces around it. Raises ValidationFailed for one that no terminal should see."""
+    name = name.strip()
+    if not name.isprintable():
+        raise ValidationFailed("name: use printable characters.", field="name")
+    return name
+
+
+def is_password(stored: str, password: str) -> bool:
+    """Tell whether a hash is of this password; takes some 50 ms of a core."""
     try:
         return _hasher.verify(stored, password)
     except (VerifyMismatchError, InvalidHashError):

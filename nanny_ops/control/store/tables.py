@@ -38,6 +38,8 @@ users = Table(
     Column("disabled", Boolean, nullable=False),
     Column("created_at", Instant, nullable=False),
     Column("updated_at", Instant, nullable=False),
+    # Access tokens that were issued earlier are refused: the password was changed then, or the account closed.
+    Column("sessions_since", Instant),
 )
 
 memberships = Table(

@@ -1,6 +1,6 @@
 """Teams and who is in them."""
 
-from sqlalchemy import insert, select
+from sqlalchemy import delete, insert, select
 
 from nanny_ops.control.store.database import Tx
 from nanny_ops.control.store.tables import memberships, teams
@@ -18,6 +18,17 @@ def ensure_default(tx: Tx, now: int) -> None:
 def join(tx: Tx, user_id: str, team_id: str, role: str) -> None:
     """Give a user a role in a team."""
     tx.connection.execute(insert(memberships).values(user_id=user_id, team_id=team_id, role=role))
+
+
+def leave(tx: Tx, user_id: str, team_id: str) -> None:
+    """Take a user out of a team, if they are in it."""
+    mine = (memberships.c.user_id == user_id) & (memberships.c.team_id == team_id)
+    tx.connection.execute(delete(memberships).where(mine))
+
+
+def leave_all(tx: Tx, user_id: str) -> None:
+    """Take a user out of every team."""
+    tx.connection.execute(delete(memberships).where(memberships.c.user_id == user_id))
 
 
 def roles_of(tx: Tx, user_id: str) -> dict[str, str]:

@@ -84,6 +84,12 @@ def change(tx: Tx, token_id: str, **values: Any) -> None:
     tx.connection.execute(update(tokens).where(tokens.c.id == token_id).values(**values))
 
 
+def revoke_owned(tx: Tx, user_id: str, now: int) -> None:
+    """End the tokens of a person's automation; those of machines are their team's and stay."""
+    mine = (tokens.c.kind == "operator") & (tokens.c.created_by == user_id) & tokens.c.revoked_at.is_(None)
+    tx.connection.execute(update(tokens).where(mine).values(revoked_at=now))
+
+
 def spend(tx: Tx, token_id: str, now: int) -> bool:
     """Count one use unless all are spent; tell whether there was one left."""
     left = (tokens.c.id == token_id) & (tokens.c.uses < tokens.c.max_uses)

@@ -148,6 +148,31 @@ def test_scripts_are_added_and_signed_once(ansible: Ansible, admin: httpx.Client
     assert "private key" in run["no key"].result["msg"]
 
 
+def test_accounts_are_made_changed_and_removed(ansible: Ansible, admin: httpx.Client) -> None:
+    op, first, second = "op2@example.com", "first pass phrase", "second pass phrase"
+    run = ansible.play(
+        [
+            task("checked", "user", check=True, email=op, role="operator", password=first),
+            task("made", "user", check=False, email=op, role="operator", password=first),
+            task("kept", "user", email=op, role="operator", password=second, name="op2"),
+            task("closed", "user", check=False, email=op, role="viewer", disabled=True),
+            task("same password", "user", email=op, password=first, update_password="always"),
+            task("new password", "user", email=op, password=second, update_password="always"),
+            task("shown", "user_info", email=op),
+            task("removed", "user", email=op, state="absent"),
+            task("removed before", "user", email=op, state="absent"),
+            task("nobody", "user", email=op, disabled=False),
+        ]
+    )
+    assert run.changes() == ["checked", "made", "closed", "new password", "removed"]
+    assert run["closed"].result["diff"]["before"]["roles"] == {"team-default": "operator"}
+    assert run["closed"].result["diff"]["after"]["roles"] == {"team-default": "viewer"}
+    assert [one["disabled"] for one in run["shown"].result["users"]] == [True]
+    assert "to make it, give: role, password" in run["nobody"].result["msg"]
+    assert "pass phrase" not in run.said
+    assert admin.get("/api/users", params={"email": op}).json()["total"] == 0
+
+
 def test_defaults_of_the_group_carry_the_connection(ansible: Ansible, admin: httpx.Client) -> None:
     token = admin.headers["Authorization"].removeprefix("Bearer ")
     looks = admin.post("/api/tokens", json={"name": "looks", "scopes": ["read"]}).json()["token"]

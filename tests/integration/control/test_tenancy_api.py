@@ -59,6 +59,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "/api/updates/{update_id}/result": {"json": {"outcome": "ok"}},
     "/api/releases/{release_id}/signatures": {"json": {"key_id": "0" * 32, "signature": "A" * 86 + "=="}},
     "/api/scripts/{script_id}/signatures": {"json": {"key_id": "0" * 32, "signature": "A" * 86 + "=="}},
+    "/api/users/{user_id}": {"json": {"disabled": False}},
+    "/api/users/{user_id}/password": {"json": {"password": "another pass phrase"}},
     "/api/signing-keys/{key_id}/endorsements": {"json": {"key_id": "0" * 32, "signature": "A" * 86 + "=="}},
 }
 
@@ -148,6 +150,7 @@ def team(
         "key_id": "0" * 32,
         "exception_id": created(person, "/api/package-exceptions", {"package": "nginx", "reason": "r"})["id"],
         "run_id": run_and_cancelled(admin, team_id),
+        "user_id": member(admin, team_id),
         **snapshots.make(server, team_id, agent.id),
         "batch_id": created(person, "/api/patch-batches", {"order": {"mode": "dry-run"}, "all": True})["id"],
     }
@@ -168,6 +171,13 @@ def run_and_cancelled(admin: httpx.Client, team_id: str) -> str:
     """Order a run of a playbook, and take it back before it does anything."""
     made: str = created(admin, "/api/playbook-runs", {"playbook": "facts", "check": True, "team_id": team_id})["id"]
     admin.post(f"/api/playbook-runs/{made}/cancel").raise_for_status()
+    return made
+
+
+def member(admin: httpx.Client, team_id: str) -> str:
+    """Make an account that is in this team alone."""
+    asked = {"email": f"member@{team_id}.example.com", "role": "viewer", "password": "a pass phrase"}
+    made: str = created(admin, "/api/users", {**asked, "team_id": team_id})["id"]
     return made
 
 
@@ -271,6 +281,7 @@ def test_no_body_names_what_is_another_teams(plane: Plane) -> None:
             ("/api/tokens", {"name": "x", "kind": "agent", "agent_id": theirs["agent_id"]}),
             ("/api/tokens", {"name": "x", "scopes": ["read"], "team_id": other.team_id}),
             ("/api/enrollment-tokens", {"name": "x", "team_id": other.team_id}),
+            ("/api/users", {"email": "x@y", "role": "viewer", "password": "a pass phrase", "team_id": other.team_id}),
             ("/api/agent", {**METRICS, "agent_id": theirs["agent_id"]}),
         ):
             answer = client.post(path, json=body)

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
+from click.testing import Result
 from typer.testing import CliRunner
 
 from nanny_ops.cli.user import app
@@ -18,21 +19,29 @@ RUN = CliRunner()
 PASSWORD = "a long pass phrase\n"
 
 
-def add(directory: Path, email: str, role: str = "operator", password: str = PASSWORD) -> object:
+def add(directory: Path, email: str, role: str = "operator", password: str = PASSWORD) -> Result:
     arguments = ["add", "--email", email, "--role", role, "--password-stdin"]
-    return RUN.invoke(app, arguments, input=password, env={"NANNY_DATA_DIR": str(directory)}, catch_exceptions=True)
+    return run(directory, *arguments, typed=password)
+
+
+def run(directory: Path, *arguments: str, typed: str = "") -> Result:
+    """Type a command as somebody who is signed in nowhere."""
+    nowhere = {"HOME": str(directory), "XDG_CONFIG_HOME": "", "NANNY_URL": "", "NANNY_TOKEN": ""}
+    return RUN.invoke(app, list(arguments), input=typed, env={"NANNY_DATA_DIR": str(directory), **nowhere})
 
 
 def test_the_first_person_is_made_before_the_first_serve(tmp_path: Path) -> None:
     data = tmp_path / "data"
     assert "may sign in as admin" in add(data, "Admin@example.com", "admin").output
     assert data.stat().st_mode & 0o777 == 0o700
-    listed = RUN.invoke(app, ["list"], env={"NANNY_DATA_DIR": str(data)})
-    assert listed.output.splitlines()[1].split() == ["admin@example.com", "yes", "no"]
-    closed = RUN.invoke(app, ["disable", "--email", "admin@example.com"], env={"NANNY_DATA_DIR": str(data)})
-    assert "no longer" in closed.output
-    (row,) = json.loads(RUN.invoke(app, ["list", "--json"], env={"NANNY_DATA_DIR": str(data)}).output)
-    assert (sorted(row), row["disabled"]) == (["admin", "disabled", "email", "id"], True)
+    assert run(data, "list").output.splitlines()[1].split() == ["admin@example.com", "admin", "no"]
+    only = run(data, "disable", "--email", "admin@example.com").exception
+    assert isinstance(only, Conflict)
+    assert "only admin" in only.message
+    add(data, "second@example.com")
+    assert "no longer" in run(data, "disable", "--email", "second@example.com").output
+    first, second = json.loads(run(data, "list", "--json").output)
+    assert (first["is_admin"], second["disabled"], second["roles"]) == (True, True, {"team-default": "operator"})
 
 
 @pytest.mark.parametrize(
@@ -49,8 +58,8 @@ def test_an_account_is_made_once(tmp_path: Path) -> None:
 
 
 def test_who_typed_it_is_noted(tmp_path: Path) -> None:
-    add(tmp_path, "a@example.com", "admin")
-    RUN.invoke(app, ["disable", "--email", "a@example.com"], env={"NANNY_DATA_DIR": str(tmp_path)})
+    add(tmp_path, "a@example.com")
+    run(tmp_path, "disable", "--email", "a@example.com")
     database = open_database(Settings(data_dir=tmp_path))
     rows = database.read_now(lambda tx: audit.after(tx, audit.Filter(teams=None), 0))
     assert database.read_now(audit.verify).wrong == ""
@@ -63,7 +72,7 @@ def test_who_typed_it_is_noted(tmp_path: Path) -> None:
 
 
 def test_a_wrong_role_is_told_before_a_password_is_wanted(tmp_path: Path) -> None:
-    told = RUN.invoke(app, ["add", "--email", "a@example.com", "--role", "root"], env={"NANNY_DATA_DIR": str(tmp_path)})
+    told = run(tmp_path, "add", "--email", "a@example.com", "--role", "root")
     assert isinstance(told.exception, ValidationFailed)
     assert "viewer" in told.exception.message
     assert "Password" not in told.output

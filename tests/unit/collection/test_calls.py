@@ -18,6 +18,7 @@ NOT_OFFERED = {
     "place patch": {"lxc_id"},  # the guide's name for what vmid says of both kinds
     "place reboot": {"lxc_id"},
     "sign script": {"algorithm"},  # there is one
+    "set password": {"current"},  # of one's own account alone, which no program changes
 }
 TEXT = {"patch stdout", "patch stderr"}
 

@@ -148,13 +148,11 @@ async def test_signing_in_and_out(database: Database, now: datetime) -> None:
             await people.authenticate(database, email, password, now)
     claims = Claims(user.id, "user", "jti", int(now.timestamp()) + 60)
     await database.write(lambda tx: people.sign_out(tx, claims, now))
-    await database.write(lambda tx: people.disable(tx, "op@example.com", now))
     assert noted(database)[1:] == [
         ("login", user.id),
         ("login_failed", user.id),
         ("login_failed", ""),
         ("logout", user.id),
-        ("user.disable", user.id),
     ]
     assert PASSWORD not in repr(rows(database))
     assert "typed-my-pass-phrase" not in repr(rows(database))

@@ -10,6 +10,7 @@ from nanny_ops.control.services.principal import HostAgent, Person
 from nanny_ops.control.services.session import TRUSTED, Sessions
 from nanny_ops.control.store import agent as agents
 from nanny_ops.control.store import team as teams
+from nanny_ops.control.store import user as users
 from nanny_ops.control.store.database import Database
 from nanny_ops.errors import AgentRevoked, Forbidden, TokenExpired, TokenInvalid
 from nanny_ops.protocol.clock import micros, now
@@ -64,6 +65,18 @@ async def test_people_who_signed_out_or_were_disabled_are_refused(database: Data
     with pytest.raises(TokenInvalid, match="signing out"):
         await sessions.resolve(token, clock())
     other = RING.access_token(user.id, "user", clock())
-    await database.write(lambda tx: people.disable(tx, "op@example.com", now))
+    await database.write(lambda tx: users.change(tx, user.id, disabled=True))
     with pytest.raises(Forbidden):
         await sessions.resolve(other, clock())
+
+
+async def test_a_new_password_ends_what_was_issued_before_it(database: Database) -> None:
+    user = await database.write(lambda tx: people.add(tx, "a@example.com", "viewer", "x", now()))
+    issued = now()
+    token, sessions = RING.access_token(user.id, "user", issued), Sessions(RING, database)
+    await database.write(lambda tx: users.change(tx, user.id, sessions_since=micros(issued)))
+    assert (await sessions.resolve(token, now()))[0].id == user.id
+    await database.write(lambda tx: users.change(tx, user.id, sessions_since=micros(issued) + 1))
+    sessions.forget(user.id)
+    with pytest.raises(TokenInvalid, match="password"):
+        await sessions.resolve(token, now())

@@ -16,6 +16,7 @@ from nanny_ops.control.services.token import FLEET, OWN
 from nanny_ops.control.store import agent as agents
 from nanny_ops.control.store import team as teams
 from nanny_ops.control.store import token as store
+from nanny_ops.control.store import user as users
 from nanny_ops.control.store.database import Database, Tx
 from nanny_ops.control.store.tables import teams as team_table
 from nanny_ops.errors import (
@@ -167,7 +168,7 @@ async def test_an_operators_token_is_its_owner_in_one_team_within_its_scopes(dat
 async def test_it_dies_with_its_owners_rights(database: Database, now: datetime) -> None:
     owner = person(database, now)
     made = own(database, owner, now, scopes=["read"])
-    database.write_now(lambda tx: people.disable(tx, owner.email, now))
+    database.write_now(lambda tx: users.change(tx, owner.id, disabled=True))
     with pytest.raises(Forbidden, match="disabled"):
         await Sessions(RING, database).resolve(made.token, now)
 

@@ -73,6 +73,7 @@ HOST = (
 _TOKEN = ("id", "name", "kind", "condition", "scopes", "ranges", "tags", "max_uses", "agent_id", "team_id")
 _PATCH = ("id", "status", "outcome", "reason", "mode", "package_list")
 _REBOOT = ("id", "status", "outcome", "explanation")
+_USER = ("id", "email", "name", "is_admin", "roles", "disabled")
 _AGENT = ("agent_id", "hostname", "status", "resting")
 
 
@@ -117,5 +118,10 @@ CALLS = {
     "sign script": _post("/api/scripts/{script_id}/signatures", "key_id", "signature", reads=("signatures",)),
     "add exception": _post("/api/package-exceptions", *EXCEPTION, reads=("id",)),
     "exceptions": _list("/api/package-exceptions", "active", reads=("id", *EXCEPTION)),
+    "users": _list("/api/users", "email", reads=_USER),
+    "add user": _post("/api/users", "email", "role", "password", "name", "team_id", reads=_USER),
+    "change user": Call("PATCH", "/api/users/{user_id}", (), ("role", "team_id", "name", "disabled"), _USER),
+    "set password": Call("PUT", "/api/users/{user_id}/password", (), ("password",), ("changed",)),
+    "remove user": Call("DELETE", "/api/users/{user_id}", (), (), ("id",)),
     "end exception": Call("DELETE", "/api/package-exceptions/{exception_id}", (), (), ("id",)),
 }

@@ -1,0 +1,64 @@
+"""The client's calls about people's accounts."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+from nanny_ops.errors import NotFound
+from nanny_ops.protocol.user import User
+
+T = TypeVar("T")
+
+
+class UserCalls(ABC):
+    """What :class:`nanny_ops.cli.client.Client` can say about accounts; all of it needs the role admin."""
+
+    @abstractmethod
+    def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: object = None,
+        content: Any = None,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        repeatable: bool = False,
+    ) -> Any: ...
+
+    @abstractmethod
+    def _every(self, path: str, filters: Mapping[str, str], limit: int) -> Iterator[dict[str, Any]]: ...
+
+    @abstractmethod
+    def _record(self, kind: type[T], values: Mapping[str, Any]) -> T: ...
+
+    def users(self, limit: int, **filters: str) -> list[User]:
+        """List accounts by address; the filter is email. Raises Forbidden."""
+        return [self._record(User, row) for row in self._every("/api/users", filters, limit)]
+
+    def user(self, email: str) -> User:
+        """Show the account of an address. Raises NotFound, Forbidden."""
+        found = self.users(1, email=email)
+        if not found:
+            raise NotFound(f"There is no account for {email}.")
+        return found[0]
+
+    def add_user(self, asked: Mapping[str, Any]) -> User:
+        """Make an account; fields as in UserRequest. Raises Conflict, Forbidden, ValidationFailed."""
+        return self._record(User, self._send("POST", "/api/users", body=dict(asked)).json())
+
+    def change_user(self, user_id: str, wanted: Mapping[str, Any]) -> User:
+        """Change an account; fields as in UserChange. Raises NotFound, Forbidden, Conflict."""
+        answer = self._send("PATCH", f"/api/users/{quote(user_id, safe='')}", body=dict(wanted), repeatable=True)
+        return self._record(User, answer.json())
+
+    def set_password(self, user_id: str, password: str) -> bool:
+        """Give another password; whether it was another one before. Raises NotFound, Forbidden, ValidationFailed."""
+        path = f"/api/users/{quote(user_id, safe='')}/password"
+        changed: bool = self._send("PUT", path, body={"password": password}, repeatable=True).json()["changed"]
+        return changed
+
+    def remove_user(self, user_id: str) -> User:
+        """Remove an account. Raises NotFound, Forbidden, Conflict."""
+        return self._record(User, self._send("DELETE", f"/api/users/{quote(user_id, safe='')}").json())
