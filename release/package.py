@@ -18,10 +18,11 @@ from pathlib import Path
 
 from nanny_ops.errors import NannyError
 from nanny_ops.lab.image import must
+from release.product import AGENT
 from release.site_packages import demand_all, lay_out
 from release.source import ROOT, built_at, demand_version, version_of
 from release.wheel import MACHINES, PYTHONS, architecture
-from release.wheelhouse import CACHE, NAME, PACKAGING, agent_wheels
+from release.wheelhouse import CACHE, PACKAGING, wheels_of
 
 HOME = "opt/nanny-agent"
 SCRIPTS = ("preinst", "postinst", "prerm", "postrm")
@@ -55,7 +56,7 @@ def debian_version(version: str) -> str:
 def build(version: str, epoch: int, target: Path, architecture: str, cache: Path = CACHE) -> Path:
     """Write the package of a version into the directory ``target`` and return its file. Raises MachineError."""
     target.mkdir(parents=True, exist_ok=True)
-    file = target / f"{NAME}_{debian_version(version)}_{architecture}.deb"
+    file = target / f"{AGENT.name}_{debian_version(version)}_{architecture}.deb"
     with tempfile.TemporaryDirectory(prefix="nanny-package-") as scratch:
         tree = Path(scratch) / "tree"
         _lay_out_home(tree / HOME, version, epoch, MACHINES[architecture], cache)
@@ -72,9 +73,8 @@ def _lay_out_home(home: Path, version: str, epoch: int, machine: str, cache: Pat
     """Make the virtual environment (PEP 405): a link to the interpreter, one directory for all its versions."""
     (home / "bin").mkdir(parents=True)
     with tempfile.TemporaryDirectory(prefix="nanny-wheels-") as scratch:
-        wheels = [
-            one for one in agent_wheels(version, epoch, Path(scratch) / "own", machine, cache) if one.name != "pip"
-        ]
+        found = wheels_of(AGENT, version, epoch, Path(scratch) / "own", machine, cache)
+        wheels = [one for one in found if one.name != "pip"]
         demand_all(wheels, PYTHONS)
         lay_out(wheels, home / "lib/python3/site-packages", lambda name: not name.startswith(NOT_FOR_AGENTS))
     for python in PYTHONS:
@@ -91,9 +91,9 @@ def _lay_out_rest(tree: Path) -> None:
         for file in sorted(path for path in (PACKAGING / folder).iterdir() if path.suffix in UNITS):
             _copy(file, tree / place / file.name)
     _copy(PACKAGING / "debian/agent.toml", tree / "etc/nanny-ops/agent.toml")
-    _copy(PACKAGING / "debian/copyright", tree / f"usr/share/doc/{NAME}/copyright")
+    _copy(PACKAGING / "debian/copyright", tree / f"usr/share/doc/{AGENT.name}/copyright")
     changes = gzip.compress((ROOT / "CHANGELOG.md").read_bytes(), mtime=0)
-    (tree / f"usr/share/doc/{NAME}/changelog.gz").write_bytes(changes)
+    (tree / f"usr/share/doc/{AGENT.name}/changelog.gz").write_bytes(changes)
     (tree / "usr/bin").mkdir(parents=True)
     (tree / "usr/bin/nanny-agent").symlink_to(f"/{HOME}/bin/nanny-agent")
 

@@ -4,13 +4,14 @@ import hashlib
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from nanny_ops.errors import SettingsError
 from nanny_ops.lab.image import must
 from nanny_ops.machine.run import run
+from release.lock import of_python
 
 #: Versions of Python that a package fits: Debian 12 (Proxmox VE 8) has the first, 13 (Proxmox VE 9) the last.
 PYTHONS = ("3.11", "3.12", "3.13")
@@ -66,14 +67,17 @@ def fetch(locks: Sequence[Path], machine: str, cache: Path, pythons: Sequence[st
 
     ``machine`` is x86_64 or aarch64. Raises MachineError.
     """
-    recipe = "\n".join([*(lock.read_text("utf-8") for lock in locks), machine, *pythons, *LIBRARIES])
+    recipe = "\n".join([*(of_python(locks, python) for python in pythons), machine, *pythons, *LIBRARIES])
     folder = cache / f"wheels-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}"
     if not folder.is_dir():
         cache.mkdir(parents=True, exist_ok=True)
         growing = Path(tempfile.mkdtemp(prefix="wheels-new-", dir=cache))
         try:
             for python in pythons:
-                must(_download(locks, machine, python, growing), _FETCH_DEADLINE)
+                lock = growing / "requirements.txt"
+                lock.write_text(of_python(locks, python), "utf-8")
+                must(_download(lock, machine, python, growing), _FETCH_DEADLINE)
+                lock.unlink()
             if not folder.is_dir():
                 growing.rename(folder)
         finally:
@@ -81,9 +85,9 @@ def fetch(locks: Sequence[Path], machine: str, cache: Path, pythons: Sequence[st
     return sorted((Wheel(path) for path in folder.glob("*.whl")), key=lambda wheel: wheel.path.name)
 
 
-def _download(locks: Iterable[Path], machine: str, python: str, into: Path) -> list[str]:
+def _download(lock: Path, machine: str, python: str, into: Path) -> list[str]:
     pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
     what = [f"--platform={library}_{machine}" for library in LIBRARIES]
-    what += [word for lock in locks for word in ("--requirement", str(lock))]
+    what += ["--requirement", str(lock)]
     strict = ["--require-hashes", "--no-deps", "--only-binary=:all:", f"--python-version={python}"]
     return [*pip, *strict, *what, f"--dest={into}"]

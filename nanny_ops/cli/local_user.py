@@ -42,7 +42,7 @@ class LocalUsers:
     def users(self, limit: int, **filters: str) -> list[User]:
         """List accounts by address."""
         email = filters.get("email", "")
-        return self._do(lambda tx: [account.rendered(tx, one) for one in store.page(tx, None, limit, 0, email)[0]])
+        return self.within(lambda tx: [account.rendered(tx, one) for one in store.page(tx, None, limit, 0, email)[0]])
 
     def user(self, email: str) -> User:
         """Show the account of an address. Raises NotFound."""
@@ -56,19 +56,19 @@ class LocalUsers:
         request = UserRequest(**asked)
         hashed = people.hash_password(request.password)
         kept = replace(request, password="")
-        return self._do(lambda tx: account.rendered(tx, account.add(tx, account.local(tx), kept, hashed, now())))
+        return self.within(lambda tx: account.rendered(tx, account.add(tx, account.local(tx), kept, hashed, now())))
 
     def change_user(self, user_id: str, wanted: Mapping[str, Any]) -> User:
         """Change an account. Raises NotFound, Conflict."""
         change = UserChange(**wanted)
-        return self._do(
+        return self.within(
             lambda tx: account.rendered(tx, account.change(tx, account.local(tx), user_id, change, now())[0])
         )
 
     def set_password(self, user_id: str, password: str) -> bool:
         """Give another password. Raises NotFound, ValidationFailed."""
         hashed = people.hash_password(password)
-        self._do(lambda tx: account.set_password(tx, account.local(tx), user_id, hashed, now()))
+        self.within(lambda tx: account.set_password(tx, account.local(tx), user_id, hashed, now()))
         return True
 
     def remove_user(self, user_id: str) -> User:
@@ -80,9 +80,10 @@ class LocalUsers:
             account.remove(tx, who, user_id, now())
             return shown
 
-        return self._do(step)
+        return self.within(step)
 
-    def _do(self, run: Callable[[Tx], T]) -> T:
+    def within(self, run: Callable[[Tx], T]) -> T:
+        """Run a function in the store in the name of whoever types."""
         typist = CALLER.set(_typist())
         try:
             return self._database.write_now(run)

@@ -17,6 +17,7 @@ NOUNS: dict[str, str] = {
     "serve": "nanny_ops.cli.serve",
     "user": "nanny_ops.cli.user",
     "db": "nanny_ops.cli.db",
+    "certificate": "nanny_ops.cli.certificate",
     "lab": "nanny_ops.cli.lab",
     "login": "nanny_ops.cli.login",
     "agent": "nanny_ops.cli.agent",

@@ -65,11 +65,21 @@ def add(
     scope: Annotated[list[str] | None, typer.Option("--scope", help="read, patch, enrol or admin; repeatable.")] = None,
     agent: Annotated[str, typer.Option("--agent", help="Make it speak for this agent instead.")] = "",
     days: Days = 90,
+    minutes: Annotated[int, typer.Option("--minutes", min=0, help="Minutes instead of days.")] = 0,
+    person: Annotated[
+        str, typer.Option("--as", help="E-mail of the person it acts for: straight in this machine's database.")
+    ] = "",
     team: Team = "",
     as_json: AsJson = False,
 ) -> None:
-    """Make a token and print its secret, this once."""
-    asked = {"name": name, "expires_in": days * DAY, "team_id": team, "scopes": scope or []}
+    """Make a token and print its secret, this once; with --as before anybody has signed in."""
+    lives = minutes * 60 or days * DAY
+    asked = {"name": name, "expires_in": lives, "team_id": team, "scopes": scope or []}
+    if person:
+        from nanny_ops.cli import token_here  # a client's machine has no control plane to load
+
+        _tell(token_here.add(person, asked), as_json=as_json)
+        return
     with connect() as client:
         if agent:
             asked |= {"kind": "agent", "agent_id": find(client, agent)["agent_id"]}

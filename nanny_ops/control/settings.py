@@ -17,6 +17,8 @@ AGENT_PREFIX = "NANNY_AGENT_"
 #: Variables of people's commands: where the control plane is, and who they are there.
 PEOPLE = frozenset({"NANNY_URL", "NANNY_TOKEN"})
 DEFAULT_FILE = Path("/etc/nanny-ops/control.toml")
+#: Credential that systemd hands over (LoadCredential= in the unit) -> the setting that it is for.
+CREDENTIALS = {"nanny-ops.database-url": "database_url", "nanny-ops.secret-key": "secret_key"}
 
 
 class Settings(BaseModel):
@@ -76,6 +78,8 @@ class Settings(BaseModel):
         3, ge=1, description="Technical failures in a row after which a node's orders of batches wait."
     )
     patch_rest_seconds: int = Field(900, ge=1, description="Seconds that they wait before one of them is tried.")
+    backup_dir: Path = Field(Path("/var/backups/nanny-ops"), description="Directory of the backups.")
+    backup_keep: int = Field(14, ge=1, description="Backups that are kept; the oldest ones go.")
     playbook_dir: Path | None = Field(
         None, description="Directory of the site's own playbooks; NAME.meta.yml beside NAME.yml allows one."
     )
@@ -131,7 +135,7 @@ SETTINGS: tuple[Setting, ...] = tuple(_row(name) for name in Settings.model_fiel
 
 def load(environ: Mapping[str, str], flags: Mapping[str, Any], file: Path | None = None) -> Settings:
     """Read all sources once and check them. Raises SettingsError that names the nearest valid setting."""
-    values = {**_from_file(file or _default_file(environ)), **_from_environment(environ)}
+    values = {**_from_systemd(environ), **_from_file(file or _default_file(environ)), **_from_environment(environ)}
     values.update({key: value for key, value in flags.items() if value is not None})
     try:
         settings = Settings.model_validate(values)
@@ -148,6 +152,13 @@ def _default_file(environ: Mapping[str, str]) -> Path | None:
     if named:
         return Path(named)
     return DEFAULT_FILE if DEFAULT_FILE.exists() else None
+
+
+def _from_systemd(environ: Mapping[str, str]) -> dict[str, Any]:
+    """Read the credentials of the unit; they count where nothing else is said."""
+    folder = environ.get("CREDENTIALS_DIRECTORY")
+    found = [(Path(folder) / name, key) for name, key in CREDENTIALS.items()] if folder else []
+    return {key: _secret_from("CREDENTIALS_DIRECTORY", str(file)) for file, key in found if file.exists()}
 
 
 def _from_file(file: Path | None) -> dict[str, Any]:

@@ -1,19 +1,22 @@
 #!/bin/sh
-# Installs the agent from the wheels beside this file, without a network; the machine's own Python is not changed.
+# Installs what product.sh names from the wheels beside it, without a network; the machine's own Python is not changed.
 #
 # PREFIX/versions/VERSION is a virtual environment, PREFIX/current names the one in use, PREFIX/bin is its bin.
 # What was in use before stays beside it, so that one can go back by a link; anything older goes.
 set -eu
 
-usage() { printf 'usage: %s [--prefix DIRECTORY] [--python PROGRAM] [--service | --remove]\n' "$0"; }
+usage() { printf 'usage: %s [--prefix DIRECTORY] [--python PROGRAM] [--service [--anew] | --verify | --remove]\n' "$0"; }
 say() { printf '%s\n' "$*"; }
 die() { printf 'install.sh: %s\n' "$*" >&2; exit 1; }
 
 here=$(cd "$(dirname "$0")" && pwd -P)
-home_of_units=/opt/nanny-agent
+# shellcheck source=packaging/wheelhouse/agent.sh
+. "$here/product.sh"
 prefix=$home_of_units
 wanted=
 service=
+anew=
+verify=
 remove=
 while [ $# -gt 0 ]; do
     case $1 in
@@ -24,6 +27,8 @@ while [ $# -gt 0 ]; do
             [ "$1" = --prefix ] && prefix=$2 || wanted=$2
             shift ;;
         --service) service=yes ;;
+        --anew) anew=yes ;;
+        --verify) verify=yes ;;
         --remove) remove=yes ;;
         -h | --help) usage; exit 0 ;;
         *) usage >&2; exit 2 ;;
@@ -69,7 +74,7 @@ for name, digest in told["files"].items():
 print(told["version"])
 '
 
-if [ -e "$prefix/bin/nanny-agent" ] && command -v dpkg-query >/dev/null && owner=$(dpkg-query -S "$prefix/bin/nanny-agent" 2>/dev/null); then
+if [ -e "$prefix/bin/$program" ] && command -v dpkg-query >/dev/null && owner=$(dpkg-query -S "$prefix/bin/$program" 2>/dev/null); then
     die "$prefix belongs to the package ${owner%%:*}; upgrade it with apt-get instead"
 fi
 # An update by order and this must not meet.
@@ -77,20 +82,26 @@ if [ -d "$prefix" ] && command -v flock >/dev/null; then
     exec 9>"$prefix/.lock"
     flock -n 9 || die "another version is being installed in $prefix"
 fi
+# Where --service puts the files of a folder beside this one.
+place() {
+    case $1 in
+        systemd) printf /etc/systemd/system ;;
+        *) printf '/etc/%s' "$1" ;;
+    esac
+}
 if [ -n "$remove" ]; then
-    if [ "$prefix" = "$home_of_units" ] && [ -e /etc/systemd/system/nanny-agent.service ]; then
-        [ ! -d /run/systemd/system ] ||
-            systemctl disable --quiet --now nanny-agent.service nanny-agent-helper.socket nanny-agent-helper.service
+    if [ "$prefix" = "$home_of_units" ] && [ -e "/etc/systemd/system/$main_unit" ]; then
+        [ ! -d /run/systemd/system ] || stop_units
         for folder in systemd sysusers.d tmpfiles.d; do
             for file in "$here/$folder"/*; do
-                case $folder in
-                    systemd) rm -f "/etc/systemd/system/${file##*/}" ;;
-                    *) rm -f "/etc/$folder/${file##*/}" ;;
-                esac
+                rm -f "$(place $folder)/${file##*/}"
             done
         done
         [ ! -d /run/systemd/system ] || systemctl daemon-reload
-        rm -f /usr/local/bin/nanny-agent /run/nanny-agent-helper.socket
+        for command in $commands; do
+            rm -f "${command#*:}"
+        done
+        remove_rest
     fi
     # The names that end with .new are left by an installation or an update that was killed.
     for mine in versions current bin trial start failed.json .current.new .current.back .bin.new .trial.new .start.new \
@@ -98,20 +109,56 @@ if [ -n "$remove" ]; then
         rm -rf "${prefix:?}/$mine"
     done
     [ ! -d "$prefix" ] || rmdir --ignore-fail-on-non-empty "$prefix"
-    say "removed from $prefix; /etc/nanny-ops, /var/lib/nannyagent, /var/lib/nanny-agent-helper and the user nannyagent stay"
+    say "removed from $prefix; $stays"
     exit 0
 fi
 python=$(find_python)
 version=$("$python" -I -c "$check" "$here")
 umask 022
 home=$prefix/versions/$version
+
+# Prints what is not as an installation left it: the version in use, its files by what the wheels say, units, commands.
+as_installed='
+import base64, csv, hashlib, pathlib, sys
+for record in pathlib.Path(sys.argv[1]).glob("lib/python3*/site-packages/*.dist-info/RECORD"):
+    for name, digest, _ in csv.reader(record.read_text().splitlines()):
+        kind, _, wanted = digest.partition("=")
+        file = record.parent.parent / name
+        if wanted and file.is_file():
+            found = base64.urlsafe_b64encode(hashlib.new(kind, file.read_bytes()).digest()).decode().rstrip("=")
+        if wanted and (not file.is_file() or found != wanted):
+            print(file)
+'
+differences() {
+    [ "$(readlink "$prefix/current" 2>/dev/null)" = "versions/$version" ] || printf '%s\n' "$prefix/current"
+    [ -e "$home/manifest.json" ] || printf '%s\n' "$home"
+    "$python" -I -c "$as_installed" "$home"
+    [ "$prefix" = "$home_of_units" ] || return 0
+    for folder in systemd sysusers.d tmpfiles.d; do
+        for file in "$here/$folder"/*; do
+            cmp -s "$file" "$(place $folder)/${file##*/}" || printf '%s\n' "$(place $folder)/${file##*/}"
+        done
+    done
+    for command in $commands; do
+        cmp -s "${command%%:*}" "${command#*:}" || printf '%s\n' "${command#*:}"
+    done
+}
+if [ -n "$verify" ]; then
+    found=$(differences)
+    [ -n "$found" ] || exit 0
+    say "$found"
+    exit 1
+fi
+if [ -n "$anew" ]; then
+    rm -f "$home/manifest.json"
+fi
 if [ ! -e "$home/manifest.json" ]; then
     rm -rf "$home"
     mkdir -p "$prefix/versions"
     "$python" -I -m venv --without-pip "$home"
     "$home/bin/python" -I "$here/pip.whl/pip" install --quiet --no-input --disable-pip-version-check --no-cache-dir \
         --no-index --find-links "$here/wheels" --require-hashes --requirement "$here/requirements.txt"
-    "$home/bin/nanny-agent" --version >/dev/null || die "the new version does not start; what was there is unchanged"
+    "$home/bin/$program" --version >/dev/null || die "the new version does not start; what was there is unchanged"
     # Written last: a directory without it is half a version.
     cp "$here/manifest.json" "$home/manifest.json"
 fi
@@ -136,25 +183,25 @@ if [ "$before" != "versions/$version" ]; then
         esac
     done
 fi
-say "nanny-agent $version is installed in $prefix; its Python is $python"
+say "$program $version is installed in $prefix; its Python is $python"
 [ -n "$service" ] || exit 0
 
-put() { mkdir -p "$2" && cp "$here/$1"/* "$2/"; }
-put systemd /etc/systemd/system
-put sysusers.d /etc/sysusers.d
-put tmpfiles.d /etc/tmpfiles.d
-systemd-sysusers nanny-agent.conf
-systemd-tmpfiles --create nanny-agent.conf
+for folder in systemd sysusers.d tmpfiles.d; do
+    mkdir -p "$(place $folder)"
+    cp "$here/$folder"/* "$(place $folder)/"
+done
+systemd-sysusers "${main_unit%.service}.conf"
+systemd-tmpfiles --create "${main_unit%.service}.conf"
 mkdir -p /etc/nanny-ops
-[ -e /etc/nanny-ops/agent.toml ] || cp "$here/agent.toml" /etc/nanny-ops/agent.toml
-ln -sfn "$prefix/bin/nanny-agent" /usr/local/bin/nanny-agent
+[ -e "/etc/nanny-ops/$settings" ] || cp "$here/$settings" "/etc/nanny-ops/$settings"
+for command in $commands; do
+    case $command in
+        "$here"/*) install -m 0755 "${command%%:*}" "${command#*:}" ;;
+        *) ln -sfn "${command%%:*}" "${command#*:}" ;;
+    esac
+done
 if [ -d /run/systemd/system ]; then
     systemctl daemon-reload
-    systemctl stop nanny-agent-helper.service
-    systemctl enable --quiet --now nanny-agent-helper.socket
-    systemctl try-restart nanny-agent.service
+    start_units
 fi
-[ -e /var/lib/nannyagent/token.json ] || {
-    say "Write the control plane's url into /etc/nanny-ops/agent.toml, then run:"
-    say "  nanny-agent register && systemctl enable --now nanny-agent"
-}
+say_what_next

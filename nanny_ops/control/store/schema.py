@@ -37,6 +37,11 @@ def current(database: Database) -> str:
         return MigrationContext.configure(connection).get_current_revision() or ""
 
 
+def knows(revision: str) -> bool:
+    """Tell whether this release can bring a database of that revision to its own."""
+    return any(one.revision == revision for one in ScriptDirectory.from_config(_config()).walk_revisions())
+
+
 def drift(connection: Connection) -> list[str]:
     """Return the differences between the migrated database and tables.py; empty when they agree."""
     return [str(difference) for difference in compare_metadata(MigrationContext.configure(connection), METADATA)]

@@ -10,7 +10,11 @@ from nanny_ops.machine.run import run
 from release.package import SCRIPTS
 from release.wheelhouse import PACKAGING
 
-FILES = [*(PACKAGING / "debian" / script for script in SCRIPTS), PACKAGING / "wheelhouse/install.sh"]
+FILES = [
+    *(PACKAGING / "debian" / script for script in SCRIPTS),
+    *sorted((PACKAGING / "wheelhouse").glob("*.sh")),
+    PACKAGING / "control/nanny-ops-admin",
+]
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda path: path.name)
@@ -21,5 +25,5 @@ def test_shellcheck_finds_nothing(file: Path) -> None:
         if os.environ.get("CI"):
             pytest.fail(reason)
         pytest.skip(reason)
-    done = run([program, str(file)], timeout=60)
+    done = run([program, "--external-sources", str(file)], timeout=60, cwd=str(PACKAGING.parent))
     assert done.exit_code == 0, done.stdout.decode()

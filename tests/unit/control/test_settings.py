@@ -54,6 +54,14 @@ def test_a_secret_can_come_from_a_file_and_never_shows(tmp_path: Path) -> None:
     assert "sss" not in repr(settings)
 
 
+def test_a_credential_of_systemd_counts_where_nothing_else_is_said(tmp_path: Path) -> None:
+    (tmp_path / "nanny-ops.database-url").write_text("postgresql:///handed\n")
+    environ = {"CREDENTIALS_DIRECTORY": str(tmp_path)}
+    assert load(environ, {}).database_url.get_secret_value() == "postgresql:///handed"
+    assert load({**environ, "NANNY_DATABASE_URL": "x"}, {}).database_url.get_secret_value() == "x"
+    assert load(environ, {}).secret_key.get_secret_value() == ""
+
+
 def test_every_setting_is_in_the_table_with_a_sentence() -> None:
     assert {row.key for row in SETTINGS} == set(Settings.model_fields)
     assert all(row.help.endswith(".") for row in SETTINGS)

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from release.package import COMMANDS, NOT_FOR_AGENTS, PLACES, SCRIPTS, UNITS, debian_version
+from release.product import FOLDERS
 from release.source import ROOT
-from release.wheelhouse import FOLDERS, PACKAGING
+from release.wheelhouse import PACKAGING
 
 SERVICE = (PACKAGING / "systemd/nanny-agent.service").read_text()
 
@@ -44,7 +45,7 @@ def test_every_file_of_the_folders_is_packed() -> None:
     files = [path for folder in PLACES for path in (PACKAGING / folder).iterdir()]
     assert [path for path in files if path.suffix not in UNITS] == []
     names = {path.name for path in PACKAGING.iterdir() if path.is_dir()}
-    assert names - set(PLACES) == {"debian", "wheelhouse"}, "a folder that no package installs"
+    assert names - set(PLACES) == {"debian", "wheelhouse", "control"}, "a folder that no package installs"
     assert set(FOLDERS) == set(PLACES), "the wheelhouse carries the same"
 
 

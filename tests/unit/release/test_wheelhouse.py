@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from release.lock import conditions
+from release.product import CONTROL_PLANE
 from release.wheel import PYTHONS, Wheel
-from release.wheelhouse import manifest, pack, requirements
+from release.wheelhouse import locks_of, manifest, pack, requirements
 
 
 @pytest.fixture
@@ -26,6 +28,20 @@ def test_each_distribution_is_locked_by_the_wheels_that_are_carried(wheels: list
     assert lines[0].split() == ["msgspec==0.22.0", *sorted([first, second])]
     assert lines[1] == f"nanny-ops[agent]==0.1.0 {own}"
     assert len(lines) == 2, "pip installs and is not installed"
+
+
+def test_the_control_plane_is_carried_with_what_each_python_needs(tmp_path: Path) -> None:
+    lock = next(lock for lock in locks_of(CONTROL_PLANE) if lock.name == "ansible.txt")
+    (old, new) = sorted(pin for pin in conditions([lock]) if pin.startswith("ansible-core=="))
+    found = [tmp_path / f"{pin.replace('==', '-').replace('e-c', 'e_c')}-py3-none-any.whl" for pin in (old, new)]
+    own = tmp_path / "nanny_ops-0.1.0-py3-none-any.whl"
+    for path in (own, *found):
+        path.write_text(path.name)
+    lines = requirements([Wheel(path) for path in (own, *found)], CONTROL_PLANE).splitlines()
+    said = [line.partition(" --hash")[0] for line in lines]
+    assert said[0] == f"{old} ; python_full_version < '3.12'"
+    assert said[1] == f"{new} ; python_full_version >= '3.12'"
+    assert said[2] == "nanny-ops[control,cli,ansible]==0.1.0"
 
 
 def test_the_manifest_names_every_file_by_its_digest(tmp_path: Path) -> None:

@@ -1,0 +1,48 @@
+"""What is released: the agent for nodes, and the control plane."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+#: Folders of a service's files, as they are called in the repository and in a wheelhouse.
+FOLDERS = ("systemd", "sysusers.d", "tmpfiles.d")
+
+
+@dataclass(frozen=True)
+class Product:
+    """One of the two: its name and its main program, what it needs, and where its files lie below ``packaging``."""
+
+    name: str
+    #: Of the project's own wheel.
+    extras: str
+    #: Files of requirements/ that lock what it needs.
+    locks: tuple[str, ...]
+    #: Folder of ``FOLDERS`` and single file -> its path below ``packaging``.
+    folders: Mapping[str, str]
+    files: Mapping[str, str]
+
+
+AGENT = Product(
+    name="nanny-agent",
+    extras="agent",
+    locks=("agent", "wheelhouse"),
+    folders={folder: folder for folder in FOLDERS},
+    files={
+        "install.sh": "wheelhouse/install.sh",
+        "product.sh": "wheelhouse/agent.sh",
+        "agent.toml": "debian/agent.toml",
+    },
+)
+#: With Ansible, by which it runs playbooks.
+CONTROL_PLANE = Product(
+    name="nanny-ops",
+    extras="control,cli,ansible",
+    locks=("ansible", "wheelhouse"),
+    folders={folder: f"control/{folder}" for folder in FOLDERS},
+    files={
+        "install.sh": "wheelhouse/install.sh",
+        "product.sh": "wheelhouse/control.sh",
+        "control.toml": "control/control.toml",
+        "nanny-ops-admin": "control/nanny-ops-admin",
+    },
+)
+PRODUCTS = (AGENT, CONTROL_PLANE)
