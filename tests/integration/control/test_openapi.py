@@ -23,8 +23,10 @@ WATCHED += [f"/api/{noun}/stream" for noun in ("reboots/{reboot_id}", "updates/{
 STREAMS = ["/api/realtime", "/api/proxmox/events/stream", "/api/playbook-runs/{run_id}/stream", *WATCHED]
 #: These end the tokens with which the test goes on.
 LEFT_OUT = [*STREAMS, "/api/auth/logout", "/api/agents/{agent_id}/revoke"]
-#: Requests per address and principal; more find no more, the minutes are better spent elsewhere.
-EXAMPLES = 25
+#: Requests per address of a person and of an agent; more find no more, the minutes are better spent elsewhere.
+EXAMPLES = {"person": 25, "agent": 12, "nobody": 25}
+#: Requests of nobody to an address that asks for a token: each ends at the gate.
+AT_THE_GATE = 3
 CHECKS = [not_a_server_error, status_code_conformance]
 
 
@@ -69,7 +71,7 @@ def known(fuzzed: Server) -> Known:
         return Known(tokens, ids)
 
 
-@pytest.mark.timeout(420)
+@pytest.mark.timeout(900)
 @pytest.mark.rows("G0-ER-01")
 @pytest.mark.parametrize("who", ["person", "agent", "nobody"])
 def test_whatever_is_sent_is_answered_as_documented(fuzzed: Server, known: Known, who: str) -> None:
@@ -78,13 +80,14 @@ def test_whatever_is_sent_is_answered_as_documented(fuzzed: Server, known: Known
     operations = [found.ok() for found in schema.get_all_operations()]
     assert len(operations) > 20
     for operation in operations:
-        fuzz(operation, headers, known.ids)
+        gated = who == "nobody" and operation.definition.raw.get("security")
+        fuzz(operation, headers, known.ids, AT_THE_GATE if gated else EXAMPLES[who])
 
 
-def fuzz(operation: Any, headers: dict[str, str], ids: dict[str, str]) -> None:
+def fuzz(operation: Any, headers: dict[str, str], ids: dict[str, str], examples: int) -> None:
     """Send good and bad requests; every other one names things that are there."""
 
-    @settings(max_examples=EXAMPLES, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=examples, deadline=None, database=None, suppress_health_check=list(HealthCheck))
     @given(
         case=operation.as_strategy(GenerationMode.POSITIVE) | operation.as_strategy(GenerationMode.NEGATIVE),
         real=st.booleans(),
