@@ -17,26 +17,28 @@ NETWORK = "usr/lib/systemd/system/systemd-networkd.service"
 OFF = ("lxc.service", "lxc-net.service", "apt-daily.timer", "apt-daily-upgrade.timer")
 
 
-def machine_image(cache: Path, suite: str, *, mirror: str = "") -> Path:
+def machine_image(cache: Path, suite: str, *, mirror: str = "", more: tuple[str, ...] = ()) -> Path:
     """Return the directory of a Debian with systemd, building it on first use: half a minute to three, 360 MB.
 
-    ``mirror`` is by default the one that apt is configured with. Raises SettingsError, MachineError.
+    ``mirror`` is by default the one that apt is configured with, ``more`` are further packages. Raises SettingsError,
+    MachineError.
     """
-    recipe = hashlib.sha256(f"{suite}\n{PACKAGES}\n{DEAD_WEIGHT}\n{NETWORK}\n{OFF}\n1".encode()).hexdigest()[:12]
+    packages = PACKAGES + more
+    recipe = hashlib.sha256(f"{suite}\n{packages}\n{DEAD_WEIGHT}\n{NETWORK}\n{OFF}\n1".encode()).hexdigest()[:12]
     image = cache / f"machine-{suite}-{recipe}"
     cache.mkdir(parents=True, exist_ok=True)
     with only_one(cache / f"{image.name}.lock"):
         if not image.is_dir():
-            _build(image, suite, mirror)
+            _build(image, suite, packages, mirror)
     return image
 
 
-def _build(image: Path, suite: str, mirror: str) -> None:
+def _build(image: Path, suite: str, packages: tuple[str, ...], mirror: str) -> None:
     growing = image.with_name(f"{image.name}.new")
     shutil.rmtree(growing, ignore_errors=True)
     source = mirror or configured_mirror(Path("/etc/apt"), suite)
     must(
-        ["debootstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}", suite, str(growing), source],
+        ["debootstrap", "--variant=minbase", f"--include={','.join(packages)}", suite, str(growing), source],
         BUILD_DEADLINE,
     )
     _prepare(growing)

@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from ipaddress import IPv4Interface, IPv4Network
 from pathlib import Path
 from typing import Self
 
@@ -17,16 +16,14 @@ from nanny_ops.lab import nspawn
 from nanny_ops.lab.child import Child
 from nanny_ops.lab.guest import GUEST_PATH
 from nanny_ops.lab.image import lay_image, lift_image, must
+from nanny_ops.lab.machine_network import PAIR, TOOL_DEADLINE, MachineNetwork, disconnect, network_of
 from nanny_ops.lab.machine_note import MachineNote, clear_abandoned
 from nanny_ops.machine.run import Done, run
 
 #: Program -> Debian package that holds it.
 PROGRAMS = {"systemd-nspawn": "systemd-container", "debootstrap": "debootstrap", "ip": "iproute2"}
-#: For tests between networks (RFC 2544): no real network has it.
-NETWORKS = IPv4Network("198.18.0.0/15")
 #: Seconds; a boot takes one on an idle machine.
 BOOT_DEADLINE = 90.0
-TOOL_DEADLINE = 30.0
 #: A question that goes lost while the machine comes or goes is asked again.
 ANSWER_DEADLINE = 5.0
 #: The directory in a lab that holds a directory per machine.
@@ -50,8 +47,9 @@ def missing() -> list[str]:
 class SystemdMachine:
     """One machine, its files below ``directory``; use it as a context manager, or :meth:`create` and :meth:`destroy`.
 
-    ``binds`` are this host's paths -> paths in the machine, where they can only be read. Of 32768 networks the machine
-    has one by its ``number``: two machines at once have the same one time in 32768.
+    ``binds`` are this host's paths -> paths in the machine, where they can only be read. Without a ``network``, which
+    whoever gives one has connected, the machine has one of 32768 by its ``number``: two machines at once have the same
+    one time in 32768. ``neighbours`` are names -> addresses that it knows.
     """
 
     image: Path
@@ -59,6 +57,9 @@ class SystemdMachine:
     hostname: str = "pve1"
     binds: Mapping[Path, str] = field(default_factory=dict)
     number: str = field(default_factory=lambda: secrets.token_hex(3))
+    network: MachineNetwork | None = None
+    place: int = 2
+    neighbours: Mapping[str, str] = field(default_factory=dict)
     _child: Child | None = None
     _note: MachineNote | None = None
 
@@ -80,12 +81,12 @@ class SystemdMachine:
     @property
     def host_address(self) -> str:
         """Return the address under which the machine reaches this host."""
-        return str(self._address(1).ip)
+        return self._net.host_address
 
     @property
     def address(self) -> str:
         """Return the machine's own address."""
-        return str(self._address(2).ip)
+        return str(self._net.interface(self.place).ip)
 
     def __enter__(self) -> Self:
         """Create and boot it; leave nothing behind where that fails."""
@@ -109,10 +110,8 @@ class SystemdMachine:
         for path, text in self._own_files().items():
             (self.rootfs / path).unlink(missing_ok=True)
             (self.rootfs / path).write_text(text)
-        bridge = _bridge(self.name)
-        must(["ip", "link", "add", bridge, "type", "bridge"], TOOL_DEADLINE)
-        must(["ip", "address", "add", str(self._address(1)), "dev", bridge], TOOL_DEADLINE)
-        must(["ip", "link", "set", bridge, "up"], TOOL_DEADLINE)
+        if self.network is None:
+            self._net.connect()
 
     def boot(self, timeout: float = BOOT_DEADLINE) -> None:
         """Switch it on and return when all its services run, within ``timeout`` seconds. Raises MachineError."""
@@ -245,15 +244,17 @@ class SystemdMachine:
                 raise MachineError(f"Machine {self.name} {trouble} within {timeout:.0f} seconds; console: {said}")
             time.sleep(0.1)
 
-    def _address(self, place: int) -> IPv4Interface:
-        start = int(NETWORKS.network_address) + 4 * (int(self.number, 16) % (NETWORKS.num_addresses // 4))
-        return IPv4Interface((start + place, 30))
+    @property
+    def _net(self) -> MachineNetwork:
+        return self.network or network_of(self.name, self.number, PAIR)
 
     def _own_files(self) -> dict[str, str]:
-        link = f"[Match]\nName=host0\n[Network]\nAddress={self._address(2)}\nLinkLocalAddressing=no\n"
+        own = self._net.interface(self.place)
+        link = f"[Match]\nName=host0\n[Network]\nAddress={own}\nLinkLocalAddressing=no\n"
+        known = {"localhost": "127.0.0.1", **self.neighbours, self.hostname: self.address, "host": self.host_address}
         return {
             "etc/hostname": f"{self.hostname}\n",
-            "etc/hosts": f"127.0.0.1 localhost\n{self.address} {self.hostname}\n{self.host_address} host\n",
+            "etc/hosts": "".join(f"{address} {name}\n" for name, address in known.items()),
             "etc/machine-id": f"{secrets.token_hex(16)}\n",
             "etc/systemd/network/10-lab.network": link,
         }
@@ -261,7 +262,7 @@ class SystemdMachine:
     def _nspawn(self) -> list[str]:
         quiet = ["--quiet", "--register=no", "--keep-unit", "--settings=no", "--console=pipe"]
         plain = ["--link-journal=no", "--resolv-conf=off", "--timezone=off"]
-        named = [f"--machine={self.name}", f"--hostname={self.hostname}", f"--network-bridge={_bridge(self.name)}"]
+        named = [f"--machine={self.name}", f"--hostname={self.hostname}", f"--network-bridge={self._net.bridge}"]
         binds = [f"--bind-ro={source}:{target}" for source, target in self.binds.items()]
         return ["systemd-nspawn", *quiet, *plain, *named, *binds, f"--directory={self.rootfs}", "--boot"]
 
@@ -273,7 +274,7 @@ def remove(home: Path) -> None:
     """
     name = home.name
     nspawn.clear(name)
-    run(["ip", "link", "delete", _bridge(name)], timeout=TOOL_DEADLINE)
+    disconnect(name)
     for left in (_STATE / "propagate" / name, _STATE / "unix-export" / name):
         shutil.rmtree(left, ignore_errors=True)
     if (home / "rootfs").is_dir():
@@ -302,7 +303,3 @@ def _lock(rootfs: Path) -> Path:
     """Return the file by which systemd-nspawn keeps two machines from using one directory; killed, it leaves it."""
     found = rootfs.stat()
     return _STATE / f"locks/inode-{found.st_dev}:{found.st_ino}"
-
-
-def _bridge(name: str) -> str:
-    return f"br-{name}"

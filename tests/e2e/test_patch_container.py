@@ -8,7 +8,7 @@ import pytest
 
 from nanny_ops.lab.apt_repository import INSTALLED, OFFERED
 from nanny_ops.lab.deb import Deb
-from tests.e2e.file_tree import differences, snapshot
+from nanny_ops.lab.file_tree import differences, snapshot
 from tests.e2e.site import Site
 
 pytestmark = pytest.mark.lxc

@@ -12,12 +12,12 @@ from typing import Any
 import httpx
 import pytest
 
+from nanny_ops.lab.file_tree import differences, of_system
 from nanny_ops.lab.image import cache_dir
 from nanny_ops.lab.machine_image import machine_image
 from nanny_ops.lab.systemd_machine import SystemdMachine
 from release.package import build
 from release.wheel import architecture
-from tests.e2e.file_tree import differences, snapshot
 from tests.integration.control.conftest import Server, sign_in
 from tests.machines.conftest import need_machines
 from tests.machines.tls_door import TlsDoor
@@ -28,24 +28,6 @@ SUITES = ("bookworm", "trixie")
 EPOCH = 1_760_000_000
 OLD, NEW = "9.0.0", "9.0.1"
 WITHIN = 60.0
-#: What apt, dpkg, systemd and the account tools write for themselves, whatever is installed.
-VOLATILE = (
-    "/etc/.pwd.lock",
-    "/etc/group-",
-    "/etc/gshadow-",
-    "/etc/passwd-",
-    "/etc/shadow-",
-    "/root",
-    "/var/cache/apt",
-    "/var/cache/debconf",
-    "/var/lib/apt",
-    "/var/lib/dpkg",
-    "/var/lib/systemd/timers",
-    "/var/log",
-    "/var/tmp",
-)
-#: Written anew with the same content by who adds and removes a user.
-REWRITTEN = ("/etc/group", "/etc/gshadow", "/etc/passwd", "/etc/shadow")
 DISTRIBUTIONS = "import importlib.metadata as m; print(sorted((d.name, d.version) for d in m.distributions()))"
 JOB = """#!/bin/sh
 touch /run/job-began
@@ -120,12 +102,6 @@ class Node:
             time.sleep(0.3)
 
 
-def read(machine: SystemdMachine) -> dict[str, str]:
-    """Describe a machine's files, those that are rewritten by their content alone."""
-    found = snapshot(machine.rootfs, without=VOLATILE)
-    return found | {path: (machine.rootfs / path.lstrip("/")).read_text() for path in REWRITTEN}
-
-
 @pytest.fixture(scope="module", params=SUITES)
 def node(
     request: pytest.FixtureRequest,
@@ -143,7 +119,7 @@ def node(
     ):
         machine.must("mkdir", "/etc/pve")  # as on a node, where a group may read what is below
         python = machine.must("python3", "-c", DISTRIBUTIONS)
-        yield Node(machine, packages, door, operator, admin, read(machine), python)
+        yield Node(machine, packages, door, operator, admin, of_system(machine.rootfs), python)
 
 
 def test_it_installs_without_internet_beside_an_untouched_python(node: Node) -> None:
@@ -151,7 +127,7 @@ def test_it_installs_without_internet_beside_an_untouched_python(node: Node) -> 
     assert "nanny-agent register && systemctl enable --now nanny-agent" in said
     assert node.machine.must("nanny-agent", "--version").strip() == f"nanny-agent {OLD}"
     assert node.machine.must("python3", "-c", DISTRIBUTIONS) == node.python_before
-    came = [line for line in differences(node.before, read(node.machine)) if "/python3" in line]
+    came = [line for line in differences(node.before, of_system(node.machine.rootfs)) if "/python3" in line]
     assert [line for line in came if not line.startswith("came: /opt/nanny-agent/")] == []
     assert node.machine.must("dpkg", "--verify", "nanny-agent") == ""
     assert node.machine.must("id", "--name", "--groups", "nannyagent").split() == ["nannyagent", "www-data"]
@@ -308,7 +284,7 @@ def test_nothing_is_left_when_it_is_purged(node: Node) -> None:
     )
     node.machine.must("rm", "-r", "/etc/nanny-ops")
     node.machine.must("rm", "/root/agent.deb", "/root/token")
-    assert differences(node.before, read(node.machine)) == []
+    assert differences(node.before, of_system(node.machine.rootfs)) == []
     named = ["find", "/", "-xdev", "-iname", "nanny*", "-not", "-path", "/proc/*"]
     assert node.machine.must(*named) == "", "also where the difference does not look"
     assert node.machine.must("systemctl", "is-system-running").strip() == "running"

@@ -11,26 +11,23 @@ import pytest
 
 from nanny_ops.lab.deb import Deb
 from nanny_ops.lab.deb import build as build_deb
+from nanny_ops.lab.file_tree import OF_SSH, differences, of_system
 from nanny_ops.lab.image import cache_dir
 from nanny_ops.lab.machine_image import machine_image
 from nanny_ops.lab.systemd_machine import SystemdMachine
 from release.package import build
 from release.wheel import MACHINES, architecture
 from release.wheelhouse import build as build_wheelhouse
-from tests.e2e.file_tree import differences, snapshot
 from tests.house.tree import ROOT
 from tests.integration.control.conftest import Server, sign_in
 from tests.machines.conftest import SUITES, need_machines
 from tests.machines.playbook import Controller, Play
-from tests.machines.test_package import REWRITTEN, VOLATILE
 from tests.machines.tls_door import TlsDoor
 
 # The first test of each Debian may have to make its image.
 pytestmark = [pytest.mark.machine, pytest.mark.timeout(900)]
 EPOCH = 1_760_000_000
 OLD, NEW = "9.0.0", "9.0.1"
-#: What a machine keeps of having been reached by SSH and by Ansible.
-OF_SSH = ("/root", "/var/lib/systemd", "/etc/ssh", "/run", "/tmp")
 #: Folders of systemd, where files for it may lie; empty ones stay.
 OF_SYSTEMD = ("/etc/credstore", "/etc/sysusers.d")
 #: Most tasks that a host may have to do where nothing is to be done.
@@ -59,9 +56,8 @@ class Site:
         return [one for one in found if one["hostname"] == self.machine.hostname]
 
     def read(self) -> dict[str, str]:
-        """Describe the machine's files, those that are rewritten by their content alone."""
-        found = snapshot(self.machine.rootfs, without=(*VOLATILE, *OF_SSH, *OF_SYSTEMD))
-        return found | {path: (self.machine.rootfs / path.lstrip("/")).read_text() for path in REWRITTEN}
+        """Describe the machine's lasting files."""
+        return of_system(self.machine.rootfs, without=(*OF_SSH, *OF_SYSTEMD))
 
 
 @pytest.fixture(scope="module")

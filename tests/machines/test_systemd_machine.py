@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from nanny_ops.lab import nspawn, systemd_machine
+from nanny_ops.lab.file_tree import differences, snapshot
 from nanny_ops.lab.image import cache_dir, debian_image
 from nanny_ops.lab.machine_image import machine_image
 from nanny_ops.lab.systemd_machine import SystemdMachine
 from nanny_ops.machine.run import run
-from tests.e2e.file_tree import differences, snapshot
 from tests.machines.conftest import need_machines
 
 # The first test of each Debian may have to make its image.

@@ -9,12 +9,12 @@ import pytest
 
 from nanny_ops.lab.deb import Deb
 from nanny_ops.lab.deb import build as build_deb
+from nanny_ops.lab.file_tree import differences, snapshot
 from nanny_ops.lab.image import cache_dir
 from nanny_ops.lab.machine_image import machine_image
 from nanny_ops.lab.systemd_machine import SystemdMachine
 from release.wheel import MACHINES, architecture
 from release.wheelhouse import PACKAGING, build
-from tests.e2e.file_tree import differences, snapshot
 from tests.machines.conftest import need_machines
 
 # The first test of each Debian may have to make its image.

@@ -1,0 +1,194 @@
+"""Keep a yard while other programs use it: ``start`` one in the background, ``stop`` it, or ``keep`` it in front.
+
+``python -m nanny_ops.lab.yard_keeper start DIRECTORY`` reads a plan (yard_plan.py) from its standard input, and returns
+when the machines are up and ``DIRECTORY/yard.json`` says where. A yard ends, and leaves nothing behind, when it is
+stopped, when its ``yard.json`` is removed, when the process whose number stands in ``NANNY_YARD_FOR`` is gone, and
+after :data:`LIFETIME` at the latest. What is left of one that was killed is removed by the next ``start`` or ``stop``.
+"""
+
+import argparse
+import contextlib
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+import httpx
+
+from nanny_ops.errors import MachineError, NannyError, SettingsError
+from nanny_ops.lab import systemd_machine, yard_plan
+from nanny_ops.lab.child import Child
+from nanny_ops.lab.image import cache_dir
+from nanny_ops.lab.leftover import start_ticks
+from nanny_ops.lab.yard import Yard
+
+#: Names the process without which nobody needs the yard any more.
+OWNER = "NANNY_YARD_FOR"
+PLAN, NOTE, PROCESS, LOG = "plan.json", "yard.json", "keeper.pid", "yard.log"
+#: Seconds until the machines are up: images may have to be built first, a few minutes each.
+START_DEADLINE = 1200.0
+#: Seconds until a yard that is told to end has removed everything.
+STOP_DEADLINE = 120.0
+#: Seconds after which a forgotten yard ends.
+LIFETIME = 8 * 3600.0
+#: Seconds between two looks.
+LOOK = 0.3
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process by its number and the ticks at which it began, so that a reused number is no match."""
+
+    pid: int
+    ticks: int
+
+    @classmethod
+    def of(cls, pid: int) -> "Process":
+        """Return the process that has a number now."""
+        return cls(pid, start_ticks(pid))
+
+    @classmethod
+    def read(cls, path: Path) -> "Process | None":
+        """Return the process of which a file tells, None where there is no file."""
+        with contextlib.suppress(FileNotFoundError):
+            pid, ticks = path.read_text().split()
+            return cls(int(pid), int(ticks))
+        return None
+
+    @property
+    def alive(self) -> bool:
+        """Tell whether it still runs; one that only waits to be asked for its exit code does not."""
+        if self.ticks == 0 or start_ticks(self.pid) != self.ticks:
+            return False
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            return Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+        return False
+
+    def write(self, path: Path) -> None:
+        """Write it down."""
+        path.write_text(f"{self.pid} {self.ticks}\n")
+
+
+def owner(environ: Mapping[str, str]) -> Process | None:
+    """Return the process that the environment names, None where it names none. Raises SettingsError."""
+    text = environ.get(OWNER, "")
+    if text and not text.isdigit():
+        raise SettingsError(f"{OWNER} is the number of a process, not '{text}'.")
+    return Process.of(int(text)) if text else None
+
+
+def start(directory: Path, plan: bytes, environ: Mapping[str, str]) -> None:
+    """Have a yard kept by a process of its own, and return when it is up. Raises SettingsError, MachineError."""
+    yard_plan.read(plan)
+    running = Process.read(directory / PROCESS)
+    if running is not None and running.alive:
+        raise MachineError(f"A yard is kept in {directory} already; stop it first.")
+    systemd_machine.remove_abandoned()
+    directory.mkdir(parents=True, exist_ok=True)
+    for stale in (NOTE, LOG):
+        (directory / stale).unlink(missing_ok=True)
+    (directory / PLAN).write_bytes(plan)
+    argv = [sys.executable, "-m", "nanny_ops.lab.yard_keeper", "keep", str(directory)]
+    child = Child("the yard", argv, environ, directory / LOG)
+    up = False
+    try:
+        child.await_words("yard is up", START_DEADLINE)
+        up = True
+    finally:
+        if not up:
+            child.end(STOP_DEADLINE)
+
+
+def stop(directory: Path) -> None:
+    """End the yard of a directory; safe where there is none. Raises MachineError when it does not end."""
+    process = Process.read(directory / PROCESS)
+    if process is not None and process.alive:
+        os.kill(process.pid, signal.SIGTERM)
+        ends = time.monotonic() + STOP_DEADLINE
+        while process.alive:
+            if time.monotonic() > ends:
+                raise MachineError(f"The yard of {directory} does not end; its process is {process.pid}.")
+            time.sleep(LOOK)
+    systemd_machine.remove_abandoned()
+    for left in (PLAN, NOTE, PROCESS):
+        (directory / left).unlink(missing_ok=True)
+
+
+def keep(directory: Path, environ: Mapping[str, str]) -> str:
+    """Open the yard that a directory plans, and keep it until it is not needed any more; return why."""
+    needed_by = owner(environ)
+    plan = yard_plan.read((directory / PLAN).read_bytes())
+    Process.of(os.getpid()).write(directory / PROCESS)
+    note = directory / NOTE
+    try:
+        with _scratch() as home, Yard(plan, home, cache_dir(dict(environ))) as yard:
+            note.write_bytes(yard_plan.to_json(yard.describe()))
+            print("The yard is up.", flush=True)
+            return _linger(yard, note, needed_by, time.monotonic() + LIFETIME)
+    finally:
+        note.unlink(missing_ok=True)
+        (directory / PROCESS).unlink(missing_ok=True)
+
+
+def _linger(yard: Yard, note: Path, needed_by: Process | None, until: float) -> str:
+    while True:
+        if needed_by is not None and not needed_by.alive:
+            return "who asked for it is gone"
+        if not note.exists():
+            return "its note is gone"
+        if time.monotonic() > until:
+            return "its time is over"
+        if yard.plane is not None and not yard.plane.child.running:
+            raise MachineError(f"The control plane has ended; it said:\n{yard.plane.child.said()[-2000:]}")
+        time.sleep(LOOK)
+
+
+@contextlib.contextmanager
+def _scratch() -> Iterator[Path]:
+    """Yield a directory outside of what Molecule clears while machines run."""
+    home = Path(tempfile.mkdtemp(prefix="nanny-yard-"))
+    try:
+        yield home
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def _interrupt(*_signal: object) -> NoReturn:
+    for further in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(further, signal.SIG_IGN)  # removing is not cut short
+    raise KeyboardInterrupt
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Do what the command line says and return the exit code."""
+    parser = argparse.ArgumentParser(prog="yard_keeper", description=str(__doc__).splitlines()[0])
+    parser.add_argument("command", choices=("start", "keep", "stop"))
+    parser.add_argument("directory", type=Path, help="Where its plan, its note and its log lie.")
+    options = parser.parse_args(argv)
+    directory = options.directory.absolute()
+    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGINT, _interrupt)
+    try:
+        if options.command == "start":
+            start(directory, sys.stdin.buffer.read(), os.environ)
+        elif options.command == "stop":
+            stop(directory)
+        else:
+            print(f"The yard ends: {keep(directory, os.environ)}.", flush=True)
+    except KeyboardInterrupt:
+        print("The yard ends: it was told to.", flush=True)
+        return 0 if options.command == "keep" else 1
+    except (NannyError, httpx.HTTPError) as wrong:
+        print(f"yard: {wrong}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
