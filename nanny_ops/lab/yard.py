@@ -43,14 +43,10 @@ class Yard:
 
     def __enter__(self) -> Self:
         """Make the network, boot the machines, start the control plane. Raises SettingsError, MachineError."""
-        if missing := systemd_machine.missing():
-            raise SettingsError("No machine can boot here. " + " ".join(missing))
         with contextlib.ExitStack() as opening:
-            network = self._connect(opening)
-            self._make_key()
-            self._boot(opening, network)
+            address = self._settle(opening) if self.plan.machines else self.plan.address
             if self.plan.control_plane:
-                self.plane = opening.enter_context(yard_plane(self.home / "plane", network.host_address))
+                self.plane = opening.enter_context(yard_plane(self.home / "plane", address))
             self._open = opening.pop_all()
         return self
 
@@ -81,6 +77,15 @@ class Yard:
             found["control_plane"] = {name: str(value) for name, value in told.items()}
             found["control_plane"]["password_file"] = str(self.plane.password_file)
         return found
+
+    def _settle(self, opening: contextlib.ExitStack) -> str:
+        """Boot the machines on a network, and return this host's address there."""
+        if missing := systemd_machine.missing():
+            raise SettingsError("No machine can boot here. " + " ".join(missing))
+        network = self._connect(opening)
+        self._make_key()
+        self._boot(opening, network)
+        return network.host_address
 
     def _connect(self, opening: contextlib.ExitStack) -> MachineNetwork:
         """Make the network; it is noted as a machine is, and so removed after a crash like one."""

@@ -49,10 +49,14 @@ class MachinePlan(msgspec.Struct, frozen=True):
 
 
 class YardPlan(msgspec.Struct, frozen=True):
-    """A yard: its machines, and whether a control plane serves on this host."""
+    """A yard: its machines, and whether a control plane serves on this host.
+
+    Without machines it serves at ``address``, one of this host that machines from elsewhere reach.
+    """
 
     machines: list[MachinePlan]
     control_plane: bool = True
+    address: str = ""
 
 
 def read(text: bytes) -> YardPlan:
@@ -81,7 +85,7 @@ def binds(plan: MachinePlan, cache: Path, code: Path, mirror: str = "") -> dict[
 
 def _check(plan: YardPlan) -> None:
     names = [machine.name for machine in plan.machines]
-    if not 1 <= len(names) <= MOST_MACHINES:
+    if not (names or plan.address) or len(names) > MOST_MACHINES:
         raise SettingsError(f"A yard has 1 to {MOST_MACHINES} machines, not {len(names)}.")
     if len(set(names)) < len(names):
         raise SettingsError("Two machines have the same name.")

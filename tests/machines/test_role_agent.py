@@ -1,4 +1,4 @@
-"""The role ``agent`` on whole machines over SSH: a fleet's node from nothing to a patched version and to nothing."""
+"""What the scenario ``agent`` of Molecule does not show of the role: check mode, secrets, refusals, a wheelhouse."""
 
 import os
 from collections.abc import Iterator
@@ -25,13 +25,11 @@ from tests.machines.playbook import Controller, Play
 from tests.machines.tls_door import TlsDoor
 
 # The first test of each Debian may have to make its image.
-pytestmark = [pytest.mark.machine, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.machine, pytest.mark.one_debian, pytest.mark.timeout(900)]
 EPOCH = 1_760_000_000
 OLD, NEW = "9.0.0", "9.0.1"
 #: Folders of systemd, where files for it may lie; empty ones stay.
 OF_SYSTEMD = ("/etc/credstore", "/etc/sysusers.d")
-#: Most tasks that a host may have to do where nothing is to be done.
-MOST_TASKS = 25
 
 
 @dataclass
@@ -63,11 +61,11 @@ class Site:
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("agents")
-    made = {version: build(version, EPOCH, folder, architecture()) for version in (OLD, NEW)}
+    made = {OLD: build(OLD, EPOCH, folder, architecture())}
     return made | {"wheelhouse": build_wheelhouse(NEW, EPOCH, folder, MACHINES[architecture()])}
 
 
-@pytest.fixture(scope="module", params=SUITES)
+@pytest.fixture(scope="module", params=SUITES[:1])
 def site(
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
@@ -112,16 +110,8 @@ def test_check_mode_tells_and_changes_nothing(site: Site) -> None:
     assert site.agents() == []
 
 
-def test_one_run_enrols_a_machine(site: Site) -> None:
-    passed(site.role())
-    (agent,) = site.agents()
-    assert agent["health_status"] == "healthy"
-    assert site.machine.must("nanny-agent", "--version").strip() == f"nanny-agent {OLD}"
-    assert 'targets = ["host", 101]' in site.machine.must("cat", "/etc/nanny-ops/policy.toml")
-    assert site.machine.must("stat", "--format=%a", "/etc/credstore/nanny-agent.pve-token").strip() == "600"
-
-
 def test_no_secret_is_left_with_the_controller_or_told(site: Site) -> None:
+    passed(site.role())
     token = site.controller.environ["NANNY_OPS_TOKEN"]
     identity = site.machine.must("cat", "/var/lib/nannyagent/token.json")
     for file in site.controller.home.rglob("*"):
@@ -133,37 +123,6 @@ def test_no_secret_is_left_with_the_controller_or_told(site: Site) -> None:
     assert token not in identity
 
 
-def test_the_second_run_changes_nothing_with_few_tasks(site: Site) -> None:
-    again = passed(site.role())
-    assert again.changed(site.machine.hostname) == []
-    assert len(again.done(site.machine.hostname)) <= MOST_TASKS
-
-
-def test_a_run_after_drift_mends_exactly_that(site: Site) -> None:
-    drift = (
-        "echo 'modes = []' >/etc/nanny-ops/policy.toml",
-        "chmod 644 /etc/credstore/nanny-agent.pve-token",
-        "systemctl disable --quiet nanny-agent",
-        "echo >>/opt/nanny-agent/lib/python3/site-packages/nanny_ops/__init__.py",
-    )
-    site.machine.must("sh", "-c", " && ".join(drift))
-    told = passed(site.role()).changed(site.machine.hostname)
-    mended = ["Install the package", "Write what the owner allows and trusts", "Start the agent", "Restart the agent"]
-    assert told == mended  # of a task with no_log nothing is told
-    assert site.machine.must("stat", "--format=%a", "/etc/credstore/nanny-agent.pve-token").strip() == "600"
-    assert passed(site.role()).changed(site.machine.hostname) == []
-
-
-def test_another_version_comes_and_goes_and_the_identity_stays(site: Site) -> None:
-    (before,) = site.agents()
-    for version in (NEW, OLD):
-        passed(site.role(agent_package=str(site.files[version])))
-        assert site.machine.must("nanny-agent", "--version").strip() == f"nanny-agent {version}"
-    (after,) = site.agents()
-    assert after["agent_id"] == before["agent_id"]
-
-
-@pytest.mark.one_debian
 def test_a_version_that_is_not_heard_of_is_taken_back(site: Site, tmp_path: Path) -> None:
     mute = Deb("nanny-agent", "9.0.2", {"opt/nanny-agent/bin/nanny-agent": "#!/bin/sh\nexit 1\n"})
     given = {
@@ -178,7 +137,6 @@ def test_a_version_that_is_not_heard_of_is_taken_back(site: Site, tmp_path: Path
     assert passed(site.role()).changed(site.machine.hostname) == []
 
 
-@pytest.mark.one_debian
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
@@ -192,19 +150,8 @@ def test_what_is_wrong_is_said_before_anything_is_done(site: Site, wrong: dict[s
     assert any(said in one for one in refused.failures()), refused.failures()
 
 
-def test_removed_it_leaves_nothing_behind_and_is_trusted_no_more(site: Site) -> None:
-    (agent,) = site.agents()
-    passed(site.role(agent_state="purged"))
-    assert differences(site.before, site.read()) == []
-    again = passed(site.role(agent_state="purged"))
-    assert again.changed(site.machine.hostname) == []
-    assert site.machine.run(["find", *OF_SYSTEMD, "-type", "f", "-name", "*nanny*"]).stdout == b""
-    (gone,) = site.agents()
-    assert (gone["agent_id"], gone["status"]) == (agent["agent_id"], "revoked")
-
-
-@pytest.mark.one_debian
 def test_a_wheelhouse_does_as_well_and_the_operator_allows_the_code(site: Site) -> None:
+    passed(site.role(agent_state="purged"))
     given = {
         "agent_package": "",
         "agent_wheelhouse": str(site.files["wheelhouse"]),

@@ -18,6 +18,7 @@ def plan(*machines: dict[str, Any], **more: Any) -> YardPlan:
 def test_what_only_molecule_knows_is_passed_over() -> None:
     found = plan({"name": "a", "image": "bookworm", "groups": ["nodes"]}, control_plane=False)
     assert found == YardPlan([MachinePlan("a", "bookworm")], control_plane=False)
+    assert plan(address="127.0.0.1").machines == []
 
 
 @pytest.mark.parametrize(
