@@ -9,6 +9,7 @@ from nanny_ops.protocol.package_exception import PackageException, Unreached
 from nanny_ops.protocol.patch import Difference, PackageChange, PastEnd, PatchOperation, PatchTerms
 from nanny_ops.protocol.patch_batch import BatchTarget, PatchBatch, Select, Skipped
 from nanny_ops.protocol.patch_order import Hold, Hook
+from nanny_ops.protocol.play_report import PlayHost, PlayReportDetail, PlayTask
 from nanny_ops.protocol.playbook_run import HostStats, PlaybookRun
 from nanny_ops.protocol.probe import Probe
 
@@ -19,6 +20,13 @@ def record(kind: type[T], values: Mapping[str, Any]) -> T:
     """Make a wire record of an answer; keys that this release does not know are left out."""
     known = {field.name for field in fields(kind)}  # type: ignore[arg-type]
     return kind(**{name: value for name, value in values.items() if name in known})
+
+
+def report_of(values: Mapping[str, Any]) -> PlayReportDetail:
+    """Make a report of a play of an answer."""
+    recap = {host: record(PlayHost, row) for host, row in values["recap"].items()}
+    tasks = [record(PlayTask, row) for row in values["tasks"]]
+    return record(PlayReportDetail, {**values, "recap": recap, "tasks": tasks})
 
 
 def patch_of(values: Mapping[str, Any]) -> PatchOperation:

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from nanny_ops.cli.answer import run_of
+from nanny_ops.cli.answer import report_of, run_of
+from nanny_ops.protocol.play_report import PlayReportDetail
 from nanny_ops.protocol.playbook_run import PlaybookRun
 
 #: Events asked for at once.
@@ -68,6 +69,14 @@ class PlaybookCalls(ABC):
         path = f"/api/playbook-runs/{_segment(run_id)}/output"
         found: bytes = self._send("GET", path, query={"offset": str(offset)}, repeatable=True).content
         return found
+
+    def play_reports(self, limit: int, **filters: str) -> list[dict[str, Any]]:
+        """List what plays that ran elsewhere came to, newest first; filters are playbook, outcome and check."""
+        return list(self._every("/api/play-reports", filters, limit))
+
+    def play_report(self, report_id: str) -> PlayReportDetail:
+        """Show one report with its hosts and tasks. Raises NotFound."""
+        return report_of(self._send("GET", f"/api/play-reports/{_segment(report_id)}", repeatable=True).json())
 
 
 def _segment(text: str) -> str:

@@ -33,6 +33,7 @@ NOUNS: dict[str, str] = {
     "script": "nanny_ops.cli.script",
     "signing-key": "nanny_ops.cli.signing_key",
     "playbook": "nanny_ops.cli.playbook",
+    "play": "nanny_ops.cli.play_report",
     "audit": "nanny_ops.cli.audit",
     "cluster": "nanny_ops.cli.proxmox:cluster",
     "node": "nanny_ops.cli.proxmox:node",

@@ -105,6 +105,9 @@ class Settings(BaseModel):
         24, ge=1, description="Hours for which a check of a playbook allows a run that changes."
     )
     playbook_keep_days: int = Field(30, ge=1, description="Days that ended runs of playbooks are kept.")
+    play_report_days: int = Field(
+        90, ge=0, description="Days that reports of plays are kept, 10,000 of a team at most; 0 keeps those."
+    )
     playbook_keep_runs: int = Field(200, ge=1, description="Ended runs of playbooks that are kept at most.")
 
 

@@ -35,6 +35,7 @@ from nanny_ops.protocol.patch import (
     ScriptVersion,
 )
 from nanny_ops.protocol.patch_batch import BatchRequest, PatchBatch
+from nanny_ops.protocol.play_report import PlayReport, PlayReportDetail, PlayReportRequest
 from nanny_ops.protocol.playbook import Playbook
 from nanny_ops.protocol.playbook_run import PlaybookEvent, PlaybookRun, PlaybookRunRequest
 from nanny_ops.protocol.proxmox import ClusterReport, LxcReport, NodeReport, QemuReport
@@ -69,6 +70,7 @@ REQUESTS = (
     BatchRequest,
     ExceptionRequest,
     PlaybookRunRequest,
+    PlayReportRequest,
     ScriptUpload,
     ScriptSignature,
     SigningKeyUpload,
@@ -119,6 +121,8 @@ ANSWERS = (
     Playbook,
     PlaybookRun,
     PlaybookEvent,
+    PlayReport,
+    PlayReportDetail,
     ScriptVersion,
     ScriptSignatures,
     SigningKey,

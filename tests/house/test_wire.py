@@ -6,6 +6,7 @@ import pytest
 
 from nanny_ops.protocol import realtime
 from nanny_ops.protocol.operation import Outcome, Status
+from nanny_ops.protocol.play_report import PlayOutcome
 from nanny_ops.protocol.playbook_run import RunOutcome
 from nanny_ops.protocol.wire import CATALOGUE
 from tests.house.tree import ROOT
@@ -44,3 +45,9 @@ def test_outcomes_of_runs_are_documented_one_row_each() -> None:
     table = (DOCS / "playbooks.md").read_text().partition("## Outcomes of runs")[2]
     rows = [line.split("|")[1].strip(" `") for line in table.splitlines() if line.startswith("| `")]
     assert sorted(rows) == sorted(str(outcome) for outcome in RunOutcome)
+
+
+def test_outcomes_of_plays_are_documented_one_row_each() -> None:
+    section = (DOCS / "ansible.md").read_text().partition("| outcome of a play |")[2].partition("\n\n")[0]
+    rows = [line.split("|")[1].strip(" `") for line in section.splitlines() if line.startswith("| `")]
+    assert sorted(rows) == sorted(str(outcome) for outcome in PlayOutcome)

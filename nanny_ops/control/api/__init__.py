@@ -23,6 +23,7 @@ from nanny_ops.control.api import (
     package_exception,
     patch,
     patch_batch,
+    play_report,
     playbook,
     playbook_run,
     proxmox,
@@ -79,6 +80,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     package_exception.router,
     playbook.router,
     playbook_run.router,
+    play_report.router,
 )
 
 #: Endpoints of hot paths, called before any router; each is documented by one of them.

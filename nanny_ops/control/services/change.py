@@ -50,6 +50,7 @@ KINDS: dict[str, str] = {
     "playbook.ordered": "an admin ordered a run of a playbook; its name, and whether it only checks",
     "playbook.started": "a run of a playbook has begun",
     "playbook.ended": "a run of a playbook has ended; its outcome and the reason",
+    "play.ended": "a play that ran elsewhere was reported; its outcome, whether it only checked, and how many hosts",
 }
 #: Keys of a guest's body that are its size, and its disks, whose size stands inside their text.
 SIZES = ("cpu_cores", "memory_mb", "swap_mb")

@@ -4,10 +4,11 @@ from datetime import datetime, timedelta
 
 from nanny_ops.control.services.history import ROLLED_DAYS
 from nanny_ops.control.services.inventory import RAW_DAYS, TASK_DAYS
+from nanny_ops.control.services.play_report import MOST
 from nanny_ops.control.services.rollup import DAY
 from nanny_ops.control.services.snapshot import KEPT_DAYS
 from nanny_ops.control.settings import Settings
-from nanny_ops.control.store import enrollment, event, metrics, snapshot, storage, task, usage, user
+from nanny_ops.control.store import enrollment, event, metrics, play_report, snapshot, storage, task, usage, user
 from nanny_ops.control.store import retention as store
 from nanny_ops.control.store.database import DROPPED_AT_ONCE, Tx
 from nanny_ops.control.store.output import Outputs
@@ -65,6 +66,9 @@ def forget_old(tx: Tx, settings: Settings, now: datetime) -> bool:
         metrics.forget(tx, micros(now - timedelta(hours=settings.metrics_retention_hours))),
         event.forget(tx, micros(now - timedelta(hours=settings.event_retention_hours))),
     )
+    if settings.play_report_days:
+        play_report.forget(tx, micros(now - timedelta(days=settings.play_report_days)))
+    play_report.forget_beyond(tx, MOST)
     snapshot.forget(tx, micros(now - timedelta(days=KEPT_DAYS)))
     storage.forget(tx, micros(now - timedelta(days=STORAGE_DAYS)))
     enrollment.forget_codes(tx, micros(now - timedelta(hours=DEVICE_CODE_HOURS)))

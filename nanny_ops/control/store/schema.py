@@ -11,11 +11,12 @@ from sqlalchemy import Connection, text
 
 from nanny_ops.control.store.database import Database
 from nanny_ops.control.store.patch_tables import patch_batches
+from nanny_ops.control.store.play_report_tables import play_reports
 from nanny_ops.control.store.playbook_tables import playbook_runs
 from nanny_ops.control.store.proxmox_tables import clusters
 
 #: Of all tables: whoever imports the modules of tables has all of them.
-METADATA, _, _ = clusters.metadata, patch_batches, playbook_runs
+METADATA, _, _, _ = clusters.metadata, patch_batches, playbook_runs, play_reports
 #: PostgreSQL advisory lock that lets one process migrate while others wait.
 MIGRATION_LOCK = 6_102_024
 

@@ -44,6 +44,10 @@ NOTHING_THERE = re.compile(r"/api/files/|/signature$|/validate$|/api/playbooks/|
 #: Answers for as long as somebody listens.
 ENDLESS = re.compile(r"/stream$")
 REPORT = {"outcome": "unsupported", "reason": "no"}
+PLAYED: dict[str, Any] = {
+    "playbook": "site.yml", "check": True, "started_at": "2026-01-31T02:00:00Z", "ended_at": "2026-01-31T02:00:41Z",
+    "hosts": {"pve1": {"ok": 1}},
+}  # fmt: skip
 #: A good body for each address with an id that takes one, so that nothing but the id can be wrong with a request.
 BODIES: dict[str, dict[str, Any]] = {
     "/api/operations/{operation_id}/steps": {"json": {"steps": []}},
@@ -151,6 +155,7 @@ def team(
         "exception_id": created(person, "/api/package-exceptions", {"package": "nginx", "reason": "r"})["id"],
         "run_id": run_and_cancelled(admin, team_id),
         "user_id": member(admin, team_id),
+        "report_id": created(person, "/api/play-reports", PLAYED)["id"],
         **snapshots.make(server, team_id, agent.id),
         "batch_id": created(person, "/api/patch-batches", {"order": {"mode": "dry-run"}, "all": True})["id"],
     }
@@ -281,6 +286,7 @@ def test_no_body_names_what_is_another_teams(plane: Plane) -> None:
             ("/api/tokens", {"name": "x", "kind": "agent", "agent_id": theirs["agent_id"]}),
             ("/api/tokens", {"name": "x", "scopes": ["read"], "team_id": other.team_id}),
             ("/api/enrollment-tokens", {"name": "x", "team_id": other.team_id}),
+            ("/api/play-reports", {**PLAYED, "team_id": other.team_id}),
             ("/api/users", {"email": "x@y", "role": "viewer", "password": "a pass phrase", "team_id": other.team_id}),
             ("/api/agent", {**METRICS, "agent_id": theirs["agent_id"]}),
         ):

@@ -47,6 +47,18 @@ ENROLLMENT = ("name", "max_uses", "expires_in", "ranges", "tags", "team_id")
 OWN = ("name", "kind", "scopes", "agent_id", "expires_in", "team_id")
 #: Names of an exception.
 EXCEPTION = ("package", "reason", "scope", "tag", "agent_id", "guest_id", "expires_at")
+#: Names of a report of a play.
+PLAY = (
+    "playbook",
+    "check",
+    "started_at",
+    "ended_at",
+    "hosts",
+    "tasks",
+    "left_out",
+    "ansible_version",
+    "team_id",
+)
 PLACE = ("agent_id", "vmid")
 #: What an inventory tells of a host or guest.
 HOST = (
@@ -123,5 +135,6 @@ CALLS = {
     "change user": Call("PATCH", "/api/users/{user_id}", (), ("role", "team_id", "name", "disabled"), _USER),
     "set password": Call("PUT", "/api/users/{user_id}/password", (), ("password",), ("changed",)),
     "remove user": Call("DELETE", "/api/users/{user_id}", (), (), ("id",)),
+    "report play": _post("/api/play-reports", *PLAY, reads=("id",)),
     "end exception": Call("DELETE", "/api/package-exceptions/{exception_id}", (), (), ("id",)),
 }
