@@ -2,6 +2,7 @@
 
 import asyncio
 import importlib.util
+import json
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -61,6 +62,59 @@ def test_what_is_lost_is_told_as_a_gap(source: ModuleType, tmp_path: Path) -> No
     queue: asyncio.Queue[Any] = asyncio.Queue()
     (tmp_path / "seq").write_text("1\n")
     position = source.Position(str(tmp_path / "seq"))
-    asyncio.run(source._hand_over(("gap", "9", '{"last_seen": 1, "resumes_after": 9}'), position, queue, []))
-    assert queue.get_nowait()["nanny"] == {"kind": "gap", "last_seen": 1, "resumes_after": 9}
+    gap = ("gap", "9", '{"last_seen": 1, "resumes_after": 9}')
+    asyncio.run(source.hand_over("https://ops", gap, position, source.Way(queue, {}), ["gap"]))
+    assert queue.get_nowait()["nanny"] == {"kind": "gap", "last_seen": 1, "resumes_after": 9, "seq": 9}
     assert position.seq == "9"
+    asyncio.run(source.hand_over("https://ops", gap, position, source.Way(queue, {}), ["patch"]))
+    assert queue.empty()
+
+
+def record(seq: int, **fields: Any) -> tuple[str, str, str]:
+    """Return an event as it is read from the stream."""
+    return ("record", str(seq), json.dumps({"record": {"kind": "patch.ended", "name": "web", **fields}}))
+
+
+def test_the_number_is_kept_when_the_engine_has_stored_the_event(source: ModuleType, tmp_path: Path) -> None:
+    async def told() -> tuple[str, str, dict[str, Any]]:
+        queue: asyncio.Queue[Any] = asyncio.Queue()
+        stored: asyncio.Queue[Any] = asyncio.Queue()
+        position = source.Position(str(tmp_path / "deep" / "seq"))
+        way = source.Way(queue, {"eda_feedback_queue": stored})
+        handing = asyncio.create_task(source.hand_over("https://ops", record(7), position, way, []))
+        event = await queue.get()
+        await asyncio.sleep(0)
+        before = position.seq
+        await stored.put(event)
+        await handing
+        return before, position.seq, event
+
+    before, after, event = asyncio.run(told())
+    assert (before, after) == ("", "7")
+    assert event == source.as_event("https://ops", {"kind": "patch.ended", "name": "web"}, "7")
+    assert event["meta"]["uuid"] != source.as_event("https://ops", {}, "8")["meta"]["uuid"]
+
+
+def test_an_engine_that_takes_nothing_ends_the_source(source: ModuleType, tmp_path: Path) -> None:
+    position = source.Position(str(tmp_path / "seq"))
+    way = source.Way(asyncio.Queue(), {"eda_feedback_queue": asyncio.Queue()}, patience=0)
+    with pytest.raises(source.NotTaken, match="was not taken"):
+        asyncio.run(source.hand_over("https://ops", record(7), position, way, []))
+    assert position.seq == "", "begun anew, it tells that event again"
+
+
+def test_plays_are_limited_to_the_host_unless_they_are_for_others(source: ModuleType, tmp_path: Path) -> None:
+    queue: asyncio.Queue[Any] = asyncio.Queue()
+    for limited in (True, False):
+        way = source.Way(queue, {"limit_to_host": limited})
+        asyncio.run(source.hand_over("https://ops", record(7), source.Position(None), way, []))
+    assert queue.get_nowait()["meta"]["hosts"] == ["web"]
+    assert "hosts" not in queue.get_nowait()["meta"]
+
+
+def test_no_template_begins_in_what_was_told(source: ModuleType) -> None:
+    told = {"name": "{{ lookup('pipe', 'id') }}", "detail": {"reason": ["{{{ x }}}", "{% if %}", "{# #}", "{}"]}}
+    event = source.as_event("https://ops", told, "1")
+    assert event["nanny"]["detail"]["reason"] == ["{ { { x }}}", "{ % if %}", "{ # #}", "{}"]
+    assert "{{" not in str(event["meta"])
+    assert "{{" not in event["nanny"]["name"]

@@ -9,7 +9,9 @@ import json
 import logging
 import os
 import random
+import re
 import ssl
+import uuid
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,7 +25,12 @@ description:
   - Follows the events of a control plane of nanny-ops, such as V(patch.ended), V(restart.needed) or V(node.offline).
   - Goes on behind the last event that was handed over, whose number is kept in a file, so that a source which was away
     misses nothing and repeats nothing. The first time it begins with what happens from then on.
+  - With O(feedback) the number is kept when ansible-rulebook has written the event to its own store, and each event
+    has the same C(meta.uuid) whenever it is told, by which ansible-rulebook knows it again. Without it, what was handed
+    over and not yet acted upon is lost when ansible-rulebook is killed.
   - What is not kept any more by the control plane comes as one event of kind V(gap).
+  - Where a template would begin in a text, such as in the name of a guest, a blank stands between the two signs, since
+    Ansible evaluates what ansible-rulebook hands to a playbook.
 options:
   url:
     description: Address of the control plane. Only on the machine itself may it begin with C(http).
@@ -47,6 +54,19 @@ options:
       - File with the number of the last event. Each source of each rulebook needs one of its own.
       - Without it nothing is kept, and what happens while the source is away is missed.
     type: str
+  feedback:
+    description:
+      - Whether to wait with each event until ansible-rulebook has stored it.
+      - Needs ansible-rulebook 1.3 or newer with its option C(--persistence-id) and the variable C(drools_db_file_path)
+        or those of a PostgreSQL server.
+    type: bool
+    default: false
+  limit_to_host:
+    description:
+      - Whether plays are limited to the host that an event is about, by its C(meta.hosts).
+      - Switch it off for plays on other hosts, such as the controller.
+    type: bool
+    default: true
 """
 
 EXAMPLES = r"""
@@ -55,6 +75,7 @@ EXAMPLES = r"""
     token: "{{ NANNY_OPS_TOKEN }}"
     kinds: [patch.ended, restart]
     state_file: /var/lib/rulebooks/nanny.seq
+    feedback: true
 """
 
 log = logging.getLogger(__name__)
@@ -64,15 +85,45 @@ STREAM = EVENTS + "/stream"
 CONNECT, SILENCE = 10, 45
 #: Seconds of the first pause after a broken stream, doubled up to the longest.
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
+#: Seconds in which ansible-rulebook must have taken an event; it may hold a source up while actions are busy.
+TAKEN = 3600
 #: Bytes of one event at the most.
 CAP = 4 * 1024 * 1024
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
+#: Where a template begins.
+TEMPLATE = re.compile(r"\{(?=[{%#])")
 #: Answers after which it makes no sense to ask again.
 FINAL = (400, 401, 403, 404, 422)
 
 
 class Refused(Exception):
     """The control plane will not tell this source anything."""
+
+
+class NotTaken(Exception):
+    """The engine of the rulebook did not take an event; begun anew, it is told that one again."""
+
+
+class Way:
+    """How an event reaches the rules: into the queue and, where feedback is asked for, on until it is stored."""
+
+    def __init__(self, queue: asyncio.Queue[Any], args: dict[str, Any], patience: float = TAKEN) -> None:
+        """Take the queue of the rules and, from the arguments, that in which the engine gives back what it stored."""
+        self._queue, self._patience = queue, patience
+        self._feedback: asyncio.Queue[Any] | None = args.get("eda_feedback_queue")
+        self._limited = bool(args.get("limit_to_host", True))
+
+    async def send(self, event: dict[str, Any]) -> None:
+        """Hand an event over. Raises NotTaken where the engine does not store it in time."""
+        if not self._limited:
+            event["meta"].pop("hosts")
+        await self._queue.put(event)
+        if self._feedback is None:
+            return
+        try:
+            await asyncio.wait_for(self._feedback.get(), self._patience)
+        except asyncio.TimeoutError:
+            raise NotTaken("event %s was not taken in %d s" % (event["meta"]["uuid"], self._patience)) from None
 
 
 class Position:
@@ -94,6 +145,7 @@ class Position:
         self.seq = seq
         if self.path is None:
             return
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         fresh = self.path.with_name(self.path.name + ".new")
         with fresh.open("w", encoding="ascii") as file:
             file.write(seq + "\n")
@@ -133,6 +185,7 @@ async def main(queue: asyncio.Queue[Any], args: dict[str, Any]) -> None:
     if not token:
         raise ValueError("nanny.ops.events needs a token")
     kinds, position = [str(kind) for kind in args.get("kinds") or []], Position(args.get("state_file"))
+    way = Way(queue, args)
     context = ssl.create_default_context(cafile=args.get("ca_file")) if url.startswith("https:") else False
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT, sock_read=SILENCE)
     headers = {"Authorization": "Bearer " + token, "Accept": "text/event-stream"}
@@ -142,7 +195,7 @@ async def main(queue: asyncio.Queue[Any], args: dict[str, Any]) -> None:
             before = position.seq
             try:
                 await begin(session, url, context, position)
-                await follow(session, url, context, position, queue, kinds)
+                await follow(session, url, context, position, way, kinds)
             except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as broken:
                 log.warning("nanny.ops.events: the stream broke: %s", broken or type(broken).__name__)
             pause = FIRST_PAUSE if position.seq != before else min(LONGEST_PAUSE, pause * 2)
@@ -164,7 +217,7 @@ async def follow(
     url: str,
     context: ssl.SSLContext | bool,
     position: Position,
-    queue: asyncio.Queue[Any],
+    way: Way,
     kinds: list[str],
 ) -> None:
     """Read one stream until it ends."""
@@ -175,7 +228,7 @@ async def follow(
         async for raw in answer.content:
             event = lines.take(raw.decode("utf-8", "replace").rstrip("\r\n"))
             if event is not None:
-                await _hand_over(event, position, queue, kinds)
+                await hand_over(url, event, position, way, kinds)
 
 
 async def _admitted(answer: aiohttp.ClientResponse, url: str) -> None:
@@ -184,17 +237,15 @@ async def _admitted(answer: aiohttp.ClientResponse, url: str) -> None:
     answer.raise_for_status()
 
 
-async def _hand_over(
-    event: tuple[str, str, str], position: Position, queue: asyncio.Queue[Any], kinds: list[str]
-) -> None:
-    """Put an event into the queue, then keep its number: killed in between, it is told once more, never lost."""
+async def hand_over(url: str, event: tuple[str, str, str], position: Position, way: Way, kinds: list[str]) -> None:
+    """Send an event on its way, then keep its number: killed in between, it is told once more, by the same name."""
     name, seq, data = event
     if name == "record":
         record = json.loads(data)["record"]
         if fits(record["kind"], kinds):
-            await queue.put(as_event(record, seq))
-    elif name == "gap" and not position.fresh:
-        await queue.put({"nanny": {"kind": "gap", **json.loads(data)}, "meta": {"hosts": []}})
+            await way.send(as_event(url, record, seq))
+    elif name == "gap" and not position.fresh and fits("gap", kinds):
+        await way.send(as_event(url, {"kind": "gap", **json.loads(data)}, seq))
     if seq:
         position.keep(seq)
         position.fresh = False
@@ -205,10 +256,23 @@ def fits(kind: str, kinds: list[str]) -> bool:
     return not kinds or any(kind == one or kind.startswith(one + ".") for one in kinds)
 
 
-def as_event(record: dict[str, Any], seq: str) -> dict[str, Any]:
-    """Return an event as rules see it, with the host that it is about."""
+def as_event(url: str, record: dict[str, Any], seq: str) -> dict[str, Any]:
+    """Return an event as rules see it: the host that it is about, and an id that it has each time it is told."""
     host = record.get("name") or record.get("node")
-    return {"nanny": {**record, "seq": int(seq or 0)}, "meta": {"hosts": [host] if host else []}}
+    known_as = str(uuid.uuid5(uuid.NAMESPACE_URL, "%s%s/%s" % (url, EVENTS, seq)))
+    return {
+        "nanny": {**inert(record), "seq": int(seq or 0)},
+        "meta": {"hosts": [inert(host)] if host else [], "uuid": known_as},
+    }
+
+
+def inert(value: Any) -> Any:
+    """Return what was told without the beginning of a template in it."""
+    if isinstance(value, dict):
+        return {inert(key): inert(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [inert(one) for one in value]
+    return TEMPLATE.sub("{ ", value) if isinstance(value, str) else value
 
 
 def _checked(url: str) -> str:
