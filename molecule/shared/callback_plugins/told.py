@@ -11,7 +11,7 @@ short_description: Writes which tasks were done, changed something, or failed to
 description: One JSON document at the end, with the names of tasks for each host, and the failures with their messages.
 options:
   path:
-    description: Where to write.
+    description: Where to write; in a directory the file is told.PLAYBOOK.json, and a later run of a playbook counts.
     type: path
     required: true
     env:
@@ -19,6 +19,7 @@ options:
 """
 
 import json
+from pathlib import Path
 
 from ansible.plugins.callback import CallbackBase
 
@@ -34,7 +35,11 @@ class CallbackModule(CallbackBase):
     def __init__(self, display=None, options=None):
         """Begin with nothing."""
         super().__init__(display, options)
-        self._done, self._changed, self._failed = {}, {}, []
+        self._done, self._changed, self._failed, self._playbook = {}, {}, [], ""
+
+    def v2_playbook_on_start(self, playbook):
+        """Note what is played."""
+        self._playbook = Path(playbook._file_name).name
 
     def v2_runner_on_ok(self, result):
         """Note a task that was done."""
@@ -56,8 +61,10 @@ class CallbackModule(CallbackBase):
     def v2_playbook_on_stats(self, stats):
         """Write it all."""
         told = {"done": self._done, "changed": self._changed, "failed": self._failed}
-        with open(self.get_option("path"), "w", encoding="utf-8") as file:
-            json.dump(told, file)
+        path = Path(self.get_option("path"))
+        if path.is_dir():
+            path /= f"told.{self._playbook}.json"
+        path.write_text(json.dumps(told), encoding="utf-8")
 
     def _note(self, result):
         task = result.task.name or result.task.action
