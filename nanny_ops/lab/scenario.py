@@ -17,7 +17,7 @@ from typing import NoReturn
 from nanny_ops.errors import NannyError, SettingsError
 from nanny_ops.lab import systemd_machine
 from nanny_ops.lab.child import show
-from nanny_ops.lab.yard_keeper import OWNER
+from nanny_ops.lab.yard_keeper import OWNER, sweep
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "molecule"
@@ -121,7 +121,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     finally:
         if not systemd_machine.missing():
-            systemd_machine.remove_abandoned()
+            sweep()
     print("", *played, sep="\n", flush=True)
     return max((one.exit_code for one in played), default=0)
 

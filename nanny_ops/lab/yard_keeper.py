@@ -8,6 +8,7 @@ after :data:`LIFETIME` at the latest. What is left of one that was killed is rem
 
 import argparse
 import contextlib
+import fcntl
 import os
 import shutil
 import signal
@@ -31,6 +32,8 @@ from nanny_ops.lab.yard import Yard
 #: Names the process without which nobody needs the yard any more.
 OWNER = "NANNY_YARD_FOR"
 PLAN, NOTE, PROCESS, LOG = "plan.json", "yard.json", "keeper.pid", "yard.log"
+#: What the name of a yard's own directory begins with, and the file in it that its process holds locked.
+SCRATCH, LOCK = "nanny-yard-", "lock"
 #: Seconds until the machines are up: images may have to be built first, a few minutes each.
 START_DEADLINE = 1200.0
 #: Seconds until a yard that is told to end has removed everything.
@@ -89,7 +92,7 @@ def start(directory: Path, plan: bytes, environ: Mapping[str, str]) -> None:
     running = Process.read(directory / PROCESS)
     if running is not None and running.alive:
         raise MachineError(f"A yard is kept in {directory} already; stop it first.")
-    systemd_machine.remove_abandoned()
+    sweep()
     directory.mkdir(parents=True, exist_ok=True)
     for stale in (NOTE, LOG):
         (directory / stale).unlink(missing_ok=True)
@@ -115,9 +118,18 @@ def stop(directory: Path) -> None:
             if time.monotonic() > ends:
                 raise MachineError(f"The yard of {directory} does not end; its process is {process.pid}.")
             time.sleep(LOOK)
-    systemd_machine.remove_abandoned()
+    sweep()
     for left in (PLAN, NOTE, PROCESS):
         (directory / left).unlink(missing_ok=True)
+
+
+def sweep(place: Path | None = None) -> None:
+    """Remove what yards have left whose process was killed, their files below ``place``, by default the usual one."""
+    systemd_machine.remove_abandoned()
+    for lock in (place or Path(tempfile.gettempdir())).glob(f"{SCRATCH}*/{LOCK}"):
+        with contextlib.suppress(FileNotFoundError, BlockingIOError), lock.open("r+") as held:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(lock.parent, ignore_errors=True)
 
 
 def keep(directory: Path, environ: Mapping[str, str]) -> str:
@@ -151,12 +163,14 @@ def _linger(yard: Yard, note: Path, needed_by: Process | None, until: float) -> 
 
 @contextlib.contextmanager
 def _scratch() -> Iterator[Path]:
-    """Yield a directory outside of what Molecule clears while machines run."""
-    home = Path(tempfile.mkdtemp(prefix="nanny-yard-"))
-    try:
-        yield home
-    finally:
-        shutil.rmtree(home, ignore_errors=True)
+    """Yield a directory outside of what Molecule clears while machines run; locked, so that no sweep takes it."""
+    home = Path(tempfile.mkdtemp(prefix=SCRATCH))
+    with (home / LOCK).open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        try:
+            yield home
+        finally:
+            shutil.rmtree(home, ignore_errors=True)
 
 
 def _interrupt(*_signal: object) -> NoReturn:

@@ -1,5 +1,6 @@
 """When a yard ends by itself, and what is refused before one is made; one that stands is tried on whole machines."""
 
+import fcntl
 import os
 from pathlib import Path
 from types import SimpleNamespace
@@ -7,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from nanny_ops.errors import MachineError, SettingsError
-from nanny_ops.lab import yard_keeper
+from nanny_ops.lab import systemd_machine, yard_keeper
 from nanny_ops.lab.yard_keeper import OWNER, Process, owner
 
 GONE = Process(os.getpid(), 1)
@@ -62,3 +63,14 @@ def test_what_makes_no_sense_is_refused_before_anything_is_made(tmp_path: Path) 
     Process.of(os.getpid()).write(tmp_path / yard_keeper.PROCESS)
     with pytest.raises(MachineError, match="already"):
         yard_keeper.start(tmp_path, b'{"machines": [{"name": "a"}]}', {})
+
+
+def test_only_what_nobody_holds_is_swept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(systemd_machine, "remove_abandoned", list)
+    for name in ("nanny-yard-held", "nanny-yard-left", "other"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / yard_keeper.LOCK).touch()
+    with (tmp_path / "nanny-yard-held" / yard_keeper.LOCK).open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yard_keeper.sweep(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["nanny-yard-held", "other"]
