@@ -72,6 +72,12 @@ def run(
     var: Annotated[list[str] | None, typer.Option("--var", "-e", help="NAME=VALUE; JSON, unless it is a text.")] = None,
     vars_file: Annotated[Path | None, typer.Option(help="A file with a JSON object of variables.")] = None,
     limit: Annotated[list[str] | None, typer.Option("--limit", help="A host or group; again for more.")] = None,
+    new_host: Annotated[
+        list[str] | None, typer.Option("--new-host", help="NAME=ADDRESS of a host without agent; again for more.")
+    ] = None,
+    host_keys: Annotated[
+        Path | None, typer.Option(help="A file as ssh-keyscan writes it; its keys are believed in this run.")
+    ] = None,
     check: Annotated[bool, typer.Option("--check", help="Change nothing, tell what would change.")] = False,
     no_check_first: Annotated[bool, typer.Option("--no-check-first", help="Run without a check; say why.")] = False,
     reason: Annotated[str, typer.Option(help="Why there is no check before it.")] = "",
@@ -83,6 +89,8 @@ def run(
     asked: dict[str, Any] = {
         "playbook": name,
         "limit": limit or [],
+        "new_hosts": [new_hosts_of(one) for one in new_host or []],
+        "host_keys": lines_of(host_keys),
         "check": check,
         "no_check_first": no_check_first,
         "reason": reason,
@@ -167,6 +175,23 @@ def variables(given: list[str], file: Path | None, kinds: Mapping[str, str]) -> 
             raise SettingsError(f"--var '{one}' is not of the form NAME=VALUE.")
         found[name] = text if kinds.get(name) in {"str", "path"} else _json(text)
     return found
+
+
+def new_hosts_of(given: str) -> dict[str, str]:
+    """Read NAME=ADDRESS. Raises SettingsError."""
+    name, sign, address = given.partition("=")
+    if not sign or not name or not address:
+        raise SettingsError(f"--new-host '{given}' is not of the form NAME=ADDRESS.")
+    return {"name": name, "address": address}
+
+
+def lines_of(file: Path | None) -> list[str]:
+    """Read host keys, without comments. Raises SettingsError."""
+    try:
+        text = file.read_text() if file is not None else ""
+    except (OSError, UnicodeDecodeError) as wrong:
+        raise SettingsError(f"{file} cannot be read: {wrong}.") from wrong
+    return [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
 
 
 def _json(text: str) -> Any:

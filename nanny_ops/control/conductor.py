@@ -12,10 +12,9 @@ import structlog
 
 from nanny_ops.control.bus import Bus
 from nanny_ops.control.playbooks import descent, keeper
-from nanny_ops.control.playbooks.catalogue import Catalogue, must_be_there
+from nanny_ops.control.playbooks.catalogue import Catalogue, Entry, must_be_there
 from nanny_ops.control.playbooks.folder import Ending, Folder, Folders, Order
 from nanny_ops.control.playbooks.secret_file import must_be_readable
-from nanny_ops.control.services import playbook_inventory
 from nanny_ops.control.services import playbook_run as service
 from nanny_ops.control.settings import Settings
 from nanny_ops.control.store import playbook_run as store
@@ -54,7 +53,7 @@ class Conductor:
     catalogue: Catalogue
     settings: Settings
     bus: Bus
-    launch: Callable[[Folder], None] = keeper.launch
+    launch: Callable[[Folder, str], None] = keeper.launch
     clock: Callable[[], datetime] = now
     _watched: dict[str, Watched] = field(default_factory=dict)
     _task: "asyncio.Task[None] | None" = None
@@ -129,28 +128,35 @@ class Conductor:
         watched = self._watched.setdefault(run.id, Watched())
         folder = self.folders.of(run.id)
         try:
-            order = await asyncio.to_thread(self._order, run)
-            inventory = await self.database.read(lambda tx: playbook_inventory.build(tx, run.team_id).only(run.only))
-            if not await self.database.write(lambda tx: service.begin(tx, run.id, self.clock())):
+            entry, order = await asyncio.to_thread(self._order, run)
+            given = await asyncio.to_thread(self.catalogue.resolved, entry, run.vars)
+            inventory = await self.database.read(lambda tx: service.inventory(tx, run))
+            scopes = entry.playbook.token
+            token = await self.database.write(lambda tx: service.begin(tx, run.id, self.clock(), scopes))
+            if token is None:
                 return False
             watched.started, watched.tries = self.clock(), watched.tries + 1
-            await asyncio.to_thread(folder.prepare, order, inventory, run.vars)
-            await asyncio.to_thread(self.launch, folder)
+            await asyncio.to_thread(folder.prepare, order, inventory, given, run.added.get("keys", ()))
+            await asyncio.to_thread(self.launch, folder, token)
         except (NannyError, OSError) as wrong:
             await self._end(run, Ending(outcome=RunOutcome.REFUSED, reason=f"It could not be begun: {wrong}"))
             return False
         log.info("playbook run begun", id=run.id, playbook=run.playbook, check=run.checking)
         return True
 
-    def _order(self, run: Run) -> Order:
-        """Return what the keeper is told. Raises NannyError where what was ordered cannot be had any more."""
+    def _order(self, run: Run) -> tuple[Entry, Order]:
+        """Return the playbook and what the keeper is told.
+
+        Raises NannyError where what was ordered cannot be had any more.
+        """
         must_be_there()
         must_be_readable(self.settings)
         entry = self.catalogue.find(run.playbook)
-        if self.catalogue.digest(entry) != run.digest:
+        if self.catalogue.digest(entry, run.vars) != run.digest:
             raise Conflict("The playbook's files have changed since it was ordered.")
         terms = self.settings
-        return Order(
+        folder = self.folders.of(run.id)
+        return entry, Order(
             run_id=run.id,
             playbook=str(entry.path),
             check=run.checking,
@@ -162,6 +168,9 @@ class Conductor:
             ssh_key_file=_named(terms.playbook_ssh_key_file),
             vault_password_file=_named(terms.playbook_vault_password_file),
             known_hosts_file=_named(terms.playbook_known_hosts_file),
+            host_keys_file=_named(folder.host_keys) if run.added.get("keys") else "",
+            url=terms.playbook_url or terms.address,
+            ca_file=_named(terms.playbook_ca_file),
         )
 
     async def _follow(self, run: Run) -> bool:

@@ -90,6 +90,10 @@ class Settings(BaseModel):
     playbook_known_hosts_file: Path | None = Field(
         None, description="File of the host keys that playbooks believe; without it, the user's own."
     )
+    playbook_url: str = Field("", description="Address at which playbooks ask this control plane; empty: public_url.")
+    playbook_ca_file: Path | None = Field(
+        None, description="File of the certificates in PEM by which playbooks check that address."
+    )
     playbook_remote_user: str = Field(
         "", pattern=r"[a-z_][a-z0-9_-]{0,31}|", description="User that playbooks sign in as, unless they say so."
     )
@@ -109,6 +113,14 @@ class Settings(BaseModel):
         90, ge=0, description="Days that reports of plays are kept, 10,000 of a team at most; 0 keeps those."
     )
     playbook_keep_runs: int = Field(200, ge=1, description="Ended runs of playbooks that are kept at most.")
+
+    @property
+    def address(self) -> str:
+        """Return the address that people use, without a slash at its end."""
+        given = self.public_url.rstrip("/")
+        scheme = "https" if self.tls_cert else "http"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return given or f"{scheme}://{host}:{self.port}"
 
 
 @dataclass(frozen=True)

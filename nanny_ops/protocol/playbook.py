@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from nanny_ops.protocol.token import Scope
+
 Origin = Literal["shipped", "site"]
 
 
@@ -28,6 +30,8 @@ class Playbook:
     """One playbook of the catalogue.
 
     ``changes`` is false for one that only looks: it needs no check before it. ``trouble`` says why it cannot be run.
+    A run gets a token with the scopes ``token`` that ends with it; ``files`` are the variables that name a file of the
+    site.
     """
 
     name: str
@@ -37,3 +41,5 @@ class Playbook:
     timeout_seconds: int
     options: list[PlaybookOption] = field(default_factory=list)
     trouble: str = ""
+    token: list[Scope] = field(default_factory=list)
+    files: list[str] = field(default_factory=list)

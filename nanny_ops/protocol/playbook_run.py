@@ -47,16 +47,27 @@ GOOD_RUNS = frozenset({RunOutcome.OK, RunOutcome.NOTHING_TO_DO})
 
 
 @dataclass(frozen=True, kw_only=True)
+class NewHost:
+    """A host that the fleet does not know yet; ``address`` is an IP address."""
+
+    name: Annotated[str, MinLen(1), MaxLen(253)]
+    address: Annotated[str, MinLen(1), MaxLen(64)]
+
+
+@dataclass(frozen=True, kw_only=True)
 class PlaybookRunRequest:
     """An admin orders a run.
 
     ``limit`` names hosts or groups of the inventory; empty means all of the team's. With ``check`` nothing is changed.
     A run that changes needs a good check of the same before it, or ``no_check_first`` with a ``reason``.
+    ``new_hosts`` are the group ``new``; ``host_keys`` are lines of a known_hosts file, believed in this run alone.
     """
 
     playbook: Annotated[str, MinLen(1), MaxLen(64)]
     vars: Annotated[dict[Annotated[str, MaxLen(128)], Any], MaxLen(100)] = field(default_factory=dict)
     limit: Annotated[list[Annotated[str, MinLen(1), MaxLen(255)]], MaxLen(1000)] = field(default_factory=list)
+    new_hosts: Annotated[list[NewHost], MaxLen(1000)] = field(default_factory=list)
+    host_keys: Annotated[list[Annotated[str, MaxLen(4096)]], MaxLen(3000)] = field(default_factory=list)
     check: bool = False
     no_check_first: bool = False
     reason: Annotated[str, MaxLen(1024)] = ""
@@ -92,6 +103,7 @@ class PlaybookRun:
     check: bool
     vars: dict[str, Any]
     limit: list[str]
+    new_hosts: list[NewHost] = field(default_factory=list)
     timeout_seconds: int
     status: RunStatus
     outcome: RunOutcome | None

@@ -16,12 +16,16 @@ PIECE, DEADLINE = 65536, 10.0
 
 @dataclass
 class TlsDoor:
-    """Passes what comes to ``address`` on to a port on loopback, asked for at each connection; a context manager."""
+    """Passes what comes to ``address`` on to a port on loopback, asked for at each connection; a context manager.
+
+    ``heard`` grows by all that is said, in both directions, where it is given.
+    """
 
     address: str
     plane_port: Callable[[], int]
     authority: trustme.CA = field(default_factory=trustme.CA)
     port: int = 0
+    heard: bytearray | None = None
     _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
     _writers: set[asyncio.StreamWriter] = field(default_factory=set)
@@ -76,14 +80,16 @@ class TlsDoor:
             return
         pair = {writer, outer}
         self._writers |= pair
-        await asyncio.gather(_pump(reader, outer), _pump(inner, writer))
+        await asyncio.gather(_pump(reader, outer, self.heard), _pump(inner, writer, self.heard))
         self._writers -= pair
 
 
-async def _pump(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+async def _pump(source: asyncio.StreamReader, target: asyncio.StreamWriter, heard: bytearray | None) -> None:
     try:
         with contextlib.suppress(OSError):
             while piece := await source.read(PIECE):
+                if heard is not None:
+                    heard += piece
                 target.write(piece)
                 await target.drain()
     finally:

@@ -27,6 +27,18 @@ from nanny_ops.protocol.playbook_run import PlaybookRun, PlaybookRunRequest, Run
 router = APIRouter(prefix="/api/playbook-runs", tags=["playbooks"])
 EXAMPLES: dict[str, Any] = {
     "a check": {"value": {"playbook": "facts", "check": True}},
+    "a host without agent": {
+        "value": {
+            "playbook": "rollout_agents",
+            "vars": {"rollout_release": "nanny-agent-0.2.0-0f1e2d3c4b5a6978"},
+            "new_hosts": [{"name": "pve4", "address": "192.0.2.14"}],
+            "host_keys": [
+                "192.0.2.14 ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBPvY1sFvHnVnTSPmGVxB3YnPmVhSJPnqGmXxk6pP0aT"
+            ],
+            "limit": ["new"],
+            "check": True,
+        }
+    },
     "some hosts": {"value": {"playbook": "facts", "vars": {"least_free_mb": 1024}, "limit": ["pve1", "tag_web"]}},
 }
 MISSING: dict[int | str, dict[str, Any]] = {
@@ -63,7 +75,7 @@ async def place(
     a reason, which is audited.
     """
     await control.database.read(lambda tx: service.aim(tx, person, body))
-    entry, digest = await asyncio.to_thread(_found, control, body.playbook)
+    entry, digest = await asyncio.to_thread(_found, control, body)
     home, settings, now = control.folders.home, control.settings, control.clock()
     run = await control.database.write(lambda tx: service.place(tx, person, body, entry, digest, home, settings, now))
     response.headers["Location"] = f"/api/playbook-runs/{run.id}"
@@ -168,11 +180,11 @@ async def output(
     return Response(data, media_type="text/plain", headers={**HEADERS, "X-Run-Status": run.status})
 
 
-def _found(control: State, name: str) -> tuple[Entry, str]:
+def _found(control: State, asked: PlaybookRunRequest) -> tuple[Entry, str]:
     must_be_there()
     must_be_readable(control.settings)
-    entry = control.catalogue.find(name)
-    return entry, control.catalogue.digest(entry)
+    entry = control.catalogue.find(asked.playbook)
+    return entry, control.catalogue.digest(entry, asked.vars)
 
 
 def _piece(control: State, run_id: str, offset: int) -> bytes:

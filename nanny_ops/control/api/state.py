@@ -52,10 +52,7 @@ class State:
     @property
     def public_url(self) -> str:
         """Return the address that people use, without a slash at its end."""
-        given = self.settings.public_url.rstrip("/")
-        scheme = "https" if self.settings.tls_cert else "http"
-        host = f"[{self.settings.host}]" if ":" in self.settings.host else self.settings.host
-        return given or f"{scheme}://{host}:{self.settings.port}"
+        return self.settings.address
 
 
 def state_of(request: Request) -> State:

@@ -6,24 +6,30 @@ Only what lies in two directories is known, by the name of its file, so no name 
 import hashlib
 import re
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, get_args
 
 import nanny_ops
 from nanny_ops.control.playbooks import argument
 from nanny_ops.errors import Conflict, NotConfigured, NotFound, ValidationFailed
 from nanny_ops.protocol.playbook import Origin, Playbook
 from nanny_ops.protocol.playbook_run import LONGEST
+from nanny_ops.protocol.token import Scope
 
 #: What must be installed beside the control plane.
 NEEDED = ("ansible-core", "ansible-runner")
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 META = ".meta.yml"
+#: Where in the site's directory lies what playbooks bring to hosts, such as packages, and how it may be called.
+FILES, FILE_NAME = "packages", re.compile(r"[A-Za-z0-9][A-Za-z0-9._+~-]{0,254}")
+#: What a playbook's own part may say.
+OWN = frozenset({"changes", "timeout_seconds", "token", "files"})
 #: Bytes of a file beside a playbook, and files and bytes of a directory that are looked at for its checksum.
-META_CAP, TREE_FILES, TREE_BYTES = 262_144, 5000, 64 * 1024 * 1024
+META_CAP, TREE_FILES, TREE_BYTES = 262_144, 5000, 256 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -64,8 +70,18 @@ class Catalogue:
                 return entry
         raise NotFound(f"There is no playbook '{name[:64]}'.")
 
-    def digest(self, entry: Entry) -> str:
-        """Return a checksum of all that lies in a playbook's directory, which it may include. Raises Conflict."""
+    def resolved(self, entry: Entry, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return variables with the whole path where one names a file of the site. Raises ValidationFailed."""
+        return {
+            name: str(self._file(name, value)) if name in entry.playbook.files else value
+            for name, value in given.items()
+        }
+
+    def digest(self, entry: Entry, given: Mapping[str, Any] = MappingProxyType({})) -> str:
+        """Return a checksum of all that lies in a playbook's directory, which it may include, and of named files.
+
+        Raises Conflict, ValidationFailed.
+        """
         checksum, size = hashlib.sha256(), 0
         for number, path in enumerate(_tree(entry.path.parent)):
             size += path.stat().st_size
@@ -73,7 +89,24 @@ class Catalogue:
                 raise Conflict(f"The directory of '{entry.playbook.name}' is too large to be looked at.")
             checksum.update(f"{path.relative_to(entry.path.parent)}\0".encode("utf-8", "surrogateescape"))
             checksum.update(hashlib.sha256(path.read_bytes()).digest())
+        for name in sorted(entry.playbook.files):
+            if name in given:
+                with self._file(name, given[name]).open("rb") as file:
+                    checksum.update(f"{name}\0{hashlib.file_digest(file, 'sha256').hexdigest()}".encode())
         return checksum.hexdigest()
+
+    def _file(self, name: str, value: Any) -> Path:
+        if self.site is None:
+            raise ValidationFailed(
+                f"vars: '{name}' names a file of the site, and playbook_dir is not set.", field="vars"
+            )
+        path = self.site / FILES / str(value)
+        if not isinstance(value, str) or not FILE_NAME.fullmatch(value) or path.is_symlink() or not path.is_file():
+            raise ValidationFailed(
+                f"vars: '{name}' names no file in the directory {FILES} of playbook_dir.", field="vars"
+            )
+        _guard(path)
+        return path
 
     def _directories(self) -> Iterator[tuple[Origin, Path]]:
         if (shipped := self.shipped or shipped_directory()) is not None:
@@ -146,16 +179,28 @@ def _read(meta: Path) -> Mapping[str, Any]:
 
 def _described(bare: Playbook, meta: Mapping[str, Any]) -> Playbook:
     specs, own = meta.get("argument_specs", {}), meta.get("nanny_ops", {})
-    if not isinstance(own, Mapping) or own.keys() - {"changes", "timeout_seconds"}:
-        raise ValidationFailed("nanny_ops: there may be 'changes' and 'timeout_seconds', nothing else.")
+    if not isinstance(own, Mapping) or own.keys() - OWN:
+        raise ValidationFailed(
+            "nanny_ops: there may be 'changes', 'timeout_seconds', 'token' and 'files', nothing else."
+        )
     changes, timeout = own.get("changes", True), own.get("timeout_seconds", bare.timeout_seconds)
     if not isinstance(changes, bool) or not isinstance(timeout, int) or not 0 < timeout <= LONGEST:
         raise ValidationFailed(f"nanny_ops: 'changes' is true or false, 'timeout_seconds' 1 to {LONGEST}.")
     options = argument.options(specs)
+    scopes = _words(own, "token", get_args(Scope))
+    files = _words(own, "files", [one.name for one in options])
     first = next((spec for spec in specs.values() if isinstance(spec, Mapping)), {})
     described = first.get("short_description") or first.get("description") or ""
     text = " ".join(described) if isinstance(described, list) else str(described)
-    return replace(bare, description=text, changes=changes, timeout_seconds=timeout, options=options)
+    own_part: dict[str, Any] = {"changes": changes, "timeout_seconds": timeout, "token": scopes, "files": files}
+    return replace(bare, description=text, options=options, **own_part)
+
+
+def _words(own: Mapping[str, Any], key: str, known: Collection[str]) -> list[Any]:
+    found = own.get(key, [])
+    if not isinstance(found, list) or not all(word in known for word in found):
+        raise ValidationFailed(f"nanny_ops: '{key}' is a list of: {', '.join(known) or 'nothing, as it takes none'}.")
+    return found
 
 
 def _tree(directory: Path) -> Iterator[Path]:

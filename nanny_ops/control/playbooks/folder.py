@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -36,6 +36,11 @@ class Order:
     ssh_key_file: str = ""
     vault_password_file: str = ""
     known_hosts_file: str = ""
+    #: Host keys that are believed in this run alone.
+    host_keys_file: str = ""
+    #: The control plane that playbooks may ask, and the file of certificates by which they check it.
+    url: str = ""
+    ca_file: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,12 +113,22 @@ class Folder:
         """What Ansible prints, without secrets."""
         return self.path / "output.txt"
 
-    def prepare(self, order: Order, inventory: Mapping[str, Any], variables: Mapping[str, Any]) -> None:
+    @property
+    def host_keys(self) -> Path:
+        """The host keys that are believed in this run alone, beside those that the settings name."""
+        return self.path / "known_hosts"
+
+    def prepare(
+        self, order: Order, inventory: Mapping[str, Any], variables: Mapping[str, Any], host_keys: Sequence[str] = ()
+    ) -> None:
         """Write all that a keeper needs, each file for this user alone; the order comes last."""
         (self.runner / "env").mkdir(mode=0o700, parents=True, exist_ok=True)
         self.path.chmod(0o700)
         _write(self.runner / "inventory.json", inventory)
         _write(self.runner / "env" / "extravars", variables)
+        if host_keys:
+            self.host_keys.touch(mode=0o600)
+            self.host_keys.write_text("".join(f"{line}\n" for line in host_keys))
         _write(self.path / "order.json", asdict(order))
 
     def order(self) -> Order:

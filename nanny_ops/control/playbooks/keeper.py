@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from nanny_ops.control.playbooks import descent, runner
+from nanny_ops.control.playbooks import descent, pass_on, runner
 from nanny_ops.control.playbooks.folder import Ending, Folder, Order
 from nanny_ops.control.playbooks.happening import Account, clean
 from nanny_ops.errors import MachineError
@@ -28,10 +28,14 @@ OUTPUT_CAP, FILE_CAP = 4 * 1024 * 1024, 4 * 1024**3
 SECRET_CAP, SECRET_LEAST = 65_536, 6
 
 
-def launch(folder: Folder) -> None:
-    """Start the keeper of a run and return; it lives on. Raises MachineError where it cannot be started."""
+def launch(folder: Folder, token: str = "") -> None:
+    """Start the keeper of a run and return; it lives on, and has the run's token in its environment alone.
+
+    Raises MachineError where it cannot be started.
+    """
     argv = [sys.executable, "-P", "-m", "nanny_ops.control.playbooks.keeper", str(folder.path)]
-    done = run(argv, timeout=START, env=runner.environment(folder.order()), cap=4096)
+    environ = runner.environment(folder.order()) | ({pass_on.TOKEN: token} if token else {})
+    done = run(argv, timeout=START, env=environ, cap=4096)
     if done.exit_code != 0:
         said = done.stderr.decode("utf-8", "replace").strip().splitlines()
         raise MachineError(f"The run's process did not start: {said[-1] if said else done.exit_code}")
@@ -69,7 +73,9 @@ def _run(folder: Folder, order: Order, clock: Callable[[], float]) -> Ending:
             why.append(RunOutcome.TIMED_OUT)
         return bool(why)
 
-    with Papers.of(folder, secrets_of(order)) as papers:
+    # ansible-runner writes its own environment to a file; who needs the token reads it from where it began.
+    token = os.environ.pop(pass_on.TOKEN, "")
+    with Papers.of(folder, secrets_of(order, token)) as papers:
         account = Account(papers.tell, papers.secrets)
         ended = runner.run(folder, order, account, over, papers.print, _end_all)
     if not why:
@@ -97,9 +103,9 @@ def limit(order: Order) -> None:
         resource.setrlimit(what, (most, most))
 
 
-def secrets_of(order: Order) -> list[str]:
-    """Return the lines of the files of secrets: whatever prints one, it is not written down."""
-    found: list[str] = []
+def secrets_of(order: Order, token: str = "") -> list[str]:
+    """Return the token, and the lines of the files of secrets: whatever prints one, it is not written down."""
+    found = [token] if token else []
     for name in (order.ssh_key_file, order.vault_password_file):
         if name:
             with Path(name).open("rb") as file:

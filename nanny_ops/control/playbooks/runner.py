@@ -2,11 +2,13 @@
 
 import json
 import os
+import shlex
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from nanny_ops.control.playbooks import pass_on
 from nanny_ops.control.playbooks.catalogue import shipped_directory
 from nanny_ops.control.playbooks.descent import MARK
 from nanny_ops.control.playbooks.folder import Ending, Folder, Order
@@ -39,9 +41,13 @@ def environment(order: Order, inherited: Mapping[str, str] = os.environ) -> dict
         "ANSIBLE_PRIVATE_KEY_FILE": order.ssh_key_file,
         "ANSIBLE_VAULT_PASSWORD_FILE": order.vault_password_file,
         "ANSIBLE_REMOTE_USER": order.remote_user,
+        "NANNY_OPS_URL": order.url,
+        "NANNY_OPS_CA_FILE": order.ca_file,
     }
-    if order.known_hosts_file:
-        named["ANSIBLE_SSH_COMMON_ARGS"] = f"-o UserKnownHostsFile='{order.known_hosts_file}'"
+    if order.known_hosts_file or order.host_keys_file:
+        files = (order.known_hosts_file or "~/.ssh/known_hosts", order.host_keys_file)
+        quoted = " ".join(f'"{path}"' for path in files if path)
+        named["ANSIBLE_SSH_COMMON_ARGS"] = f"-o 'UserKnownHostsFile={quoted}'"
     if order.ansible_home:  # a service's user may have no home that can be written
         named["ANSIBLE_HOME"] = order.ansible_home
         named["ANSIBLE_COLLECTIONS_PATH"] = ":".join([*_collections(), *COLLECTIONS])
@@ -81,9 +87,9 @@ def run(
     ended = ansible_runner.run(
         private_data_dir=str(folder.runner),
         project_dir=str(playbook.parent),
-        playbook=str(playbook),
+        binary=sys.executable,
+        cmdline=shlex.join(["-P", "-m", pass_on.__name__, *(["--check"] if order.check else []), str(playbook)]),
         inventory=str(folder.runner / "inventory.json"),
-        cmdline="--check" if order.check else None,
         ident="run",
         forks=order.forks,
         quiet=True,

@@ -10,6 +10,7 @@ NAMED = {
     "playbook_ssh_key_file": "the SSH key",
     "playbook_vault_password_file": "the vault's password",
     "playbook_known_hosts_file": "the known host keys",
+    "playbook_ca_file": "the certificates",
 }
 
 

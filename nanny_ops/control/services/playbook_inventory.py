@@ -6,7 +6,7 @@ is not plainly a name or an address is left out.
 
 import ipaddress
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,6 +35,21 @@ class Inventory:
         self.hosts[key] = about
         for group in groups:
             self.groups.setdefault(group, set()).add(key)
+
+    def welcome(self, new: Mapping[str, str]) -> "Inventory":
+        """Add hosts that the fleet does not know, by name and address. Raises ValidationFailed.
+
+        One that it has come to know since, such as by an earlier run of the same, is taken as it is.
+        """
+        for name, address in new.items():
+            if not NAME.fullmatch(name) or not _is_address(address):
+                raise ValidationFailed(f"new_hosts: '{name[:64]}' has no plain name and IP address.", field="new_hosts")
+            known = self.hosts.get(name)
+            if known is not None and known["ansible_host"] != address:
+                raise ValidationFailed(f"new_hosts: '{name}' is known, with another address.", field="new_hosts")
+            self.hosts[name] = known or {"ansible_host": address}
+            self.groups.setdefault("new", set()).add(name)
+        return self
 
     def only(self, terms: Collection[str]) -> dict[str, Any]:
         """Return what Ansible reads, with no more than the hosts and groups named. Raises ValidationFailed."""

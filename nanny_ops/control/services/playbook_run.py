@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import uuid
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -10,31 +11,36 @@ from typing import Any, cast
 from nanny_ops.control.playbooks import argument
 from nanny_ops.control.playbooks.catalogue import Entry
 from nanny_ops.control.playbooks.folder import Ending
-from nanny_ops.control.services import audit, change, playbook_inventory
+from nanny_ops.control.services import audit, change, playbook_inventory, playbook_token
 from nanny_ops.control.services.change import Change, Place
 from nanny_ops.control.services.principal import Person
 from nanny_ops.control.settings import Settings
 from nanny_ops.control.store import event as events
 from nanny_ops.control.store import playbook_run as store
+from nanny_ops.control.store import team as teams
 from nanny_ops.control.store.database import Tx
 from nanny_ops.control.store.playbook_run import Run
-from nanny_ops.errors import Conflict, NotFound, ValidationFailed
+from nanny_ops.errors import Conflict, Forbidden, NotFound, ValidationFailed
 from nanny_ops.protocol.clock import from_micros, micros, stamp, stamp_micros
 from nanny_ops.protocol.playbook import Origin
 from nanny_ops.protocol.playbook_run import (
     GOOD_RUNS,
     OPEN_RUNS,
     HostStats,
+    NewHost,
     PlaybookRun,
     PlaybookRunRequest,
     RunOutcome,
     RunStatus,
 )
+from nanny_ops.protocol.token import Scope
 
 #: Of a run's own events; the fleet's stream tells only that it began and ended.
 TOPIC = "playbooks"
 #: Runs that may wait.
 MOST_WAITING = 100
+#: A line of sshd(8)'s known_hosts: names or a hash of one, the kind of the key, the key.
+HOST_KEY = re.compile(r"[A-Za-z0-9.,:\[\]|+/=*_-]{1,1024} [a-z0-9@.-]{1,64} [A-Za-z0-9+/]{16,2800}={0,2}")
 #: Seconds between two notes that a run is followed.
 FOLLOWED_EVERY = 30
 #: How long after its time a run that nobody follows counts as lost.
@@ -62,8 +68,11 @@ def aim(tx: Tx, person: Person, request: PlaybookRunRequest) -> None:
     Raises Forbidden, NotFound, ValidationFailed.
     """
     team_id = team_of(person, request)
-    if request.limit:
-        playbook_inventory.build(tx, team_id).only(request.limit)
+    if request.new_hosts or request.host_keys:
+        _may_name_hosts(tx, person)
+        _are_host_keys(request.host_keys)
+    if request.limit or request.new_hosts:
+        playbook_inventory.build(tx, team_id).welcome(_addresses(request)).only(request.limit)
 
 
 def place(
@@ -89,6 +98,7 @@ def place(
         subject=alike,
         vars=request.vars,
         only=list(request.limit),
+        added={"hosts": _addresses(request), "keys": request.host_keys},
         checking=request.check,
         checked_by=checked_by,
         unchecked_reason=why,
@@ -101,6 +111,11 @@ def place(
     audit.note(tx, "playbook.run", run.id, now, team_id, digest=digest, **detail)
     _tell(tx, run, "playbook.ordered", now, check=run.checking)
     return run
+
+
+def inventory(tx: Tx, run: Run) -> dict[str, Any]:
+    """Return the inventory that a run gets. Raises ValidationFailed for a host that has gone."""
+    return playbook_inventory.build(tx, run.team_id).welcome(run.added.get("hosts", {})).only(run.only)
 
 
 def visible(tx: Tx, person: Person, key: str) -> Run:
@@ -134,15 +149,15 @@ def cancel(tx: Tx, person: Person, key: str, now: datetime) -> Run:
     return visible(tx, person, key)
 
 
-def begin(tx: Tx, key: str, now: datetime) -> bool:
-    """Note that a run begins; false where it does not wait any more."""
+def begin(tx: Tx, key: str, now: datetime, scopes: Sequence[Scope] = ()) -> str | None:
+    """Note that a run begins; return its token, empty without scopes, and None where it does not wait any more."""
     run = store.find(tx, key)
     if run is None or run.status != RunStatus.PENDING:
-        return False
+        return None
     instant = micros(now)
     store.change(tx, key, status=RunStatus.RUNNING.value, started_at=instant, followed_at=instant)
     _tell(tx, run, "playbook.started", now, check=run.checking)
-    return True
+    return playbook_token.issue(tx, run, scopes, now) if scopes else ""
 
 
 def put_back(tx: Tx, key: str) -> None:
@@ -179,6 +194,7 @@ def end(tx: Tx, key: str, ending: Ending, now: datetime) -> None:
         left_out=ending.left_out,
         ended_at=micros(now),
     )
+    playbook_token.end(tx, run, now)
     told = {"outcome": ending.outcome.value, "reason": ending.reason}
     audit.note(tx, "playbook.end", run.id, now, run.team_id, playbook=run.playbook, outcome=told["outcome"])
     _log(tx, run, "playbook.ended", {"kind": "ended", "at": stamp(now), **told}, now)
@@ -211,6 +227,7 @@ def rendered(run: Run) -> PlaybookRun:
         check=run.checking,
         vars=run.vars,
         limit=run.only,
+        new_hosts=[NewHost(name=name, address=address) for name, address in run.added.get("hosts", {}).items()],
         timeout_seconds=run.timeout_seconds,
         status=RunStatus(run.status),
         outcome=None if run.outcome is None else RunOutcome(run.outcome),
@@ -244,8 +261,29 @@ def _checked(tx: Tx, team_id: str, alike: str, request: PlaybookRunRequest, sinc
     return found.id, ""
 
 
+def _may_name_hosts(tx: Tx, person: Person) -> None:
+    """Raise Forbidden where a foreign team's host could be named, which our key may open."""
+    if not person.is_admin and len(teams.every(tx)) > 1:
+        raise Forbidden("new_hosts and host_keys: where there is more than one team, sign in as admin of all.")
+
+
+def _are_host_keys(lines: Sequence[str]) -> None:
+    for line in lines:
+        if not HOST_KEY.fullmatch(line):
+            raise ValidationFailed("host_keys: each is one line as ssh-keyscan prints it.", field="host_keys")
+
+
+def _addresses(request: PlaybookRunRequest) -> dict[str, str]:
+    found = {one.name: one.address for one in request.new_hosts}
+    if len(found) < len(request.new_hosts):
+        raise ValidationFailed("new_hosts: a name is there twice.", field="new_hosts")
+    return found
+
+
 def _subject(name: str, digest: str, request: PlaybookRunRequest) -> str:
-    same = [name, digest, request.vars, sorted(set(request.limit))]
+    same: list[Any] = [name, digest, request.vars, sorted(set(request.limit))]
+    if request.new_hosts or request.host_keys:
+        same += [_addresses(request), sorted(set(request.host_keys))]
     return hashlib.sha256(json.dumps(same, sort_keys=True).encode("utf-8", "surrogatepass")).hexdigest()
 
 

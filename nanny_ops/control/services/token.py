@@ -168,20 +168,23 @@ def _add(
     now: datetime,
     **values: Any,
 ) -> tuple[Token, str]:
+    named = {"name": _printable("name", asked.name), "created_by": person.id, "team_id": team_id}
+    return issue(tx, kind, now, now + timedelta(seconds=asked.expires_in), **named, **values)
+
+
+def issue(tx: Tx, kind: wire.Kind, now: datetime, expires: datetime, **values: Any) -> tuple[Token, str]:
+    """Make a token whatever somebody may do, and return it with its secret; values are fields of :class:`Token`."""
     secret = (OPERATOR_PREFIX if kind == "operator" else AGENT_PREFIX) + secrets.token_urlsafe(32)
     token = Token(
         id=f"token-{uuid.uuid4()}",
         kind=kind,
         hash=digest(secret),
-        team_id=team_id,
-        name=_printable("name", asked.name),
-        created_by=person.id,
         created_at=micros(now),
-        expires_at=micros(now + timedelta(seconds=asked.expires_in)),
+        expires_at=micros(expires),
         **values,
     )
     store.add(tx, token)
-    audit.note(tx, "token.add", token.id, now, team_id, kind=kind, name=token.name, scopes=token.scopes)
+    audit.note(tx, "token.add", token.id, now, token.team_id, kind=kind, name=token.name, scopes=token.scopes)
     return token, secret
 
 

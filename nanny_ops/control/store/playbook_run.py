@@ -29,6 +29,7 @@ class Run:
     timeout_seconds: int
     created_by: str
     created_at: int
+    added: dict[str, Any] = field(default_factory=dict)
     checked_by: str | None = None
     status: str = "pending"
     outcome: str | None = None

@@ -5,6 +5,7 @@ from sqlalchemy import JSON, Boolean, Column, Index, Integer, String, Table, Tex
 from nanny_ops.control.store.columns import Id, Instant, instants, metadata
 from nanny_ops.control.store.columns import team as team_column
 
+#: ``added`` is what the order says of hosts that the fleet does not know: their addresses, and lines of host keys.
 #: ``home`` is the data directory in which a run's folder lies, ``subject`` a checksum of all that makes two runs alike.
 playbook_runs = Table(
     "playbook_runs",
@@ -18,6 +19,7 @@ playbook_runs = Table(
     Column("subject", String(64), nullable=False, index=True),
     Column("vars", JSON, nullable=False),
     Column("only", JSON, nullable=False),
+    Column("added", JSON, nullable=False, server_default="{}"),
     Column("checking", Boolean, nullable=False),
     Column("checked_by", Id),
     Column("unchecked_reason", Text, nullable=False),

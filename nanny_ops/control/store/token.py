@@ -90,6 +90,12 @@ def revoke_owned(tx: Tx, user_id: str, now: int) -> None:
     tx.connection.execute(update(tokens).where(mine).values(revoked_at=now))
 
 
+def revoke_named(tx: Tx, team_id: str, name: str, now: int) -> None:
+    """End the operators' tokens of a team that have a name."""
+    mine = (tokens.c.team_id == team_id) & (tokens.c.name == name) & (tokens.c.kind == "operator")
+    tx.connection.execute(update(tokens).where(mine & tokens.c.revoked_at.is_(None)).values(revoked_at=now))
+
+
 def spend(tx: Tx, token_id: str, now: int) -> bool:
     """Count one use unless all are spent; tell whether there was one left."""
     left = (tokens.c.id == token_id) & (tokens.c.uses < tokens.c.max_uses)

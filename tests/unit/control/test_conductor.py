@@ -39,6 +39,7 @@ class Site:
     now: datetime
     keep: Callable[[Folder], None] = lambda _folder: None
     launched: list[str] = field(default_factory=list)
+    tokens: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         (self.directory / "look.yml").write_text("- hosts: all\n")
@@ -67,8 +68,9 @@ class Site:
         """Return a run as people see it."""
         return service.rendered(self.database.read_now(lambda tx: service.visible(tx, ADMIN, key)))
 
-    def _launch(self, folder: Folder) -> None:
+    def _launch(self, folder: Folder, token: str) -> None:
         self.launched.append(folder.path.name)
+        self.tokens.append(token)
         self.keep(folder)
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from nanny_ops.control.playbooks import catalogue as catalogue_module
 from nanny_ops.control.playbooks.catalogue import Catalogue, must_be_there, shipped_directory
-from nanny_ops.errors import Conflict, NotConfigured, NotFound
+from nanny_ops.errors import Conflict, NotConfigured, NotFound, ValidationFailed
 from tests.house.tree import ROOT
 
 
@@ -55,6 +55,8 @@ def test_a_sites_playbook_never_stands_in_for_a_shipped_one(catalogue: Catalogue
         ("[]", "no mapping"),
         ("nanny_ops: {chnages: false}", "nothing else"),
         ("nanny_ops: {timeout_seconds: 0}", "timeout_seconds"),
+        ("nanny_ops: {token: [everything]}", "read, patch, enrol, admin"),
+        ("nanny_ops: {files: [package]}", "takes none"),
         ("argument_specs: {x: {options: {a: {type: nope}}}}", "not known"),
         ("!!python/object/apply:os.system ['true']", "cannot be read"),
     ],
@@ -98,3 +100,37 @@ def test_all_that_ships_can_be_run() -> None:
     must_be_there()
     assert shipped_directory() == ROOT / "playbooks"
     assert [one.playbook.name for one in Catalogue(None, 60).entries() if one.playbook.trouble] == []
+
+
+def test_a_variable_names_a_file_of_the_site_and_nothing_else(catalogue: Catalogue) -> None:
+    assert catalogue.site is not None
+    package = catalogue.site / "packages" / "a_1.deb"
+    package.parent.mkdir(mode=0o755)
+    package.write_text("one")
+    (package.parent / "link").symlink_to("/etc/passwd")
+    (catalogue.site / "bring.yml").write_text("- hosts: all\n")
+    (catalogue.site / "bring.meta.yml").write_text(
+        "{argument_specs: {x: {options: {package: {}, word: {}}}}, nanny_ops: {files: [package], token: [enrol]}}"
+    )
+    entry, given = catalogue.find("bring"), {"package": "a_1.deb", "word": "b"}
+    assert entry.playbook.token == ["enrol"]
+    assert catalogue.resolved(entry, given) == {"package": str(package), "word": "b"}
+    before = catalogue.digest(entry, given)
+    package.write_text("two")
+    assert catalogue.digest(entry, given) != before
+    for wrong in ("link", "../bring.yml", "/etc/passwd", "none", ["a_1.deb"]):
+        with pytest.raises(ValidationFailed, match="names no file"):
+            catalogue.digest(entry, {"package": wrong})
+    with pytest.raises(ValidationFailed, match="playbook_dir is not set"):
+        Catalogue(None, 60, catalogue.site).digest(entry, given)
+
+
+def test_what_ships_can_be_run() -> None:
+    shipped = {one.playbook.name: one.playbook for one in Catalogue(None, 60).entries()}
+    assert {name: one.trouble for name, one in shipped.items() if one.trouble} == {}
+    assert shipped["rollout_agents"].token == ["read", "enrol"]
+    assert shipped["uninstall"].changes
+    assert {one.name for one in shipped["rotate_tokens"].options if one.secret} == {
+        "rotate_pve_token",
+        "rotate_pve_job_token",
+    }

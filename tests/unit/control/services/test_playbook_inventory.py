@@ -79,3 +79,13 @@ def test_a_limit_leaves_no_others_data(inventory: playbook_inventory.Inventory) 
     for wrong in ("all:!pve1", "@/etc/passwd", "nope"):
         with pytest.raises(ValidationFailed, match="no host or group"):
             inventory.only([wrong])
+
+
+def test_new_hosts_come_beside_those_that_are_known(inventory: playbook_inventory.Inventory) -> None:
+    inventory.welcome({"pve9": "10.0.0.9", "pve1": "10.0.0.1"})
+    found = inventory.only(["new"])["all"]
+    assert found["hosts"]["pve9"] == {"ansible_host": "10.0.0.9"}
+    assert "nanny_agent_id" in found["hosts"]["pve1"]
+    for name, address in ((EVIL, "10.0.0.9"), ("a", EVIL), ("a", "127.0.0.1"), ("pve1", "10.0.0.7")):
+        with pytest.raises(ValidationFailed, match="new_hosts"):
+            inventory.welcome({name: address})

@@ -18,9 +18,10 @@ from nanny_ops.control.store import playbook_run as store
 from nanny_ops.control.store import team as teams
 from nanny_ops.control.store.database import Database
 from nanny_ops.control.store.playbook_run import Run
+from nanny_ops.control.store.tables import teams as team_table
 from nanny_ops.errors import Conflict, Forbidden, NotFound, ValidationFailed
 from nanny_ops.protocol.playbook import Playbook, PlaybookOption
-from nanny_ops.protocol.playbook_run import PlaybookRunRequest, RunOutcome
+from nanny_ops.protocol.playbook_run import NewHost, PlaybookRunRequest, RunOutcome
 
 ADMIN = Person("user-1", "a@example.com", "a", False, {teams.DEFAULT: "admin"})
 OPERATOR = Person("user-2", "o@example.com", "o", False, {teams.DEFAULT: "operator"})
@@ -147,3 +148,33 @@ def test_old_runs_go_by_age_and_by_number(database: Database, now: datetime) -> 
     with pytest.raises(NotFound):
         database.read_now(lambda tx: service.visible(tx, ADMIN, runs[1].id))
     assert database.read_now(lambda tx: store.open_ones(tx, "home-1")) == []
+
+
+def test_only_who_answers_for_all_teams_names_hosts_that_nobody_knows(database: Database, now: datetime) -> None:
+    line = "10.0.0.9 ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBPvY1sFvHvn"
+    new = [NewHost(name="pve9", address="10.0.0.9")]
+
+    def aim(person: Person, **asked: Any) -> None:
+        request = PlaybookRunRequest(playbook="touch", **asked)
+        database.read_now(lambda tx: service.aim(tx, person, request))
+
+    aim(ADMIN, new_hosts=new, host_keys=[line], limit=["new"])
+    with pytest.raises(ValidationFailed, match="ssh-keyscan"):
+        aim(ADMIN, host_keys=["10.0.0.9 -o ProxyCommand=id"])
+    with pytest.raises(ValidationFailed, match="twice"):
+        aim(ADMIN, new_hosts=[*new, *new])
+    database.write_now(
+        lambda tx: tx.connection.execute(team_table.insert().values(id="team-2", name="2", created_at=0))
+    )
+    for asked in ({"new_hosts": new}, {"host_keys": [line]}):
+        with pytest.raises(Forbidden, match="more than one team"):
+            aim(ADMIN, **asked)
+        aim(replace(ADMIN, is_admin=True), **asked)
+
+
+def test_a_check_for_other_new_hosts_allows_nothing(database: Database, now: datetime) -> None:
+    end(database, place(database, now, check=True, new_hosts=[NewHost(name="a", address="10.0.0.1")]), OK, now)
+    with pytest.raises(Conflict):
+        place(database, now, new_hosts=[NewHost(name="a", address="10.0.0.2")])
+    run = place(database, now, new_hosts=[NewHost(name="a", address="10.0.0.1")])
+    assert service.rendered(run).new_hosts == [NewHost(name="a", address="10.0.0.1")]
