@@ -110,12 +110,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Write the wheelhouses of all products, print their paths and return the exit code."""
     parser = argparse.ArgumentParser(prog="./run wheelhouse", description=__doc__.splitlines()[0])
     parser.add_argument("--version", help="Version to give it, instead of the one in the source.")
+    names = [product.name for product in PRODUCTS]
+    parser.add_argument("--product", choices=names, action="append", help="Which one, instead of all; repeatable.")
     parser.add_argument("--target", type=Path, default=ROOT / "dist", help="Directory to write to.")
     options = parser.parse_args(argv)
     try:
         version = demand_version(options.version or version_of())
         epoch, machine = built_at(os.environ), MACHINES[architecture()]
-        for product in PRODUCTS:
+        for product in (one for one in PRODUCTS if one.name in (options.product or names)):
             print(build(version, epoch, options.target, machine, product=product))
     except NannyError as wrong:
         print(f"./run wheelhouse: {wrong.message}", file=sys.stderr)
