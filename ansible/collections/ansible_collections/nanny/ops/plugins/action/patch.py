@@ -131,6 +131,8 @@ class ActionModule(ActionBase):
                 operation["report"].update(reboot_required=False, reboot_why=[])
                 return True
             why = "The target was patched and asked to restart, and did not begin anew within %d s." % limit
+        except Refused as refusal:
+            why = "The target was patched, and cannot restart: %s" % verdict.refused(refusal.word, refusal.more)[1]
         except Unheard as unheard:
             why = "The target was patched, and could not be asked to restart: %s" % unheard
         operation.update(status="failed", outcome="not_rebooted", reason=why)

@@ -74,9 +74,12 @@ class ScriptRun:
         self._told(target_shell.CLEAR, self.folder)
 
     def restart(self, limit, clock):
-        """Let the target begin anew; tell whether it did so and answered within ``limit`` seconds. Raises Unheard."""
+        """Let the target begin anew; tell whether it did so and answered within ``limit`` seconds.
+
+        Raises Refused, Unheard.
+        """
         _system, before = self.look()
-        self._told(target_shell.RESTART)
+        _demand(self._told(target_shell.RESTART))
         until = clock() + limit
         while clock() < until:
             self.sleep(LOOK_PAUSE)
@@ -107,12 +110,16 @@ class ScriptRun:
         return told
 
 
-def _ended(told):
+def _demand(told):
     if "refused" in told:
         word, _sign, more = told["refused"][0].partition(" ")
         if word == "gone":
             raise Lost("The connection was lost, and neither the script nor its result was found again.")
         raise Refused(word, more)
+
+
+def _ended(told):
+    _demand(told)
     code, _sign, seconds = told["code"][0].partition(" ")
     outputs = [told[name][1].encode("utf-8", "replace") for name in ("stdout", "stderr")]
     return Ended(int(code), int(seconds), *outputs)

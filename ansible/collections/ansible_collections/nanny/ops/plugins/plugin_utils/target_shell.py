@@ -104,6 +104,7 @@ RESTART = """
 mark=$1
 set -- reboot
 if [ -d /run/systemd/system ] && command -v systemctl >/dev/null; then set -- systemctl reboot; fi
+command -v "$1" >/dev/null || { printf '%s refused lacks %s\n%s end\n' "$mark" "$1" "$mark"; exit 0; }
 setsid sh -c 'sleep 2; exec "$@"' sh "$@" </dev/null >/dev/null 2>&1 &
 printf '%s end\\n' "$mark"
 """

@@ -77,6 +77,8 @@ def test_a_restart_is_another_life_and_not_an_answer():
     done = "{0} end\n".format(MARK)
     target = Target(life("a-1"), done, life("a-1"), Unheard("down"), life("a-2"))
     assert target.run().restart(60, iter(range(100)).__next__) is True
+    with pytest.raises(Refused):
+        Target(life("a-1"), "{0} refused lacks reboot\n{0} end\n".format(MARK)).run().restart(9, lambda: 0)
     same = Target(life("a-1"), done, *[life("a-1")] * 20)
     assert same.run().restart(10, iter(range(100)).__next__) is False
 
