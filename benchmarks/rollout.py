@@ -25,7 +25,7 @@ import httpx
 from benchmarks import _nodes
 from benchmarks._figures import Figure, show
 from benchmarks._plane import BIN, EMAIL, Plane, control_plane
-from nanny_ops.control.playbooks.descent import adopt_orphans, descendants
+from nanny_ops.control.playbooks.descent import adopt_orphans
 from nanny_ops.lab.image import cache_dir
 from nanny_ops.lab.machine_image import machine_image
 from nanny_ops.lab.systemd_machine import SystemdMachine
@@ -86,13 +86,13 @@ def measured(argv: list[str], place: Path, environ: Mapping[str, str], said: IO[
 
     SSH clients that stay for the next task leave their parent: this process adopts and waits for them.
     """
-    others, began = descendants(os.getpid()), time.monotonic()
+    others, began = children(), time.monotonic()
     child = subprocess.Popen(argv, cwd=place, env=environ, stdout=said, stderr=said)
     _, status, usage = os.wait4(child.pid, 0)
     child.returncode = os.waitstatus_to_exitcode(status)
     seconds, cpu = time.monotonic() - began, usage.ru_utime + usage.ru_stime
     deadline = time.monotonic() + 3 * PERSIST
-    while left := descendants(os.getpid()) - others:
+    while left := children() - others:
         if time.monotonic() > deadline:
             raise SystemExit(f"processes of Ansible stay: {sorted(left)}")
         for pid in left:
@@ -101,6 +101,11 @@ def measured(argv: list[str], place: Path, environ: Mapping[str, str], said: IO[
                 cpu += (usage.ru_utime + usage.ru_stime) if ended else 0.0
         time.sleep(0.2)
     return seconds, cpu, child.returncode
+
+
+def children() -> set[int]:
+    """Return the processes whose parent this one is; what runs inside a machine has another."""
+    return {int(one) for file in Path("/proc/self/task").glob("*/children") for one in file.read_text().split()}
 
 
 def admit(machine: SystemdMachine, key: Path) -> None:
