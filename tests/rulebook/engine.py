@@ -61,7 +61,8 @@ class Engine:
             "NANNY_OPS_URL": url,
             "NANNY_OPS_STATE": str(home / "state"),
             "NANNY_OPS_TASKS": str(home / "tasks.yml"),
-            "drools_db_file_path": str(home / "state" / "engine"),
+            "drools_deduplication_window_size": 100,
+            "drools_db_file_path": f"{home}/state/engine;WRITE_DELAY=0",
         }
         (home / "vars.yml").write_text(yaml.safe_dump(told))
 
@@ -132,7 +133,7 @@ class Engine:
         else:
             (self.home / "hold").unlink()
 
-    def await_that(self, true: Callable[[], object], what: str, deadline: float = 90.0) -> None:
+    def await_that(self, true: Callable[[], object], what: str, deadline: float = 180.0) -> None:
         """Wait until something holds."""
         ends = time.monotonic() + deadline
         while not true():

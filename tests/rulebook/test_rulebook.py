@@ -15,7 +15,7 @@ from tests.rulebook.engine import Engine
 pytestmark = [pytest.mark.lxc, pytest.mark.timeout(900)]
 
 #: Kills at moments that nobody chose, each within so many seconds after the patch has ended.
-KILLS, WITHIN = 6, 4.0
+KILLS, WITHIN = 5, 4.0
 #: Seconds in which something that is told twice would show.
 STILL = 3.0
 

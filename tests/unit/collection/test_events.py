@@ -85,9 +85,12 @@ def test_the_number_is_kept_when_the_engine_has_stored_the_event(source: ModuleT
         event = await queue.get()
         await asyncio.sleep(0)
         before = position.seq
+        way.late = 0.01  # a second, so that what the engine has stored is on its disk
         await stored.put(event)
         await handing
-        return before, position.seq, event
+        assert not position.path.exists()
+        await asyncio.sleep(0.05)
+        return before, position.path.read_text().strip(), event
 
     before, after, event = asyncio.run(told())
     assert (before, after) == ("", "7")

@@ -87,6 +87,8 @@ CONNECT, SILENCE = 10, 45
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 #: Seconds in which ansible-rulebook must have taken an event; it may hold a source up while actions are busy.
 TAKEN = 3600
+#: Seconds after which what the engine has stored is on its disk, too: H2 takes half of one unless told otherwise.
+SETTLED = 1.0
 #: Bytes of one event at the most.
 CAP = 4 * 1024 * 1024
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -112,6 +114,8 @@ class Way:
         self._queue, self._patience = queue, patience
         self._feedback: asyncio.Queue[Any] | None = args.get("eda_feedback_queue")
         self._limited = bool(args.get("limit_to_host", True))
+        #: Seconds to wait before the number of what was sent is kept.
+        self.late = SETTLED if self._feedback is not None else 0.0
 
     async def send(self, event: dict[str, Any]) -> None:
         """Hand an event over. Raises NotTaken where the engine does not store it in time."""
@@ -140,9 +144,16 @@ class Position:
             if not self.seq.isdigit():
                 raise ValueError("%s holds no number of an event; remove it to begin anew" % self.path)
 
-    def keep(self, seq: str) -> None:
-        """Note that everything up to this event was handed over; after a crash the file holds the old or the new."""
+    def keep(self, seq: str, late: float = 0) -> None:
+        """Note that everything up to this event was handed over, in the file ``late`` seconds later."""
         self.seq = seq
+        if late:
+            asyncio.get_running_loop().call_later(late, self._write, seq)
+        else:
+            self._write(seq)
+
+    def _write(self, seq: str) -> None:
+        """Write the number; after a crash the file holds the old one or the new one."""
         if self.path is None:
             return
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -247,7 +258,7 @@ async def hand_over(url: str, event: tuple[str, str, str], position: Position, w
     elif name == "gap" and not position.fresh and fits("gap", kinds):
         await way.send(as_event(url, {"kind": "gap", **json.loads(data)}, seq))
     if seq:
-        position.keep(seq)
+        position.keep(seq, way.late)
         position.fresh = False
 
 
