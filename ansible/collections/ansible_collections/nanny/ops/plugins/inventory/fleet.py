@@ -100,8 +100,9 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         rows = self._rows(self.get_cache_key(path), cache)
         kinds, templates = set(self.get_option("kinds")), self.get_option("templates")
         wanted = [row for row in rows if row["kind"] in kinds and (templates or not row["template"])]
+        how = _How(self)
         for name, row in named(wanted):
-            self._add(name, row)
+            self._add(name, row, how)
 
     def _rows(self, key, cache):
         cached = self.get_option("cache")
@@ -121,37 +122,52 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             return self.templar.template(value)
         return value
 
-    def _add(self, name, row):
-        self.inventory.add_host(name)
-        if not self.get_option("facts"):
+    def _add(self, name, row, how):
+        inventory = self.inventory
+        inventory.add_host(name)
+        if not how.facts:
             row = {key: value for key, value in row.items() if key != "facts"}
-        self.inventory.set_variable(name, "nanny", row)
-        for key, value in self._connection(row).items():
-            self.inventory.set_variable(name, key, value)
-        prefix = self.get_option("group_prefix")
+        inventory.set_variable(name, "nanny", row)
+        for key, value in connection(row, how.connection).items():
+            inventory.set_variable(name, key, value)
         for word in group_words(row):
-            group = self.inventory.add_group(self._sanitize_group_name(prefix + word))
-            self.inventory.add_child(group, name)
-        self._construct(name, row)
+            inventory.add_child(how.groups.get(word) or self._group(word, how), name)
+        if how.constructs:
+            self._construct(name, row, how)
 
-    def _construct(self, name, row):
-        rules = {which: self.get_option(which) for which in ("compose", "groups", "keyed_groups")}
-        if not any(rules.values()):
-            return
-        strict, known = self.get_option("strict"), {"nanny": row, "inventory_hostname": name}
-        self._set_composite_vars(rules["compose"], known, name, strict=strict)
-        self._add_host_to_composed_groups(rules["groups"], known, name, strict=strict)
-        self._add_host_to_keyed_groups(rules["keyed_groups"], known, name, strict=strict)
+    def _group(self, word, how):
+        """Add the group of a word, whose name is looked at once: most words come again with each host."""
+        how.groups[word] = self.inventory.add_group(self._sanitize_group_name(how.prefix + word))
+        return how.groups[word]
 
-    def _connection(self, row):
-        how = self.get_option("connection")
-        if how == "proxmox_pct_remote" and row["kind"] == "lxc":
-            return {
-                "ansible_connection": "community.proxmox.proxmox_pct_remote",
-                "ansible_host": row["node"],
-                "proxmox_vmid": row["vmid"],
-            }
-        return {"ansible_host": row["address"]} if how != "none" and row["address"] else {}
+    def _construct(self, name, row, how):
+        known = {"nanny": row, "inventory_hostname": name}
+        self._set_composite_vars(how.compose, known, name, strict=how.strict)
+        self._add_host_to_composed_groups(how.composed, known, name, strict=how.strict)
+        self._add_host_to_keyed_groups(how.keyed, known, name, strict=how.strict)
+
+
+class _How:
+    """The options that are looked at for each host, read once; and the groups that there are, by their word."""
+
+    def __init__(self, plugin):
+        read = plugin.get_option
+        self.facts, self.prefix, self.connection = read("facts"), read("group_prefix"), read("connection")
+        self.strict, self.compose = read("strict"), read("compose")
+        self.composed, self.keyed = read("groups"), read("keyed_groups")
+        self.constructs = bool(self.compose or self.composed or self.keyed)
+        self.groups = {}
+
+
+def connection(row, how):
+    """Return the variables by which Ansible connects to a host."""
+    if how == "proxmox_pct_remote" and row["kind"] == "lxc":
+        return {
+            "ansible_connection": "community.proxmox.proxmox_pct_remote",
+            "ansible_host": row["node"],
+            "proxmox_vmid": row["vmid"],
+        }
+    return {"ansible_host": row["address"]} if how != "none" and row["address"] else {}
 
 
 def named(rows):
