@@ -4,6 +4,7 @@ import ipaddress
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from nanny_ops.control.services import upkeep
@@ -141,7 +142,9 @@ def _address(body: Mapping[str, Any]) -> str:
     return ""
 
 
+@lru_cache(maxsize=8192)
 def _is_address(text: str) -> bool:
+    """Tell whether another machine is reached at this address; inventories ask for the same ones again and again."""
     try:
         address = ipaddress.ip_address(text)
     except ValueError:

@@ -267,7 +267,7 @@ class GuestFilter:
 def guest_page(tx: Tx, teams: Collection[str], limit: int, offset: int, wanted: GuestFilter) -> tuple[list[Guest], int]:
     """Return a page of guests by number, and how many there are."""
     rows, total = _page(tx, guests, _chosen(teams, wanted), [guests.c.vmid, guests.c.id], limit, offset)
-    return [Guest(**row._mapping) for row in rows], total
+    return [Guest(**row._asdict()) for row in rows], total
 
 
 def cluster_names(tx: Tx, ids: Collection[str]) -> dict[str, str]:
