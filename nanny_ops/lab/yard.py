@@ -11,6 +11,7 @@ from typing import Any, Self
 from nanny_ops.errors import SettingsError
 from nanny_ops.lab import systemd_machine, yard_plan
 from nanny_ops.lab.image import must
+from nanny_ops.lab.machine_lab import MachineLab
 from nanny_ops.lab.machine_network import MachineNetwork, free_network
 from nanny_ops.lab.machine_note import MachineNote
 from nanny_ops.lab.systemd_machine import FOLDER, SystemdMachine
@@ -39,6 +40,7 @@ class Yard:
     cache: Path
     machines: dict[str, SystemdMachine] = field(default_factory=dict)
     plane: YardPlane | None = None
+    proxmox: MachineLab | None = None
     _open: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
     def __enter__(self) -> Self:
@@ -76,7 +78,18 @@ class Yard:
             told = {"url": self.plane.url, "ca_file": self.plane.ca_file, "token_file": self.plane.token_file}
             found["control_plane"] = {name: str(value) for name, value in told.items()}
             found["control_plane"]["password_file"] = str(self.plane.password_file)
+        if self.proxmox is not None:
+            found["proxmox"] = self.proxmox.describe()
         return found
+
+    def switch(self, name: str, *, on: bool) -> None:
+        """Cut a machine's power, or boot it again. Raises MachineError."""
+        if self.proxmox is not None and name in self.proxmox.machines:
+            self.proxmox.revive(name) if on else self.proxmox.lose(name)
+        elif on:
+            self.machines[name].boot()
+        else:
+            self.machines[name].cut_power()
 
     def _settle(self, opening: contextlib.ExitStack) -> str:
         """Boot the machines on a network, and return this host's address there."""
@@ -85,6 +98,9 @@ class Yard:
         network = self._connect(opening)
         self._make_key()
         self._boot(opening, network)
+        if self.plan.nodes:
+            nodes = {name: self.machines[name] for name in self.plan.nodes}
+            self.proxmox = opening.enter_context(MachineLab(self.plan.cluster, self.home, self.cache, machines=nodes))
         return network.host_address
 
     def _connect(self, opening: contextlib.ExitStack) -> MachineNetwork:

@@ -1,5 +1,7 @@
 """Keep a yard while other programs use it: ``start`` one in the background, ``stop`` it, or ``keep`` it in front.
 
+``cut DIRECTORY NAME`` ends a machine as if its power had gone, ``boot DIRECTORY NAME`` lets it come back.
+
 ``python -m nanny_ops.lab.yard_keeper start DIRECTORY`` reads a plan (yard_plan.py) from its standard input, and returns
 when the machines are up and ``DIRECTORY/yard.json`` says where. A yard ends, and leaves nothing behind, when it is
 stopped, when its ``yard.json`` is removed, when the process whose number stands in ``NANNY_YARD_FOR`` is gone, and
@@ -32,12 +34,16 @@ from nanny_ops.lab.yard import Yard
 #: Names the process without which nobody needs the yard any more.
 OWNER = "NANNY_YARD_FOR"
 PLAN, NOTE, PROCESS, LOG = "plan.json", "yard.json", "keeper.pid", "yard.log"
+#: A wish in a directory's file of this name: ``cut`` or ``boot``, and a machine's name. It is removed when fulfilled.
+WISH = "wish"
 #: What the name of a yard's own directory begins with, and the file in it that its process holds locked.
 SCRATCH, LOCK = "nanny-yard-", "lock"
 #: Seconds until the machines are up: images may have to be built first, a few minutes each.
 START_DEADLINE = 1200.0
 #: Seconds until a yard that is told to end has removed everything.
 STOP_DEADLINE = 120.0
+#: Seconds for a machine to boot with its containers.
+SWITCH_DEADLINE = 300.0
 #: Seconds after which a forgotten yard ends.
 LIFETIME = 8 * 3600.0
 #: Seconds between two looks.
@@ -94,7 +100,7 @@ def start(directory: Path, plan: bytes, environ: Mapping[str, str]) -> None:
         raise MachineError(f"A yard is kept in {directory} already; stop it first.")
     sweep()
     directory.mkdir(parents=True, exist_ok=True)
-    for stale in (NOTE, LOG):
+    for stale in (NOTE, LOG, WISH):
         (directory / stale).unlink(missing_ok=True)
     (directory / PLAN).write_bytes(plan)
     argv = [sys.executable, "-m", "nanny_ops.lab.yard_keeper", "keep", str(directory)]
@@ -119,7 +125,7 @@ def stop(directory: Path) -> None:
                 raise MachineError(f"The yard of {directory} does not end; its process is {process.pid}.")
             time.sleep(LOOK)
     sweep()
-    for left in (PLAN, NOTE, PROCESS):
+    for left in (PLAN, NOTE, PROCESS, WISH):
         (directory / left).unlink(missing_ok=True)
 
 
@@ -130,6 +136,38 @@ def sweep(place: Path | None = None) -> None:
         with contextlib.suppress(FileNotFoundError, BlockingIOError), lock.open("r+") as held:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(lock.parent, ignore_errors=True)
+
+
+def switch(directory: Path, wish: str, name: str) -> None:
+    """Have a machine of a yard cut or booted, and return when it is. Raises SettingsError, MachineError."""
+    process = Process.read(directory / PROCESS)
+    if process is None or not process.alive:
+        raise MachineError(f"No yard is kept in {directory}.")
+    plan = yard_plan.read((directory / PLAN).read_bytes())
+    if name not in [machine.name for machine in plan.machines]:
+        raise SettingsError(f"There is no machine '{name}'.")
+    fresh = directory / f"{WISH}.new"
+    fresh.write_text(f"{wish} {name}")
+    fresh.rename(directory / WISH)
+    if not _fulfilled(directory, process, time.monotonic() + SWITCH_DEADLINE):
+        raise MachineError(f"It is not done: {wish} {name}; see {directory / LOG}.")
+
+
+def _fulfilled(directory: Path, process: Process, ends: float) -> bool:
+    """Wait until a wish is gone; False where its keeper is, or the time is over."""
+    while (directory / WISH).exists():
+        if not process.alive or time.monotonic() > ends:
+            return False
+        time.sleep(LOOK)
+    return True
+
+
+def fulfil(directory: Path, yard: Yard) -> None:
+    """Do what a wish asks for, if there is one. Raises MachineError."""
+    with contextlib.suppress(FileNotFoundError):
+        wish, name = (directory / WISH).read_text().split()
+        yard.switch(name, on=wish == "boot")
+        (directory / WISH).unlink()
 
 
 def keep(directory: Path, environ: Mapping[str, str]) -> str:
@@ -156,6 +194,7 @@ def _linger(yard: Yard, note: Path, needed_by: Process | None, until: float) -> 
             return "its note is gone"
         if time.monotonic() > until:
             return "its time is over"
+        fulfil(note.parent, yard)
         if yard.plane is not None and not yard.plane.child.running:
             raise MachineError(f"The control plane has ended; it said:\n{yard.plane.child.said()[-2000:]}")
         time.sleep(LOOK)
@@ -182,8 +221,9 @@ def _interrupt(*_signal: object) -> NoReturn:
 def main(argv: Sequence[str] | None = None) -> int:
     """Do what the command line says and return the exit code."""
     parser = argparse.ArgumentParser(prog="yard_keeper", description=str(__doc__).splitlines()[0])
-    parser.add_argument("command", choices=("start", "keep", "stop"))
+    parser.add_argument("command", choices=("start", "keep", "stop", "cut", "boot"))
     parser.add_argument("directory", type=Path, help="Where its plan, its note and its log lie.")
+    parser.add_argument("machine", nargs="?", default="", help="Which one to cut or boot.")
     options = parser.parse_args(argv)
     directory = options.directory.absolute()
     signal.signal(signal.SIGTERM, _interrupt)
@@ -193,6 +233,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             start(directory, sys.stdin.buffer.read(), os.environ)
         elif options.command == "stop":
             stop(directory)
+        elif options.command in ("cut", "boot"):
+            switch(directory, options.command, options.machine)
         else:
             print(f"The yard ends: {keep(directory, os.environ)}.", flush=True)
     except KeyboardInterrupt:

@@ -8,6 +8,7 @@ import msgspec
 
 from nanny_ops.errors import SettingsError
 from nanny_ops.lab.demo_guest import prepared_image
+from nanny_ops.lab.fleet import LabPlan
 from nanny_ops.lab.machine_image import machine_image
 from nanny_ops.lab.rpm_machine import RELEASES, rpm_machine
 
@@ -51,12 +52,25 @@ class MachinePlan(msgspec.Struct, frozen=True):
 class YardPlan(msgspec.Struct, frozen=True):
     """A yard: its machines, and whether a control plane serves on this host.
 
-    Without machines it serves at ``address``, one of this host that machines from elsewhere reach.
+    Without machines it serves at ``address``, one of this host that machines from elsewhere reach. With ``proxmox``, a
+    release, the machines with ``lab`` are nodes of a cluster of it; their names are pve1, pve2 ...
     """
 
     machines: list[MachinePlan]
     control_plane: bool = True
     address: str = ""
+    proxmox: str = ""
+
+    @property
+    def nodes(self) -> list[str]:
+        """Return the names of the cluster's nodes."""
+        return [machine.name for machine in self.machines if machine.lab] if self.proxmox else []
+
+    @property
+    def cluster(self) -> LabPlan:
+        """Return the plan of the cluster: a real container on each node, and half as many machines of figures."""
+        number = len(self.nodes)
+        return LabPlan(nodes=number, guests=number * 3 // 2, real=number, version=self.proxmox)
 
 
 def read(text: bytes) -> YardPlan:
@@ -89,6 +103,10 @@ def _check(plan: YardPlan) -> None:
         raise SettingsError(f"A yard has 1 to {MOST_MACHINES} machines, not {len(names)}.")
     if len(set(names)) < len(names):
         raise SettingsError("Two machines have the same name.")
+    if plan.proxmox:
+        plan.cluster.check()
+        if plan.nodes != [f"pve{number}" for number in range(1, len(plan.nodes) + 1)]:
+            raise SettingsError(f"Nodes are named pve1, pve2 and so on, in that order, not {', '.join(plan.nodes)}.")
     for machine in plan.machines:
         if machine.image not in IMAGES:
             raise SettingsError(f"There is no image '{machine.image}'; there is: {', '.join(sorted(IMAGES))}.")

@@ -74,3 +74,26 @@ def test_only_what_nobody_holds_is_swept(tmp_path: Path, monkeypatch: pytest.Mon
         fcntl.flock(held, fcntl.LOCK_EX)
         yard_keeper.sweep(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["nanny-yard-held", "other"]
+
+
+def test_a_wish_is_fulfilled_once(tmp_path: Path) -> None:
+    switched: list[tuple[str, bool]] = []
+    yard = SimpleNamespace(switch=lambda name, on: switched.append((name, on)))
+    for wish in ("cut a", "boot a"):
+        (tmp_path / yard_keeper.WISH).write_text(wish)
+        yard_keeper.fulfil(tmp_path, yard)  # type: ignore[arg-type]
+        yard_keeper.fulfil(tmp_path, yard)  # type: ignore[arg-type]
+    assert switched == [("a", False), ("a", True)]
+
+
+def test_only_a_machine_of_a_yard_that_stands_is_switched(tmp_path: Path) -> None:
+    with pytest.raises(MachineError, match="No yard"):
+        yard_keeper.switch(tmp_path, "cut", "a")
+    (tmp_path / yard_keeper.PLAN).write_bytes(b'{"machines": [{"name": "a"}]}')
+    GONE.write(tmp_path / yard_keeper.PROCESS)
+    with pytest.raises(MachineError, match="No yard"):
+        yard_keeper.switch(tmp_path, "cut", "a")
+    Process.of(os.getpid()).write(tmp_path / yard_keeper.PROCESS)
+    with pytest.raises(SettingsError, match="no machine 'b'"):
+        yard_keeper.switch(tmp_path, "cut", "b")
+    assert not (tmp_path / yard_keeper.WISH).exists()

@@ -8,6 +8,7 @@ import pytest
 
 from nanny_ops.errors import SettingsError
 from nanny_ops.lab import yard_plan
+from nanny_ops.lab.fleet import draw_guests
 from nanny_ops.lab.yard_plan import MachinePlan, YardPlan
 
 
@@ -34,6 +35,31 @@ def test_what_only_molecule_knows_is_passed_over() -> None:
 def test_a_plan_that_makes_no_sense_is_refused(machines: list[dict[str, Any]], said: str) -> None:
     with pytest.raises(SettingsError, match=said):
         plan(*machines)
+
+
+def test_a_cluster_has_a_container_on_each_node() -> None:
+    machines = [{"name": "plane"}, *({"name": f"pve{number}", "lab": True} for number in (1, 2, 3))]
+    found = plan(*machines, proxmox="9.2")
+    assert found.nodes == ["pve1", "pve2", "pve3"]
+    assert [(guest.node, guest.real) for guest in draw_guests(found.cluster)][:3] == [
+        ("pve1", True),
+        ("pve2", True),
+        ("pve3", True),
+    ]
+    assert plan(*machines).nodes == []
+
+
+@pytest.mark.parametrize(
+    ("machines", "release", "said"),
+    [
+        ([{"name": "pve1", "lab": True}], "7.4", "7.4 is unknown"),
+        ([{"name": "one", "lab": True}], "9.2", "Nodes are named pve1"),
+        ([{"name": "pve1"}], "9.2", "1 to 128 nodes, not 0"),
+    ],
+)
+def test_a_cluster_that_makes_no_sense_is_refused(machines: list[dict[str, Any]], release: str, said: str) -> None:
+    with pytest.raises(SettingsError, match=said):
+        plan(*machines, proxmox=release)
 
 
 def test_updates_lie_on_the_image_of_the_plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
