@@ -20,6 +20,10 @@ from nanny_ops.errors import ValidationFailed
 MOST = 100_000
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}")
 _FOREIGN = re.compile(r"[^A-Za-z0-9_]")
+#: Names that mean something else to Ansible or to a play. A host of that name would get what is delegated to the
+#: control plane, with the run's token, or be in a group that it does not belong to.
+RESERVED = frozenset({"localhost", "127.0.0.1", "all", "ungrouped", "agents", "guests", "lxc", "new", "qemu"})
+LABELS = ("cluster_", "node_", "tag_")
 
 
 @dataclass
@@ -30,8 +34,8 @@ class Inventory:
     groups: dict[str, set[str]] = field(default_factory=dict)
 
     def add(self, name: str, other: str, about: dict[str, Any], groups: Iterable[str]) -> None:
-        """Add a host under its name, or under ``other`` where the name is taken."""
-        key = name if name not in self.hosts else other
+        """Add a host under its name, or under ``other`` where the name is taken or means something else."""
+        key = other if name in self.hosts or _is_reserved(name) else name
         self.hosts[key] = about
         for group in groups:
             self.groups.setdefault(group, set()).add(key)
@@ -42,7 +46,7 @@ class Inventory:
         One that it has come to know since, such as by an earlier run of the same, is taken as it is.
         """
         for name, address in new.items():
-            if not NAME.fullmatch(name) or not _is_address(address):
+            if not NAME.fullmatch(name) or _is_reserved(name) or not _is_address(address):
                 raise ValidationFailed(f"new_hosts: '{name[:64]}' has no plain name and IP address.", field="new_hosts")
             known = self.hosts.get(name)
             if known is not None and known["ansible_host"] != address:
@@ -94,6 +98,10 @@ def build(tx: Tx, team_id: str) -> Inventory:
 def _addresses(guest: store.Guest) -> list[str]:
     told = guest.body.get("addresses")
     return [str(one).partition("/")[0] for one in told] if isinstance(told, list) else []
+
+
+def _is_reserved(name: str) -> bool:
+    return name in RESERVED or name.startswith(LABELS)
 
 
 def _is_address(text: str) -> bool:

@@ -89,3 +89,16 @@ def test_new_hosts_come_beside_those_that_are_known(inventory: playbook_inventor
     for name, address in ((EVIL, "10.0.0.9"), ("a", EVIL), ("a", "127.0.0.1"), ("pve1", "10.0.0.7")):
         with pytest.raises(ValidationFailed, match="new_hosts"):
             inventory.welcome({name: address})
+
+
+def test_no_host_is_taken_for_the_control_plane_or_for_a_group(database: Database) -> None:
+    database.write_now(lambda tx: agents.add(tx, _agent("localhost", "10.0.0.1")))
+    rows = [_guest(100, "127.0.0.1"), _guest(101, "agents"), _guest(102, "tag_prod"), _guest(103, "localhost.lan")]
+    database.write_now(lambda tx: tx.connection.execute(guests.insert(), rows))
+    found = database.read_now(lambda tx: playbook_inventory.build(tx, teams.DEFAULT))
+    assert len(found.hosts) == 5
+    assert not {"localhost", "127.0.0.1", "agents", "tag_prod"} & found.hosts.keys()
+    assert {"127.0.0.1-100", "localhost.lan"} <= found.hosts.keys()
+    for name in ("localhost", "all", "cluster_one"):
+        with pytest.raises(ValidationFailed, match="plain name"):
+            found.welcome({name: "10.0.0.9"})

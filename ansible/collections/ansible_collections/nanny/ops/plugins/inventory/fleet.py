@@ -81,6 +81,8 @@ from ansible_collections.nanny.ops.plugins.module_utils.control_plane import Con
 
 #: Rows that are asked for at once.
 PAGE = 2000
+#: Names that Ansible has for the controller: a guest called so would get what is delegated there.
+LOCAL = ("localhost", "127.0.0.1", "::1")
 CONNECTION = ("url", "token", "ca_file", "validate_certs", "request_timeout", "request_tries")
 
 
@@ -171,14 +173,14 @@ def connection(row, how):
 
 
 def named(rows):
-    """Yield each row with a name of its own; guests that share theirs get their number behind it."""
+    """Yield each row with a name of its own; what shares its name, or is called as the controller, gets its number."""
     hosts = Counter(row["name"] for row in rows if row["kind"] == "host")
     guests = Counter(row["name"] for row in rows if row["kind"] != "host")
     taken = set()
     for row in rows:
         name, is_host = row["name"], row["kind"] == "host"
         shared = hosts[name] > 1 if is_host else name in hosts or guests[name] > 1
-        if shared or not name:
+        if shared or not name or name in LOCAL:
             name = "%s-%s" % (name, row["agent_id"] if is_host else row["vmid"])
         if name in taken:  # the same name and number in two clusters
             name = "%s-%s" % (name, row["guest_id"])

@@ -24,6 +24,11 @@ def test_one_name_and_number_in_two_clusters():
     assert [name for name, dummy in named(rows)] == ["web-1", "web-1-y", "-7"]
 
 
+def test_nothing_is_taken_for_the_controller():
+    rows = [row("localhost", "host"), row("localhost", vmid=1), row("127.0.0.1", vmid=2)]
+    assert [name for name, dummy in named(rows)] == ["localhost-a-localhost", "localhost-1", "127.0.0.1-2"]
+
+
 def test_groups():
     words = group_words(row("web", vmid=1, node="pve1", tags=["a", "b"], status="running", restart_required=True))
     assert words == ["lxc", "node_pve1", "status_running", "tag_a", "tag_b", "restart_required"]
