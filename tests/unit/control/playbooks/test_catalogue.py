@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import yaml
 
 from nanny_ops.control.playbooks import catalogue as catalogue_module
 from nanny_ops.control.playbooks.catalogue import Catalogue, must_be_there, shipped_directory
@@ -134,3 +135,9 @@ def test_what_ships_can_be_run() -> None:
         "rotate_pve_token",
         "rotate_pve_job_token",
     }
+
+
+def test_no_variable_of_a_shipped_one_has_it_play_on_the_control_plane() -> None:
+    files = [path for path in (ROOT / "playbooks").glob("*.yml") if path.with_suffix(".meta.yml").exists()]
+    for play in [play for file in files for play in yaml.safe_load(file.read_text())]:
+        assert play["hosts"] == "all" or play["hosts"][-1] == "&all", play["name"]
