@@ -1,0 +1,48 @@
+"""What a node tells of its identity is not believed where the inventory knows better."""
+
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.house.tree import ROOT
+
+ROLE = ROOT / "ansible/collections/ansible_collections/nanny/ops/roles/agent/vars/main.yml"
+TASKS = ROOT / "playbooks/tasks/agent_token.yml"
+TOLD = {"rotate_status": {"stdout": '{"agent_id": "told"}'}}
+FLEET = {"nanny": {"kind": "host", "agent_id": "known"}}
+
+
+def evaluated(text: str, **variables: Any) -> Any:
+    """Evaluate a template as Ansible does."""
+    from ansible.template import Templar, trust_as_template  # type: ignore[import-untyped]
+
+    return Templar(variables=variables).template(trust_as_template(text))
+
+
+@pytest.mark.parametrize(
+    ("about", "meant"),
+    [({}, "told"), ({"nanny_agent_id": "known"}, "known"), (FLEET, "known"), ({"nanny": {"kind": "lxc"}}, "told")],
+)
+def test_the_inventory_says_in_whom_the_trust_ends(about: dict[str, Any], meant: str) -> None:
+    expression = yaml.safe_load(ROLE.read_text())["agent_known_as"]
+    assert evaluated(expression, agent_identity={"stdout": "told"}, **about) == meant
+
+
+@pytest.mark.parametrize(
+    ("about", "refused"),
+    [
+        ({}, False),
+        ({"nanny_agent_id": "told"}, False),
+        ({"nanny_agent_id": "known"}, True),
+        ({"nanny_guest_id": "guest-1"}, True),
+        (FLEET, True),
+        ({"nanny": {"kind": "host", "agent_id": "told"}}, False),
+    ],
+)
+def test_no_node_gets_the_token_of_another_one(about: dict[str, Any], refused: bool) -> None:
+    (check,) = [one for one in yaml.safe_load(TASKS.read_text()) if "ansible.builtin.assert" in one]
+    asked = evaluated("{{ " + check["when"] + " }}", **about)
+    known = evaluated(check["vars"]["rotate_known_as"], **about)
+    that = "{{ " + check["ansible.builtin.assert"]["that"] + " }}"
+    assert (asked and not evaluated(that, rotate_known_as=known, **TOLD)) is refused
