@@ -19,6 +19,8 @@ class Product:
     #: Folder of ``FOLDERS`` and single file -> its path below ``packaging``.
     folders: Mapping[str, str]
     files: Mapping[str, str]
+    #: Whether it carries the collection, whose roles the playbooks play that ship with it.
+    collection: bool = False
 
 
 AGENT = Product(
@@ -44,5 +46,6 @@ CONTROL_PLANE = Product(
         "control.toml": "control/control.toml",
         "nanny-ops-admin": "control/nanny-ops-admin",
     },
+    collection=True,
 )
 PRODUCTS = (AGENT, CONTROL_PLANE)

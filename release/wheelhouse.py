@@ -2,8 +2,9 @@
 
 Each is a tar without compression, for wheels are compressed, of: ``wheels/``; ``requirements.txt``, which locks
 each by its SHA-256; ``pip.whl``, which installs them; ``install.sh`` with ``product.sh``; what a service needs
-(``systemd/``, ``sysusers.d/``, ``tmpfiles.d/``, settings); and ``manifest.json``: ``format``, ``name``, ``version``,
-``machine``, ``pythons`` and ``files``, the SHA-256 of every other file by its path.
+(``systemd/``, ``sysusers.d/``, ``tmpfiles.d/``, settings); of the control plane ``ansible/``, a directory with the
+built collection; and ``manifest.json``: ``format``, ``name``, ``version``, ``machine``, ``pythons`` and ``files``, the
+SHA-256 of every other file by its path.
 """
 
 import argparse
@@ -19,6 +20,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nanny_ops.errors import NannyError
+from release import collection
 from release.lock import conditions
 from release.product import AGENT, PRODUCTS, Product
 from release.source import ROOT, built_at, demand_version, own_wheel, version_of
@@ -66,6 +68,8 @@ def lay_out(wheels: Sequence[Wheel], tree: Path, product: Product = AGENT) -> No
         shutil.copytree(PACKAGING / folder, tree / name)
     for name, source in product.files.items():
         shutil.copy(PACKAGING / source, tree / name)
+    if product.collection:
+        collection.lay_out(tree / collection.PLACE)
 
 
 def requirements(wheels: Sequence[Wheel], product: Product = AGENT) -> str:

@@ -120,7 +120,8 @@ home=$prefix/versions/$version
 # Prints what is not as an installation left it: the version in use, its files by what the wheels say, units, commands.
 as_installed='
 import base64, csv, hashlib, pathlib, sys
-for record in pathlib.Path(sys.argv[1]).glob("lib/python3*/site-packages/*.dist-info/RECORD"):
+home, here = map(pathlib.Path, sys.argv[1:])
+for record in home.glob("lib/python3*/site-packages/*.dist-info/RECORD"):
     for name, digest, _ in csv.reader(record.read_text().splitlines()):
         kind, _, wanted = digest.partition("=")
         file = record.parent.parent / name
@@ -128,11 +129,18 @@ for record in pathlib.Path(sys.argv[1]).glob("lib/python3*/site-packages/*.dist-
             found = base64.urlsafe_b64encode(hashlib.new(kind, file.read_bytes()).digest()).decode().rstrip("=")
         if wanted and (not file.is_file() or found != wanted):
             print(file)
+mine, brought = ({
+    file.relative_to(tree): file.read_bytes()
+    for file in tree.glob("ansible/**/*") if file.is_file() and "__pycache__" not in file.parts
+} for tree in (home, here))
+for name in sorted(mine.keys() | brought.keys()):
+    if mine.get(name) != brought.get(name):
+        print(home / name)
 '
 differences() {
     [ "$(readlink "$prefix/current" 2>/dev/null)" = "versions/$version" ] || printf '%s\n' "$prefix/current"
     [ -e "$home/manifest.json" ] || printf '%s\n' "$home"
-    "$python" -I -c "$as_installed" "$home"
+    "$python" -I -c "$as_installed" "$home" "$here"
     [ "$prefix" = "$home_of_units" ] || return 0
     for folder in systemd sysusers.d tmpfiles.d; do
         for file in "$here/$folder"/*; do
@@ -159,6 +167,10 @@ if [ ! -e "$home/manifest.json" ]; then
     "$home/bin/python" -I "$here/pip.whl/pip" install --quiet --no-input --disable-pip-version-check --no-cache-dir \
         --no-index --find-links "$here/wheels" --require-hashes --requirement "$here/requirements.txt"
     "$home/bin/$program" --version >/dev/null || die "the new version does not start; what was there is unchanged"
+    if [ -d "$here/ansible" ]; then
+        cp -R "$here/ansible" "$home/ansible"
+        chmod -R u=rwX,go=rX "$home/ansible"
+    fi
     # Written last: a directory without it is half a version.
     cp "$here/manifest.json" "$home/manifest.json"
 fi

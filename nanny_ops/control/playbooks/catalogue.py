@@ -6,6 +6,7 @@ Only what lies in two directories is known, by the name of its file, so no name 
 import hashlib
 import re
 import stat
+import sys
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from importlib import metadata
@@ -24,6 +25,8 @@ from nanny_ops.protocol.token import Scope
 NEEDED = ("ansible-core", "ansible-runner")
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 META = ".meta.yml"
+#: Where the collection whose roles are played lies in a directory of collections.
+OURS = "ansible_collections/nanny/ops"
 #: Where in the site's directory lies what playbooks bring to hosts, such as packages, and how it may be called.
 FILES, FILE_NAME = "packages", re.compile(r"[A-Za-z0-9][A-Za-z0-9._+~-]{0,254}")
 #: What a playbook's own part may say.
@@ -142,6 +145,13 @@ def shipped_directory() -> Path | None:
     """Return where the shipped playbooks lie: inside the package, or beside it in a checkout."""
     package = Path(nanny_ops.__file__).parent
     return next((path for path in (package / "shipped_playbooks", package.parent / "playbooks") if path.is_dir()), None)
+
+
+def shipped_collections(prefix: Path | None = None) -> list[Path]:
+    """Return the directory of the collection that ships: below ``prefix``, that of the programs, or in a checkout."""
+    homes = (prefix or Path(sys.prefix), Path(nanny_ops.__file__).parents[1])
+    found = (home / "ansible" / "collections" for home in homes)
+    return [path for path in found if (path / OURS).is_dir()][:1]
 
 
 def _installed(name: str) -> bool:

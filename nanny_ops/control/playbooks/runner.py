@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nanny_ops.control.playbooks import pass_on
-from nanny_ops.control.playbooks.catalogue import shipped_directory
+from nanny_ops.control.playbooks.catalogue import shipped_collections
 from nanny_ops.control.playbooks.descent import MARK
 from nanny_ops.control.playbooks.folder import Ending, Folder, Order
 from nanny_ops.control.playbooks.happening import Account
@@ -50,7 +50,7 @@ def environment(order: Order, inherited: Mapping[str, str] = os.environ) -> dict
         named["ANSIBLE_SSH_COMMON_ARGS"] = f"-o 'UserKnownHostsFile={quoted}'"
     if order.ansible_home:  # a service's user may have no home that can be written
         named["ANSIBLE_HOME"] = order.ansible_home
-        named["ANSIBLE_COLLECTIONS_PATH"] = ":".join([*_collections(), *COLLECTIONS])
+        named["ANSIBLE_COLLECTIONS_PATH"] = ":".join([*map(str, shipped_collections()), *COLLECTIONS])
     return kept | {name: value for name, value in named.items() if value}
 
 
@@ -127,10 +127,3 @@ def ending(account: Account, exit_code: int | None) -> Ending:
 def _listed(names: list[str]) -> str:
     more = len(names) - 5
     return ", ".join(names[:5]) + (f" and {more} more" if more > 0 else "")
-
-
-def _collections() -> list[str]:
-    """Return where the collection lies that ships in a checkout."""
-    shipped = shipped_directory()
-    found = shipped.parent / "ansible" / "collections" if shipped is not None else None
-    return [str(found)] if found is not None and found.is_dir() else []

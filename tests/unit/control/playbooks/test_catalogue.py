@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from nanny_ops.control.playbooks import catalogue as catalogue_module
-from nanny_ops.control.playbooks.catalogue import Catalogue, must_be_there, shipped_directory
+from nanny_ops.control.playbooks.catalogue import Catalogue, must_be_there, shipped_collections, shipped_directory
 from nanny_ops.errors import Conflict, NotConfigured, NotFound, ValidationFailed
 from tests.house.tree import ROOT
 
@@ -101,6 +101,12 @@ def test_all_that_ships_can_be_run() -> None:
     must_be_there()
     assert shipped_directory() == ROOT / "playbooks"
     assert [one.playbook.name for one in Catalogue(None, 60).entries() if one.playbook.trouble] == []
+
+
+def test_roles_are_those_that_are_installed_or_those_of_a_checkout(tmp_path: Path) -> None:
+    assert shipped_collections(tmp_path) == [ROOT / "ansible/collections"]
+    (tmp_path / "ansible/collections/ansible_collections/nanny/ops").mkdir(parents=True)
+    assert shipped_collections(tmp_path) == [tmp_path / "ansible/collections"]
 
 
 def test_a_variable_names_a_file_of_the_site_and_nothing_else(catalogue: Catalogue) -> None:
