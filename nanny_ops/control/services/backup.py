@@ -9,11 +9,12 @@ import io
 import json
 import os
 import re
+import shutil
 import tarfile
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from nanny_ops.errors import SettingsError
@@ -77,7 +78,9 @@ def unpack(file: Path, into: Path) -> Manifest:
     """Unpack a backup that is whole and return what it says of itself. Raises SettingsError."""
     try:
         with tarfile.open(file, "r:gz") as tar:
-            tar.extractall(into, filter="data")
+            for member in tar:
+                if not member.isdir():
+                    _extract(tar, member, into)
         told = Manifest(**json.loads((into / MANIFEST).read_text("utf-8")))
     except (OSError, EOFError, tarfile.TarError, ValueError, TypeError) as wrong:
         raise SettingsError(f"{file} is no backup that can be read: {wrong}") from wrong
@@ -89,6 +92,18 @@ def unpack(file: Path, into: Path) -> Manifest:
     if DATABASE.get(told.kind) not in told.files:
         raise SettingsError(f"{file} has no database.")
     return told
+
+
+def _extract(tar: tarfile.TarFile, member: tarfile.TarInfo, into: Path) -> None:
+    """Write one member; filters of tarfile came with Python 3.11.4, Debian 12 has an older one."""
+    path = PurePosixPath(member.name)
+    content = tar.extractfile(member) if member.isreg() else None
+    if content is None or path.is_absolute() or ".." in path.parts:
+        raise ValueError(f"{member.name[:100]!r} is no plain file of a backup.")
+    target = into / path
+    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with content, os.fdopen(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        shutil.copyfileobj(content, file)
 
 
 def surplus(directory: Path, keep: int) -> list[Path]:

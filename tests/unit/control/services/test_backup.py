@@ -45,6 +45,18 @@ def test_what_was_changed_or_cut_is_refused(packed: Path, tmp_path: Path) -> Non
         unpack(tmp_path / "cut.tar.gz", tmp_path / "cut")
 
 
+@pytest.mark.parametrize("name", ["../out.key", "/out.key", "link"])
+def test_what_leads_out_of_it_is_refused(tmp_path: Path, name: str) -> None:
+    member = tarfile.TarInfo(name)
+    if name == "link":
+        member.type, member.linkname = tarfile.SYMTYPE, "/etc"
+    with tarfile.open(tmp_path / "bad.tar.gz", "w:gz") as tar:
+        tar.addfile(member)
+    with pytest.raises(SettingsError, match="is no plain file of a backup"):
+        unpack(tmp_path / "bad.tar.gz", tmp_path / "into")
+    assert not (tmp_path / "out.key").exists()
+
+
 def test_the_newest_stay_and_nothing_else_is_touched(tmp_path: Path) -> None:
     names = [f"nanny-ops-2026010{day}T000000Z.tar.gz" for day in range(1, 5)]
     for name in (*names, "mine.tar.gz"):
