@@ -1,5 +1,6 @@
-"""What a node tells of its identity is not believed where the inventory knows better."""
+"""What a node tells of its identity is not believed where the inventory knows better; secrets become no file here."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -46,3 +47,19 @@ def test_no_node_gets_the_token_of_another_one(about: dict[str, Any], refused: b
     known = evaluated(check["vars"]["rotate_known_as"], **about)
     that = "{{ " + check["ansible.builtin.assert"]["that"] + " }}"
     assert (asked and not evaluated(that, rotate_known_as=known, **TOLD)) is refused
+
+
+def tasks(found: list[Any]) -> Iterator[dict[str, Any]]:
+    """Yield tasks with those of their blocks."""
+    for one in found:
+        for part in ("block", "rescue", "always"):
+            yield from tasks(one.get(part, []))
+        yield one
+
+
+def test_no_secret_becomes_a_file_of_the_controller_on_its_way() -> None:
+    files = [*(ROOT / "ansible").rglob("roles/*/tasks/*.yml"), *(ROOT / "playbooks" / "tasks").glob("*.yml")]
+    hidden = [task for file in files for task in tasks(yaml.safe_load(file.read_text())) if task.get("no_log")]
+    assert len(hidden) > 10
+    for task in hidden:  # these two write what they bring to a file here first
+        assert not {"ansible.builtin.copy", "ansible.builtin.template"} & task.keys(), task["name"]
