@@ -78,6 +78,11 @@ class Shelf:
         """
         told: list[str] = []
         authority = self._read("ca.pem", "ca-key.pem")
+        if authority is None and (self.directory / "ca.pem").exists():
+            raise SettingsError(
+                f"{self.directory}/ca-key.pem is missing. Bring it back; or remove ca.pem for a new authority, which "
+                "all agents must then be told of."
+            )
         if authority is None:
             authority = service.make_authority(at)
             told.append("A new authority is made; whoever trusts this control plane needs its ca.pem.")

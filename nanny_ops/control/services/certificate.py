@@ -9,7 +9,14 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+)
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from nanny_ops.errors import SettingsError, ValidationFailed
@@ -98,8 +105,10 @@ def describe(certificate: bytes) -> dict[str, object]:
 
 
 def matches(pair: Pair) -> bool:
-    """Tell whether a private key is that of its certificate. Raises SettingsError."""
-    return _key_of(pair).public_key() == _load(pair.certificate).public_key()
+    """Tell whether a private key, also of another kind, is that of its certificate. Raises SettingsError."""
+    public, theirs = (_readable(pair).public_key(), _load(pair.certificate).public_key())
+    form = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return public.public_bytes(*form) == theirs.public_bytes(*form)
 
 
 def _builder(
@@ -158,11 +167,15 @@ def _load(certificate: bytes) -> x509.Certificate:
         raise SettingsError(f"A certificate cannot be read: {wrong}") from wrong
 
 
-def _key_of(pair: Pair) -> ec.EllipticCurvePrivateKey:
+def _readable(pair: Pair) -> PrivateKeyTypes:
     try:
-        key = load_pem_private_key(pair.key, password=None)
+        return load_pem_private_key(pair.key, password=None)
     except (ValueError, TypeError) as wrong:
         raise SettingsError(f"A private key cannot be read: {wrong}") from wrong
+
+
+def _key_of(pair: Pair) -> ec.EllipticCurvePrivateKey:
+    key = _readable(pair)
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         raise SettingsError("A private key is not one that was made here.")
     return key

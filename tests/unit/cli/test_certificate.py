@@ -3,10 +3,14 @@
 import hashlib
 import json
 import ssl
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from typer.testing import CliRunner
 
 from nanny_ops.cli.certificate import Shelf, app
@@ -41,6 +45,26 @@ def test_the_authority_stays_when_the_certificate_is_made_anew(tmp_path: Path) -
     assert "another one's" in make(tmp_path).output
     assert names_of((tmp_path / "cert.pem").read_bytes()) == ["b.example.com", "192.0.2.1"]
     assert (tmp_path / "ca.pem").read_bytes() == authority
+
+
+def test_an_authority_whose_key_was_taken_away_is_not_replaced_by_another(tmp_path: Path) -> None:
+    make(tmp_path, "--name", "a.example.com")
+    authority = (tmp_path / "ca.pem").read_bytes()
+    (tmp_path / "ca-key.pem").unlink()
+    assert "ca-key.pem is missing" in str(make(tmp_path, "--name", "b.example.com").exception)
+    assert (tmp_path / "ca.pem").read_bytes() == authority
+
+
+def test_a_certificate_that_was_given_earlier_is_replaced(tmp_path: Path) -> None:
+    make(tmp_path, "--name", "a.example.com")
+    key = ed25519.Ed25519PrivateKey.generate()
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "a.example.com")])
+    given = x509.CertificateBuilder(name, name, key.public_key(), 1, now(), now() + timedelta(days=90))
+    given = given.add_extension(x509.SubjectAlternativeName([x509.DNSName("a.example.com")]), critical=False)
+    (tmp_path / "cert.pem").write_bytes(given.sign(key, None).public_bytes(Encoding.PEM))
+    (tmp_path / "key.pem").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    assert "another authority has signed it" in make(tmp_path, "--name", "a.example.com").output
+    assert make(tmp_path, "--name", "a.example.com").output == "Nothing to do.\n"
 
 
 def test_without_a_name_there_is_none_to_make_one_for(tmp_path: Path) -> None:
