@@ -1,5 +1,6 @@
 """The files of secrets that runs are given by path: the SSH key, and the password of Ansible's vault."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from nanny_ops.control.settings import Settings
@@ -14,16 +15,24 @@ NAMED = {
 }
 
 
-def must_be_readable(settings: Settings) -> None:
+#: What is said where the file may be there.
+HIDDEN = " It must be readable for the control plane's user, whose unit hides all below /root and /home."
+
+
+def _look(path: Path) -> None:
+    with path.open("rb") as file:
+        file.read(1)
+
+
+def must_be_readable(settings: Settings, look: Callable[[Path], None] = _look) -> None:
     """Raise NotConfigured, with the setting, for a file that cannot be read; the path itself is not told."""
     for setting, what in NAMED.items():
         path: Path | None = getattr(settings, setting)
         if path is None:
             continue
         try:
-            with path.open("rb") as file:
-                file.read(1)
+            look(path)
         except OSError as wrong:
-            raise NotConfigured(
-                f"The file of {what} cannot be read: {wrong.strerror}. The setting is {setting}.", setting=setting
-            ) from wrong
+            told = f"The file of {what} cannot be read: {wrong.strerror}. The setting is {setting}."
+            more = HIDDEN if isinstance(wrong, PermissionError) else ""
+            raise NotConfigured(told + more, setting=setting) from wrong

@@ -30,6 +30,17 @@ def until(what: Callable[[], object]) -> None:
         time.sleep(0.2)
 
 
+def test_a_unit_that_forbids_priorities_forbids_no_run() -> None:
+    asked: list[int] = []
+
+    def forbidden(more: int) -> None:
+        asked.append(more)
+        raise PermissionError(1, "Operation not permitted")
+
+    keeper.give_way(forbidden)
+    assert asked == [5]
+
+
 def test_a_run_is_bounded_and_ends_with_its_keeper(tmp_path: Path) -> None:
     play, where = tmp_path / "hang.yml", tmp_path / "where"
     play.write_text(PLAY)

@@ -19,3 +19,20 @@ def test_a_file_that_cannot_be_read_is_told_by_its_setting(tmp_path: Path, setti
         with pytest.raises(NotConfigured, match=setting) as told:
             must_be_readable(Settings.model_validate({setting: wrong}))
         assert str(tmp_path) not in told.value.message
+
+
+def test_one_that_is_hidden_from_the_service_is_told_as_that() -> None:
+    looked: list[Path] = []
+
+    def refuse(path: Path) -> None:
+        looked.append(path)
+        raise PermissionError(13, "Permission denied")
+
+    key = Path("/root/.ssh/id_ed25519")
+    with pytest.raises(NotConfigured, match="below /root and /home") as told:
+        must_be_readable(Settings(playbook_ssh_key_file=key), refuse)
+    assert looked == [key]
+    assert "The file of the SSH key cannot be read: Permission denied. The setting is playbook_ssh_key_file." in str(
+        told.value
+    )
+    assert "id_ed25519" not in told.value.message
