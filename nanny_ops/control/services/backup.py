@@ -89,6 +89,9 @@ def unpack(file: Path, into: Path) -> Manifest:
     for name, digest in told.files.items():
         if not (into / name).is_file() or _digest(into / name) != digest:
             raise SettingsError(f"{file} is damaged: {name} is not what the manifest says.")
+    found = {str(path.relative_to(into)) for path in into.rglob("*") if path.is_file()}
+    if strays := sorted(found - {MANIFEST, *told.files}):
+        raise SettingsError(f"{file} is damaged: the manifest does not know {strays[0]}.")
     if DATABASE.get(told.kind) not in told.files:
         raise SettingsError(f"{file} has no database.")
     return told

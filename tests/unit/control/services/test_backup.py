@@ -35,6 +35,11 @@ def test_what_is_kept_comes_out_as_it_went_in(packed: Path, tmp_path: Path) -> N
 
 def test_what_was_changed_or_cut_is_refused(packed: Path, tmp_path: Path) -> None:
     unpack(packed, tmp_path / "out")
+    (tmp_path / "out" / DATA / "signing.key").write_text("whose?")
+    with tarfile.open(tmp_path / "more.tar.gz", "w:gz") as tar:
+        tar.add(tmp_path / "out", arcname=".")
+    with pytest.raises(SettingsError, match=r"the manifest does not know data/signing\.key"):
+        unpack(tmp_path / "more.tar.gz", tmp_path / "more")
     (tmp_path / "out/nanny-ops.db").write_bytes(b"rowz")
     with tarfile.open(tmp_path / "bad.tar.gz", "w:gz") as tar:
         tar.add(tmp_path / "out", arcname=".")
