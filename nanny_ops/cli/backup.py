@@ -19,6 +19,15 @@ from nanny_ops.protocol.clock import stamp
 
 #: Seconds for PostgreSQL's own programs.
 DEADLINE = 7200.0
+#: Also what a newer release has added: it would hold on to what is replaced, and be in the way of its next upgrade.
+ALL_GOES = """SET client_min_messages = warning; DO $$ DECLARE found text; BEGIN
+FOR found IN SELECT oid::regclass FROM pg_class WHERE relkind IN ('r', 'p') AND relispartition IS FALSE
+    AND relnamespace = current_schema()::regnamespace AND relowner = current_user::regrole
+LOOP EXECUTE 'DROP TABLE ' || found || ' CASCADE'; END LOOP;
+FOR found IN SELECT oid::regprocedure FROM pg_proc
+    WHERE pronamespace = current_schema()::regnamespace AND proowner = current_user::regrole
+    AND NOT EXISTS (SELECT 1 FROM pg_depend WHERE objid = pg_proc.oid AND deptype = 'e')
+LOOP EXECUTE 'DROP ROUTINE ' || found || ' CASCADE'; END LOOP; END $$"""
 #: Name that the file of a replaced database gets, until somebody removes it.
 BEFORE = ".before-restore"
 
@@ -103,10 +112,11 @@ def _restore_sqlite(data_dir: Path, fresh: Path, *, force: bool) -> None:
 
 def _restore_postgres(settings: Settings, dump: Path, *, force: bool) -> None:
     if _revision(settings) and not force:
-        raise SettingsError("The database has tables already; --force replaces them.")
-    name = postgres_environ(settings.database_url.get_secret_value()).get("PGDATABASE", "")
-    whole = ["--clean", "--if-exists", "--no-owner", "--no-privileges", "--single-transaction", "--exit-on-error"]
-    _postgres(settings, ["pg_restore", *whole, f"--dbname={name}", str(dump)])
+        raise SettingsError("The database has tables already; --force replaces them and all that its user has there.")
+    script = dump.with_name("postgresql.sql")
+    _postgres(settings, ["pg_restore", "--no-owner", "--no-privileges", f"--file={script}", str(dump)])
+    whole = ["--no-psqlrc", "--quiet", "--single-transaction", "--set=ON_ERROR_STOP=1", "--output=/dev/null"]
+    _postgres(settings, ["psql", *whole, f"--command={ALL_GOES}", f"--file={script}"])
 
 
 def _restore_data(data_dir: Path, tree: Path) -> None:
