@@ -154,7 +154,11 @@ def _demand_present_rights(tx: Tx, person: Person) -> None:
     if not person.id:
         return
     present = store.get(tx, person.id)
-    if present is None or present.disabled or (person.is_admin and not present.is_admin):
+    lost = present is None or present.disabled or (person.is_admin and not present.is_admin)
+    if present is not None and not present.is_admin:
+        held = teams.roles_of(tx, person.id)
+        lost = lost or any(held.get(team_id) != "admin" for team_id in person.teams_as("admin"))
+    if lost:
         raise Forbidden("You may not do that any more.")
 
 

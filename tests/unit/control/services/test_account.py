@@ -170,3 +170,13 @@ def test_a_password_is_noted_and_never_written_down(site: Site) -> None:
     assert rows[-1].action == "user.password"
     assert "hash-of-it" not in rows[-1].detail
     assert "secret" not in repr(UserRequest(email="a@b", role="viewer", password="secret"))
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_who_was_admin_of_a_team_a_moment_ago_makes_nobody_admin(database: Database, now: datetime) -> None:
+    site = Site(database, now)
+    user = site.make("boss@example.com", "admin", OTHER)
+    boss = site.person(user)
+    site.change(site.admin, user, role="viewer")
+    with pytest.raises(Forbidden, match="any more"):
+        site.add(boss, role="admin", team_id=OTHER)
