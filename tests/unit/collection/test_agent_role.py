@@ -63,3 +63,16 @@ def test_no_secret_becomes_a_file_of_the_controller_on_its_way() -> None:
     assert len(hidden) > 10
     for task in hidden:  # these two write what they bring to a file here first
         assert not {"ansible.builtin.copy", "ansible.builtin.template"} & task.keys(), task["name"]
+
+
+def test_a_release_lies_in_the_folder_of_releases_whatever_id_was_asked_for() -> None:
+    (block,) = yaml.safe_load((ROOT / "playbooks/tasks/release.yml").read_text())[:1]
+    told = {"json": {"version": "0.2.0", "sha256": "0f" * 32, "id": "nanny-agent-0.2.0"}}
+    evil = {"rollout_wanted": "x?y=/../../../etc", "release_folder": "/run/releases", "release_told": told}
+    paths = [
+        step.get("ansible.builtin.file", step.get("ansible.builtin.stat", {})).get("path") for step in tasks([block])
+    ]
+    found = [evaluated(path, **evil) for path in paths if path]
+    assert len(found) == 3
+    assert all(path.startswith("/run/releases/0f0f") and ".." not in path for path in found)
+    assert "?" not in evaluated(block["vars"]["release_at"].rpartition("/")[2], **evil)
