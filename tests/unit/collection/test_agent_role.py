@@ -68,7 +68,8 @@ def test_no_secret_becomes_a_file_of_the_controller_on_its_way() -> None:
 def test_a_release_lies_in_the_folder_of_releases_whatever_id_was_asked_for() -> None:
     (block,) = yaml.safe_load((ROOT / "playbooks/tasks/release.yml").read_text())[:1]
     told = {"json": {"version": "0.2.0", "sha256": "0f" * 32, "id": "nanny-agent-0.2.0"}}
-    evil = {"rollout_wanted": "x?y=/../../../etc", "release_folder": "/run/releases", "release_told": told}
+    evil = {"rollout_wanted": "x?y=/../../../etc", "release_root": "/run", "release_told": told}
+    evil["release_folder"] = evaluated(block["vars"]["release_folder"], **evil)
     paths = [
         step.get("ansible.builtin.file", step.get("ansible.builtin.stat", {})).get("path") for step in tasks([block])
     ]
