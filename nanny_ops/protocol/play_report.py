@@ -12,6 +12,8 @@ from annotated_types import Ge, Le, MaxLen, MinLen
 
 #: Hosts and tasks of one report, and letters of a message and of a diff, at most.
 MOST_HOSTS, MOST_TASKS, MESSAGE, DIFF = 5000, 2000, 1024, 8192
+#: Letters of all messages and diffs of one report at most; the callback plugin stays well below.
+MOST_LETTERS = 2_000_000
 TaskState = Literal["changed", "failed", "ignored", "unreachable"]
 Name = Annotated[str, MaxLen(255)]
 Count = Annotated[int, Ge(0), Le(2**31)]

@@ -31,6 +31,7 @@ TAKEN: dict[int | str, dict[str, Any]] = {
     403: {"description": "The role does not allow it"},
     404: {"description": "No such team"},
     409: {"description": "The key was used for another report"},
+    422: {"description": "A wrong time, or messages and diffs that are too long together"},
 }
 
 

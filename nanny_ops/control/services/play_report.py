@@ -16,6 +16,7 @@ from nanny_ops.errors import NotFound, ValidationFailed
 from nanny_ops.protocol.clock import from_micros, micros, parse_stamp, stamp
 from nanny_ops.protocol.package_list import plain
 from nanny_ops.protocol.play_report import (
+    MOST_LETTERS,
     PlayHost,
     PlayOutcome,
     PlayReport,
@@ -43,6 +44,7 @@ def take(tx: Tx, person: Person, said: PlayReportRequest, key: str, now: datetim
     began, ended = (_instant(name, getattr(said, name)) for name in ("started_at", "ended_at"))
     if ended < began:
         raise ValidationFailed("ended_at: must not lie before started_at.", field="ended_at")
+    _demand_short(said.tasks)
     came_to = Counter(_outcome(one) for one in said.hosts.values())
     report = Report(
         id=f"play-{uuid.uuid4()}",
@@ -123,6 +125,16 @@ def _instant(name: str, text: str) -> datetime:
         return parse_stamp(text)
     except ValidationFailed as wrong:
         raise ValidationFailed(f"{name}: {wrong.message}", field=name) from None
+
+
+def _demand_short(tasks: Iterable[PlayTask]) -> None:
+    letters = sum(len(one.message) + len(one.diff) for one in tasks)
+    if letters > MOST_LETTERS:
+        raise ValidationFailed(
+            f"tasks: their messages and diffs have {letters} letters, {MOST_LETTERS} is the most. Shorten or leave out "
+            "diffs, and count tasks that are left out in left_out.",
+            field="tasks",
+        )
 
 
 def _outcome(host: PlayHost) -> PlayOutcome:

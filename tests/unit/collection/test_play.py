@@ -23,3 +23,4 @@ def test_what_is_sent_at_most_is_taken() -> None:
     assert play.MOST_TASKS + play.RESERVE <= wire.MOST_TASKS
     assert play.MESSAGE <= wire.MESSAGE
     assert play.DIFF <= wire.DIFF
+    assert play.ALL < wire.MOST_LETTERS

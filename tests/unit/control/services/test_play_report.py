@@ -15,7 +15,7 @@ from nanny_ops.control.store import team as teams
 from nanny_ops.control.store.database import Database
 from nanny_ops.control.store.play_report import Report
 from nanny_ops.errors import Conflict, Forbidden, NotFound, ValidationFailed
-from nanny_ops.protocol.play_report import PlayHost, PlayReportRequest, PlayTask
+from nanny_ops.protocol.play_report import MOST_LETTERS, PlayHost, PlayReportRequest, PlayTask
 
 PERSON = Person("user-1", "op@example.com", "op", False, {teams.DEFAULT: "operator"})
 VIEWER = Person("user-2", "viewer@example.com", "viewer", False, {teams.DEFAULT: "viewer"})
@@ -93,6 +93,14 @@ def test_the_worst_of_any_host_is_what_it_came_to(
 def test_times_that_cannot_be_are_refused(database: Database, now: datetime, ended: str) -> None:
     with pytest.raises(ValidationFailed, match="ended_at"):
         take(database, now, asked(ended_at=ended))
+
+
+def test_a_report_that_would_fill_the_disk_is_refused(database: Database, now: datetime) -> None:
+    task = PlayTask(host="pve1", task="Write", state="changed", message="m" * 808, diff="d" * 7192)
+    full = [task] * (MOST_LETTERS // 8000)
+    assert take(database, now, asked(tasks=full))[1]
+    with pytest.raises(ValidationFailed, match=r"2000001 letters.*leave out diffs"):
+        take(database, now, asked(tasks=[*full, PlayTask(host="pve1", task="Write", state="changed", diff="d")]))
 
 
 def test_lists_are_narrowed_and_old_ones_go(database: Database, now: datetime) -> None:
