@@ -28,12 +28,12 @@ class DiskImage:
         return self.place.with_name(f"{self.place.name}.ext4")
 
     def __enter__(self) -> Self:
-        """Make and mount it."""
+        """Make and mount it, so that each write reaches the blocks before it returns: also what is deleted at once."""
         with self.file.open("wb") as file:
             file.truncate(self.size)
         must(["mkfs.ext4", "-q", "-F", "-E", "nodiscard", str(self.file)], DEADLINE)
         self.place.mkdir()
-        must(["mount", "-o", "loop,nodiscard", str(self.file), str(self.place)], DEADLINE)
+        must(["mount", "-o", "loop,nodiscard,sync,noatime", str(self.file), str(self.place)], DEADLINE)
         return self
 
     def __exit__(self, *_failure: object) -> None:

@@ -23,7 +23,7 @@ from tests.machines.playbook import COLLECTIONS, Controller
 from tests.machines.tls_door import TlsDoor
 
 pytestmark = [pytest.mark.machine, pytest.mark.one_debian, pytest.mark.timeout(1800)]
-#: Written and deleted, to see that the search finds what is deleted; and sent to a module that becomes a file.
+#: Written and deleted at once, to see that the search finds what is deleted; and sent to a module that becomes a file.
 DELETED, SENT = b"nsk_" + b"d" * 43, b"nsk_" + b"s" * 43
 LEAKY = """
 - hosts: localhost
@@ -116,7 +116,6 @@ def test_two_ways_of_enrolment_leave_no_secret_in_any_block(desk: Desk) -> None:
     assert desk.environ["NANNY_OPS_TOKEN"].encode() in secrets
 
     (desk.image.place / "deleted").write_bytes(DELETED)
-    os.sync()
     (desk.image.place / "deleted").unlink()
     desk.play(LEAKY)
     assert desk.image.found({*secrets, DELETED, SENT}) == {DELETED, SENT}
