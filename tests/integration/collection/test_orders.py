@@ -138,7 +138,8 @@ def test_the_source_of_events_misses_and_repeats_nothing(
     assert [one["nanny"]["detail"]["operation_id"] for one in first + rest] == orders
     assert first[0]["nanny"]["kind"] == "patch.ended"
     assert first[0]["nanny"]["detail"]["outcome"] == "ok"
-    assert first[0]["meta"] == {"hosts": ["pve1"]}
+    assert first[0]["meta"]["hosts"] == ["pve1"]
+    assert len({one["meta"]["uuid"] for one in first + rest}) == 3
 
 
 def wait_for_end(admin: httpx.Client, worker: Worker) -> None:

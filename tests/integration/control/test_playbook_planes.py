@@ -11,7 +11,8 @@ from tests.integration.control.conftest import Server, make_server, sign_in
 from tests.integration.control.test_playbook_api import HANG, HANG_META, alive, ended, order, pids
 from tests.unit.control.conftest import emptied
 
-pytestmark = pytest.mark.postgres
+# Four starts of a control plane and the migrations of an empty PostgreSQL.
+pytestmark = [pytest.mark.postgres, pytest.mark.timeout(300)]
 
 
 @pytest.fixture
