@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 class UserCalls(ABC):
-    """What :class:`nanny_ops.cli.client.Client` can say about accounts; all of it needs the role admin."""
+    """What :class:`nanny_ops.cli.client.Client` can say about accounts; only one's own password needs no admin."""
 
     @abstractmethod
     def _send(
@@ -44,6 +44,13 @@ class UserCalls(ABC):
             raise NotFound(f"There is no account for {email}.")
         return found[0]
 
+    def whose(self, email: str) -> tuple[str, bool]:
+        """Return the id of an address's account, and whether it is one's own. Raises NotFound, Forbidden."""
+        mine = self._send("GET", "/api/auth/me").json()
+        if mine["email"] == email.strip().lower():  # as addresses are kept
+            return str(mine["id"]), True
+        return self.user(email).id, False
+
     def add_user(self, asked: Mapping[str, Any]) -> User:
         """Make an account; fields as in UserRequest. Raises Conflict, Forbidden, ValidationFailed."""
         return self._record(User, self._send("POST", "/api/users", body=dict(asked)).json())
@@ -53,10 +60,14 @@ class UserCalls(ABC):
         answer = self._send("PATCH", f"/api/users/{quote(user_id, safe='')}", body=dict(wanted), repeatable=True)
         return self._record(User, answer.json())
 
-    def set_password(self, user_id: str, password: str) -> bool:
-        """Give another password; whether it was another one before. Raises NotFound, Forbidden, ValidationFailed."""
+    def set_password(self, user_id: str, password: str, current: str = "") -> bool:
+        """Give another password; one's own needs the ``current`` one. Return whether it was another one before.
+
+        Raises NotFound, Forbidden, ValidationFailed.
+        """
+        body = {"password": password} | ({"current": current} if current else {})
         path = f"/api/users/{quote(user_id, safe='')}/password"
-        changed: bool = self._send("PUT", path, body={"password": password}, repeatable=True).json()["changed"]
+        changed: bool = self._send("PUT", path, body=body, repeatable=True).json()["changed"]
         return changed
 
     def remove_user(self, user_id: str) -> User:

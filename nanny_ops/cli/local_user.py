@@ -51,6 +51,10 @@ class LocalUsers:
             raise NotFound(f"There is no account for {email}.")
         return found[0]
 
+    def whose(self, email: str) -> tuple[str, bool]:
+        """Return the id of an address's account; nobody is signed in, so it is not one's own. Raises NotFound."""
+        return self.user(email).id, False
+
     def add_user(self, asked: Mapping[str, Any]) -> User:
         """Make an account. Raises Conflict, ValidationFailed."""
         request = UserRequest(**asked)
@@ -65,8 +69,8 @@ class LocalUsers:
             lambda tx: account.rendered(tx, account.change(tx, account.local(tx), user_id, change, now())[0])
         )
 
-    def set_password(self, user_id: str, password: str) -> bool:
-        """Give another password. Raises NotFound, ValidationFailed."""
+    def set_password(self, user_id: str, password: str, _current: str = "") -> bool:
+        """Give another password; who may read the database needs no current one. Raises NotFound, ValidationFailed."""
         hashed = people.hash_password(password)
         self.within(lambda tx: account.set_password(tx, account.local(tx), user_id, hashed, now()))
         return True

@@ -26,6 +26,14 @@ Team = Annotated[str, typer.Option("--team", help="Id of the team in which the r
 FromStdin = Annotated[
     bool, typer.Option("--password-stdin", help="Read the password from the first line of standard input.")
 ]
+BothFromStdin = Annotated[
+    bool,
+    typer.Option(
+        "--password-stdin",
+        help="Read the new password from the first line of standard input; one's own: the present one from the first, "
+        "the new one from the second.",
+    ),
+]
 Local = Annotated[bool, typer.Option("--local", help="In the database of this machine, although one is signed in.")]
 
 
@@ -92,11 +100,12 @@ def enable(email: Email, local: Local = False) -> None:
 
 
 @app.command("password")
-def password(email: Email, password_stdin: FromStdin = False, local: Local = False) -> None:
-    """Give an account another password; whoever was signed in must sign in again."""
+def password(email: Email, password_stdin: BothFromStdin = False, local: Local = False) -> None:
+    """Give an account another password, one's own for the present one; who was signed in must sign in again."""
     with accounts(local=local) as calls:
-        user_id = calls.user(email).id
-        changed = calls.set_password(user_id, _password(from_stdin=password_stdin))
+        user_id, own = calls.whose(email)
+        current = _current(from_stdin=password_stdin) if own else ""
+        changed = calls.set_password(user_id, _password(from_stdin=password_stdin), current)
     typer.echo(f"{email} has {'a new' if changed else 'this'} password{'' if changed else ' already'}.")
 
 
@@ -135,6 +144,13 @@ def _password(*, from_stdin: bool) -> str:
     if typer.prompt("Once more", hide_input=True) != password:
         raise ValidationFailed("The two passwords differ.")
     return password
+
+
+def _current(*, from_stdin: bool) -> str:
+    if from_stdin:
+        return sys.stdin.readline().rstrip("\n")
+    current: str = typer.prompt("Present password", hide_input=True)
+    return current
 
 
 def _row(user: User) -> dict[str, Any]:

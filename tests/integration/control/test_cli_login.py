@@ -11,7 +11,7 @@ import httpx
 import pytest
 from typer.testing import CliRunner, Result
 
-from nanny_ops.cli import agent, login, patch, proxmox, script
+from nanny_ops.cli import agent, login, patch, proxmox, script, user
 from nanny_ops.errors import Conflict, Forbidden, NannyError, NotFound, SettingsError, Unauthorized
 from tests.integration.control.conftest import PASSWORD, Agent, Server, email
 from tests.integration.control.listener import deliver, eventually, order
@@ -50,6 +50,29 @@ def test_a_wrong_password_is_said(server: Server, tmp_path: Path) -> None:
     result = CliRunner().invoke(login.app, words, input="wrong\n", env={"XDG_CONFIG_HOME": str(tmp_path)})
     assert isinstance(error(result), Unauthorized)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_who_is_no_admin_changes_their_own_password(server: Server, admin: httpx.Client, tmp_path: Path) -> None:
+    asked = {"email": "own@example.com", "role": "viewer", "password": "first pass phrase"}
+    admin.post("/api/users", json=asked).raise_for_status()
+    runner, env = CliRunner(), {"XDG_CONFIG_HOME": str(tmp_path), "NANNY_URL": "", "NANNY_TOKEN": ""}
+
+    def sign_in(typed: str) -> Result:
+        words = ["--url", server.url, "--email", "own@example.com", "--password-stdin"]
+        return runner.invoke(login.app, words, input=typed + "\n", env=env)
+
+    def renew(*options: str, typed: str, email: str = "own@example.com") -> Result:
+        return runner.invoke(user.app, ["password", "--email", email, *options], input=typed, env=env)
+
+    assert sign_in("first pass phrase").exit_code == 0
+    assert isinstance(error(renew("--password-stdin", typed="wrong\nsecond pass phrase\n")), Forbidden)
+    assert isinstance(error(renew("--password-stdin", typed="x\ny\n", email=email("admin"))), Forbidden)
+    assert "a new password" in renew("--password-stdin", typed="first pass phrase\nsecond pass phrase\n").output
+    assert sign_in("second pass phrase").exit_code == 0
+    prompted = renew(typed="second pass phrase\n" + "third pass phrase\n" * 2).output
+    assert "a new password" in prompted
+    assert "pass phrase" not in prompted
+    assert sign_in("third pass phrase").exit_code == 0
 
 
 def test_agents_are_found_by_id_and_by_host_name(call: Call, enrol: Enrol) -> None:

@@ -38,3 +38,22 @@ def test_accounts_are_found_by_address_and_changed_by_id() -> None:
         ("DELETE", "/api/users/user%2F1", None),
         ("POST", "/api/users", {"email": "op@example.com"}),
     ]
+
+
+def test_ones_own_account_is_known_without_the_list() -> None:
+    asked: list[tuple[str, str, object]] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append((request.method, request.url.path, json.loads(request.content or "null")))
+        if request.url.path == "/api/users":
+            return httpx.Response(200, json={"items": [{**OP, "id": "user-2"}], "total": 1})
+        return httpx.Response(200, json=OP if request.method == "GET" else {"changed": True})
+
+    with Client("http://127.0.0.1", transport=httpx.MockTransport(answer)) as client:
+        assert client.whose("Op@example.com") == ("user/1", True)
+        assert client.set_password("user-1", "a new pass phrase", "a pass phrase")
+        assert client.whose("other@example.com") == ("user-2", False)
+    assert asked[:2] == [
+        ("GET", "/api/auth/me", None),
+        ("PUT", "/api/users/user-1/password", {"password": "a new pass phrase", "current": "a pass phrase"}),
+    ]
