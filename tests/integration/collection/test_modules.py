@@ -157,6 +157,7 @@ def test_accounts_are_made_changed_and_removed(ansible: Ansible, admin: httpx.Cl
             task("kept", "user", email=op, role="operator", password=second, name="op2"),
             task("closed", "user", check=False, email=op, role="viewer", disabled=True),
             task("same password", "user", email=op, password=first, update_password="always"),
+            task("same, checked", "user", check=True, email=op, password=first, update_password="always"),
             task("new password", "user", email=op, password=second, update_password="always"),
             task("shown", "user_info", email=op),
             task("removed", "user", email=op, state="absent"),
@@ -164,7 +165,7 @@ def test_accounts_are_made_changed_and_removed(ansible: Ansible, admin: httpx.Cl
             task("nobody", "user", email=op, disabled=False),
         ]
     )
-    assert run.changes() == ["checked", "made", "closed", "new password", "removed"]
+    assert run.changes() == ["checked", "made", "closed", "same, checked", "new password", "removed"]
     assert run["closed"].result["diff"]["before"]["roles"] == {"team-default": "operator"}
     assert run["closed"].result["diff"]["after"]["roles"] == {"team-default": "viewer"}
     assert [one["disabled"] for one in run["shown"].result["users"]] == [True]

@@ -56,7 +56,9 @@ options:
     description:
       - V(on_create) gives O(password) to new accounts only.
       - V(always) gives it to the account that is there, too. The task is changed if it was another one before; then
-        whoever was signed in must sign in again. In check mode that is taken for a change, since nobody can know.
+        whoever was signed in must sign in again.
+      - With V(always) and O(password), check mode always reports a change, also where the password is this one
+        already, since only giving it tells; so it says nothing of drift.
     type: str
     choices: [always, on_create]
     default: on_create
