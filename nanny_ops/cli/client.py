@@ -10,11 +10,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import IO, Any, Literal, TypeVar
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 import httpx
 
 from nanny_ops.cli.answer import batch_of, exception_of, patch_of, record
+from nanny_ops.cli.client_call import segment
 from nanny_ops.cli.client_playbook import PlaybookCalls
 from nanny_ops.cli.client_snapshot import SnapshotCalls
 from nanny_ops.cli.client_update import UpdateCalls
@@ -102,15 +103,15 @@ class Client(UpdateCalls, SnapshotCalls, PlaybookCalls, WatchCalls, UserCalls):
 
     def agent(self, agent_id: str) -> dict[str, Any]:
         """Show how an agent is, with the policy of its machine. Raises NotFound."""
-        return self._object("GET", f"/api/agents/{_segment(agent_id)}")
+        return self._object("GET", f"/api/agents/{segment(agent_id)}")
 
     def revoke_agent(self, agent_id: str) -> dict[str, Any]:
         """End the trust in an agent. Raises NotFound, Forbidden."""
-        return self._object("POST", f"/api/agents/{_segment(agent_id)}/revoke")
+        return self._object("POST", f"/api/agents/{segment(agent_id)}/revoke")
 
     def resume_agent(self, agent_id: str) -> dict[str, Any]:
         """End the rest of an agent's node. Raises NotFound, Forbidden."""
-        return self._object("POST", f"/api/agents/{_segment(agent_id)}/resume")
+        return self._object("POST", f"/api/agents/{segment(agent_id)}/resume")
 
     def add_token(self, noun: TokenNoun, asked: Mapping[str, Any]) -> dict[str, Any]:
         """Make a token; the answer holds its secret, this once. Raises ValidationFailed, Forbidden, NotFound."""
@@ -123,7 +124,7 @@ class Client(UpdateCalls, SnapshotCalls, PlaybookCalls, WatchCalls, UserCalls):
 
     def revoke_token(self, noun: TokenNoun, token_id: str) -> dict[str, Any]:
         """End a token. Raises NotFound, Forbidden."""
-        return self._object("POST", f"/api/{noun}/{_segment(token_id)}/revoke")
+        return self._object("POST", f"/api/{noun}/{segment(token_id)}/revoke")
 
     def audit(self, limit: int = PAGE, **filters: str) -> list[dict[str, Any]]:
         """List who did what, newest first; filters are action, actor, object, since and until. Raises Forbidden."""
@@ -147,7 +148,7 @@ class Client(UpdateCalls, SnapshotCalls, PlaybookCalls, WatchCalls, UserCalls):
 
     def inventory_item(self, noun: InventoryNoun, key: str) -> dict[str, Any]:
         """Show one of them with everything that was reported of it. Raises NotFound."""
-        return self._object("GET", f"/api/proxmox/{noun}/{_segment(key)}")
+        return self._object("GET", f"/api/proxmox/{noun}/{segment(key)}")
 
     def usage_history(
         self, noun: InventoryNoun, key: str, resolution: str = "", since: str = "", until: str = ""
@@ -155,7 +156,7 @@ class Client(UpdateCalls, SnapshotCalls, PlaybookCalls, WatchCalls, UserCalls):
         """Return what a node, guest or storage used, oldest first. Raises NotFound, ValidationFailed."""
         asked = {"resolution": resolution, "since": since, "until": until}
         query = {name: value for name, value in asked.items() if value}
-        path = f"/api/proxmox/{noun}/{_segment(key)}/history"
+        path = f"/api/proxmox/{noun}/{segment(key)}/history"
         answer: dict[str, Any] = self._send("GET", path, query=query, repeatable=True).json()
         return answer
 
@@ -175,15 +176,15 @@ class Client(UpdateCalls, SnapshotCalls, PlaybookCalls, WatchCalls, UserCalls):
 
     def patch(self, operation_id: str) -> PatchOperation:
         """Show an order with its package list. Raises NotFound."""
-        return patch_of(self._object("GET", f"/api/patches/{_segment(operation_id)}"))
+        return patch_of(self._object("GET", f"/api/patches/{segment(operation_id)}"))
 
     def cancel_patch(self, operation_id: str) -> PatchOperation:
         """Take an order back. Raises NotFound, Forbidden, Conflict when it has ended otherwise."""
-        return patch_of(self._object("POST", f"/api/patches/{_segment(operation_id)}/cancel"))
+        return patch_of(self._object("POST", f"/api/patches/{segment(operation_id)}/cancel"))
 
     def release_patch(self, operation_id: str) -> PatchOperation:
         """Give an ended order's target to others. Raises NotFound, Forbidden, Conflict when it has not ended."""
-        return patch_of(self._object("POST", f"/api/patches/{_segment(operation_id)}/release"))
+        return patch_of(self._object("POST", f"/api/patches/{segment(operation_id)}/release"))
 
     def place_batch(self, asked: Mapping[str, Any], *, key: str = "") -> PatchBatch:
         """Order a patch of all targets that fit; fields as in BatchRequest. Raises ValidationFailed, Forbidden."""
@@ -197,11 +198,11 @@ class Client(UpdateCalls, SnapshotCalls, PlaybookCalls, WatchCalls, UserCalls):
 
     def batch(self, batch_id: str) -> PatchBatch:
         """Show a batch with its targets. Raises NotFound."""
-        return batch_of(self._object("GET", f"/api/patch-batches/{_segment(batch_id)}"))
+        return batch_of(self._object("GET", f"/api/patch-batches/{segment(batch_id)}"))
 
     def cancel_batch(self, batch_id: str) -> PatchBatch:
         """Take back what has not ended. Raises NotFound, Forbidden."""
-        return batch_of(self._object("POST", f"/api/patch-batches/{_segment(batch_id)}/cancel"))
+        return batch_of(self._object("POST", f"/api/patch-batches/{segment(batch_id)}/cancel"))
 
     def add_exception(self, asked: Mapping[str, Any]) -> PackageException:
         """Hold a package back; fields as in ExceptionRequest. Raises ValidationFailed, Forbidden, NotFound."""
@@ -213,11 +214,11 @@ class Client(UpdateCalls, SnapshotCalls, PlaybookCalls, WatchCalls, UserCalls):
 
     def exception(self, key: str) -> PackageException:
         """Show one exception. Raises NotFound."""
-        return exception_of(self._object("GET", f"/api/package-exceptions/{_segment(key)}"))
+        return exception_of(self._object("GET", f"/api/package-exceptions/{segment(key)}"))
 
     def remove_exception(self, key: str) -> PackageException:
         """End an exception. Raises NotFound, Forbidden."""
-        return exception_of(self._object("DELETE", f"/api/package-exceptions/{_segment(key)}"))
+        return exception_of(self._object("DELETE", f"/api/package-exceptions/{segment(key)}"))
 
     def place_reboot(self, order: Mapping[str, Any], *, key: str = "") -> Reboot:
         """Order a reboot; fields as in RebootRequest. With a ``key`` it may be repeated without harm."""
@@ -231,15 +232,15 @@ class Client(UpdateCalls, SnapshotCalls, PlaybookCalls, WatchCalls, UserCalls):
 
     def reboot(self, reboot_id: str) -> Reboot:
         """Show a reboot. Raises NotFound."""
-        return record(Reboot, self._object("GET", f"/api/reboots/{_segment(reboot_id)}"))
+        return record(Reboot, self._object("GET", f"/api/reboots/{segment(reboot_id)}"))
 
     def cancel_reboot(self, reboot_id: str) -> Reboot:
         """Take a reboot back. Raises NotFound, Forbidden, Conflict when it was acknowledged or has ended."""
-        return record(Reboot, self._object("POST", f"/api/reboots/{_segment(reboot_id)}/cancel"))
+        return record(Reboot, self._object("POST", f"/api/reboots/{segment(reboot_id)}/cancel"))
 
     def output(self, operation_id: str, stream: Literal["stdout", "stderr"], offset: int = 0) -> bytes:
         """Return what a script printed from a byte on; while it runs, what has come so far. Raises Forbidden."""
-        path = f"/api/patches/{_segment(operation_id)}/{stream}"
+        path = f"/api/patches/{segment(operation_id)}/{stream}"
         return self._send("GET", path, query={"offset": str(offset)}, repeatable=True).content
 
     def add_script(self, name: str, content: str, description: str = "") -> ScriptVersion:
@@ -253,15 +254,15 @@ class Client(UpdateCalls, SnapshotCalls, PlaybookCalls, WatchCalls, UserCalls):
 
     def script(self, script_id: str) -> ScriptVersion:
         """Show one version. Raises NotFound."""
-        return record(ScriptVersion, self._object("GET", f"/api/scripts/{_segment(script_id)}"))
+        return record(ScriptVersion, self._object("GET", f"/api/scripts/{segment(script_id)}"))
 
     def script_content(self, script_id: str) -> bytes:
         """Return a script as it was added. Raises NotFound."""
-        return self._send("GET", f"/api/patches/{_segment(script_id)}/script", repeatable=True).content
+        return self._send("GET", f"/api/patches/{segment(script_id)}/script", repeatable=True).content
 
     def sign_script(self, script_id: str, key_id: str, signature: str) -> list[str]:
         """Add a signature and return the names of all keys that have signed. Raises NotFound, ValidationFailed."""
-        path = f"/api/scripts/{_segment(script_id)}/signatures"
+        path = f"/api/scripts/{segment(script_id)}/signatures"
         body = {"key_id": key_id, "signature": signature}
         return [one["key_id"] for one in self._send("POST", path, body=body, repeatable=True).json()["signatures"]]
 
@@ -277,11 +278,11 @@ class Client(UpdateCalls, SnapshotCalls, PlaybookCalls, WatchCalls, UserCalls):
 
     def retire_signing_key(self, key_id: str) -> SigningKeyEntry:
         """End the trust in a key for ever. Raises NotFound, Forbidden, Conflict."""
-        return record(SigningKeyEntry, self._object("POST", f"/api/signing-keys/{_segment(key_id)}/retire"))
+        return record(SigningKeyEntry, self._object("POST", f"/api/signing-keys/{segment(key_id)}/retire"))
 
     def endorse_signing_key(self, key_id: str, by: str, signature: str) -> SigningKeyEntry:
         """Add one key's word for another. Raises NotFound, Forbidden, ValidationFailed."""
-        path, body = f"/api/signing-keys/{_segment(key_id)}/endorsements", {"key_id": by, "signature": signature}
+        path, body = f"/api/signing-keys/{segment(key_id)}/endorsements", {"key_id": by, "signature": signature}
         return record(SigningKeyEntry, self._send("POST", path, body=body, repeatable=True).json())
 
     def _record(self, kind: type[T], values: Mapping[str, Any]) -> T:
@@ -353,7 +354,3 @@ def _checked(url: str) -> str:
     if parts.scheme == "http" and not is_loopback(host):
         raise SettingsError(f"Will not speak plain http to {host}: the token would travel readable; use https.")
     return url.rstrip("/")
-
-
-def _segment(text: str) -> str:
-    return quote(text, safe="")

@@ -1,11 +1,10 @@
 """The client's calls about playbooks and their runs."""
 
-from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote
 
 from nanny_ops.cli.answer import report_of, run_of
+from nanny_ops.cli.client_call import Calls, segment
 from nanny_ops.protocol.play_report import PlayReportDetail
 from nanny_ops.protocol.playbook_run import PlaybookRun
 
@@ -13,24 +12,8 @@ from nanny_ops.protocol.playbook_run import PlaybookRun
 EVENTS = 500
 
 
-class PlaybookCalls(ABC):
+class PlaybookCalls(Calls):
     """What :class:`nanny_ops.cli.client.Client` can say about playbooks."""
-
-    @abstractmethod
-    def _send(
-        self,
-        method: str,
-        path: str,
-        *,
-        body: object = None,
-        content: Any = None,
-        query: Mapping[str, str] | None = None,
-        headers: Mapping[str, str] | None = None,
-        repeatable: bool = False,
-    ) -> Any: ...
-
-    @abstractmethod
-    def _every(self, path: str, filters: Mapping[str, str], limit: int) -> Iterator[dict[str, Any]]: ...
 
     def playbooks(self, limit: int) -> list[dict[str, Any]]:
         """List the playbooks that may be run. Raises Unavailable where Ansible is not installed."""
@@ -38,7 +21,7 @@ class PlaybookCalls(ABC):
 
     def playbook(self, name: str) -> dict[str, Any]:
         """Show a playbook with what it takes. Raises NotFound."""
-        found: dict[str, Any] = self._send("GET", f"/api/playbooks/{_segment(name)}", repeatable=True).json()
+        found: dict[str, Any] = self._send("GET", f"/api/playbooks/{segment(name)}", repeatable=True).json()
         return found
 
     def run_playbook(self, order: Mapping[str, Any]) -> PlaybookRun:
@@ -51,22 +34,22 @@ class PlaybookCalls(ABC):
 
     def playbook_run(self, run_id: str) -> PlaybookRun:
         """Show a run. Raises NotFound."""
-        return run_of(self._send("GET", f"/api/playbook-runs/{_segment(run_id)}", repeatable=True).json())
+        return run_of(self._send("GET", f"/api/playbook-runs/{segment(run_id)}", repeatable=True).json())
 
     def cancel_playbook_run(self, run_id: str) -> PlaybookRun:
         """End a run. Raises NotFound, Forbidden, Conflict when it has ended."""
-        return run_of(self._send("POST", f"/api/playbook-runs/{_segment(run_id)}/cancel", repeatable=True).json())
+        return run_of(self._send("POST", f"/api/playbook-runs/{segment(run_id)}/cancel", repeatable=True).json())
 
     def playbook_events(self, run_id: str, after: int = 0) -> list[dict[str, Any]]:
         """Return the next events of a run behind a ``seq``, oldest first; none where there are no more."""
         query = {"after": str(after), "limit": str(EVENTS)}
-        path = f"/api/playbook-runs/{_segment(run_id)}/events"
+        path = f"/api/playbook-runs/{segment(run_id)}/events"
         found: list[dict[str, Any]] = self._send("GET", path, query=query, repeatable=True).json()["items"]
         return found
 
     def playbook_output(self, run_id: str, offset: int = 0) -> bytes:
         """Return the next piece of what Ansible printed from a byte on. Raises Forbidden, NotFound."""
-        path = f"/api/playbook-runs/{_segment(run_id)}/output"
+        path = f"/api/playbook-runs/{segment(run_id)}/output"
         found: bytes = self._send("GET", path, query={"offset": str(offset)}, repeatable=True).content
         return found
 
@@ -76,8 +59,4 @@ class PlaybookCalls(ABC):
 
     def play_report(self, report_id: str) -> PlayReportDetail:
         """Show one report with its hosts and tasks. Raises NotFound."""
-        return report_of(self._send("GET", f"/api/play-reports/{_segment(report_id)}", repeatable=True).json())
-
-
-def _segment(text: str) -> str:
-    return quote(text, safe="")
+        return report_of(self._send("GET", f"/api/play-reports/{segment(report_id)}", repeatable=True).json())

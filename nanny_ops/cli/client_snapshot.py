@@ -1,37 +1,15 @@
 """The client's calls about snapshots that orders made, and their removal."""
 
-from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
-from typing import IO, Any, TypeVar
-from urllib.parse import quote
+from collections.abc import Mapping
+from typing import Any
 
+from nanny_ops.cli.client_call import Calls, segment
 from nanny_ops.protocol.prune import Prune, Pruning, Removal, Spared
 from nanny_ops.protocol.snapshot import SnapshotRow
 
-T = TypeVar("T")
 
-
-class SnapshotCalls(ABC):
+class SnapshotCalls(Calls):
     """What :class:`nanny_ops.cli.client.Client` can say about snapshots."""
-
-    @abstractmethod
-    def _send(
-        self,
-        method: str,
-        path: str,
-        *,
-        body: object = None,
-        content: IO[bytes] | None = None,
-        query: Mapping[str, str] | None = None,
-        headers: Mapping[str, str] | None = None,
-        repeatable: bool = False,
-    ) -> Any: ...
-
-    @abstractmethod
-    def _every(self, path: str, filters: Mapping[str, str], limit: int) -> Iterator[dict[str, Any]]: ...
-
-    @abstractmethod
-    def _record(self, kind: type[T], values: Mapping[str, Any]) -> T: ...
 
     def snapshots(self, limit: int, **filters: str) -> list[SnapshotRow]:
         """List what orders made, newest first; filters as in the API, empty ones do not count."""
@@ -39,7 +17,7 @@ class SnapshotCalls(ABC):
 
     def snapshot(self, key: str) -> SnapshotRow:
         """Show one. Raises NotFound."""
-        return self._record(SnapshotRow, self._send("GET", f"/api/snapshots/{_segment(key)}", repeatable=True).json())
+        return self._record(SnapshotRow, self._send("GET", f"/api/snapshots/{segment(key)}", repeatable=True).json())
 
     def prune(self, asked: Mapping[str, Any]) -> Pruning:
         """Order the removal of old ones; fields as in PruneRequest. Raises ValidationFailed, Forbidden, NotFound."""
@@ -50,12 +28,8 @@ class SnapshotCalls(ABC):
 
     def prune_order(self, prune_id: str) -> Prune:
         """Show one order of a removal. Raises NotFound."""
-        return self._prune(self._send("GET", f"/api/prunes/{_segment(prune_id)}", repeatable=True).json())
+        return self._prune(self._send("GET", f"/api/prunes/{segment(prune_id)}", repeatable=True).json())
 
     def _prune(self, told: Mapping[str, Any]) -> Prune:
         removals = [self._record(Removal, one) for one in told["removals"]]
         return self._record(Prune, {**told, "removals": removals})
-
-
-def _segment(text: str) -> str:
-    return quote(text, safe="")

@@ -1,38 +1,18 @@
 """The client's calls about releases of the agent and updates to them."""
 
-from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any, TypeVar
-from urllib.parse import quote
+from typing import Any, TypeVar
 
+from nanny_ops.cli.client_call import Calls, segment
 from nanny_ops.protocol.release import Release
 from nanny_ops.protocol.update import Update
 
 T = TypeVar("T")
 
 
-class UpdateCalls(ABC):
+class UpdateCalls(Calls):
     """What :class:`nanny_ops.cli.client.Client` can say about the agents' own versions."""
-
-    @abstractmethod
-    def _send(
-        self,
-        method: str,
-        path: str,
-        *,
-        body: object = None,
-        content: IO[bytes] | None = None,
-        query: Mapping[str, str] | None = None,
-        headers: Mapping[str, str] | None = None,
-        repeatable: bool = False,
-    ) -> Any: ...
-
-    @abstractmethod
-    def _every(self, path: str, filters: Mapping[str, str], limit: int) -> Iterator[dict[str, Any]]: ...
-
-    @abstractmethod
-    def _record(self, kind: type[T], values: Mapping[str, Any]) -> T: ...
 
     def add_release(self, archive: Path) -> Release:
         """Add a release, or find the one that is there already. Raises ValidationFailed, Forbidden, TooLarge."""
@@ -45,12 +25,12 @@ class UpdateCalls(ABC):
 
     def release(self, release_id: str) -> Release:
         """Show one release. Raises NotFound."""
-        return self._one(Release, "GET", f"/api/releases/{_segment(release_id)}")
+        return self._one(Release, "GET", f"/api/releases/{segment(release_id)}")
 
     def sign_release(self, release_id: str, key_id: str, signature: str) -> list[str]:
         """Add a signature and return the names of all keys that have signed. Raises NotFound, ValidationFailed."""
         body = {"key_id": key_id, "signature": signature}
-        path = f"/api/releases/{_segment(release_id)}/signatures"
+        path = f"/api/releases/{segment(release_id)}/signatures"
         return [one["key_id"] for one in self._send("POST", path, body=body, repeatable=True).json()["signatures"]]
 
     def place_update(self, order: Mapping[str, Any]) -> Update:
@@ -63,15 +43,11 @@ class UpdateCalls(ABC):
 
     def update(self, update_id: str) -> Update:
         """Show an update. Raises NotFound."""
-        return self._one(Update, "GET", f"/api/updates/{_segment(update_id)}")
+        return self._one(Update, "GET", f"/api/updates/{segment(update_id)}")
 
     def cancel_update(self, update_id: str) -> Update:
         """Take an update back. Raises NotFound, Forbidden, Conflict when it has begun or ended."""
-        return self._one(Update, "POST", f"/api/updates/{_segment(update_id)}/cancel")
+        return self._one(Update, "POST", f"/api/updates/{segment(update_id)}/cancel")
 
     def _one(self, kind: type[T], method: str, path: str) -> T:
         return self._record(kind, self._send(method, path, repeatable=True).json())
-
-
-def _segment(text: str) -> str:
-    return quote(text, safe="")

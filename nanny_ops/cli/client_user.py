@@ -1,37 +1,15 @@
 """The client's calls about people's accounts."""
 
-from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
-from typing import Any, TypeVar
-from urllib.parse import quote
+from collections.abc import Mapping
+from typing import Any
 
+from nanny_ops.cli.client_call import Calls, segment
 from nanny_ops.errors import NotFound
 from nanny_ops.protocol.user import User
 
-T = TypeVar("T")
 
-
-class UserCalls(ABC):
+class UserCalls(Calls):
     """What :class:`nanny_ops.cli.client.Client` can say about accounts; only one's own password needs no admin."""
-
-    @abstractmethod
-    def _send(
-        self,
-        method: str,
-        path: str,
-        *,
-        body: object = None,
-        content: Any = None,
-        query: Mapping[str, str] | None = None,
-        headers: Mapping[str, str] | None = None,
-        repeatable: bool = False,
-    ) -> Any: ...
-
-    @abstractmethod
-    def _every(self, path: str, filters: Mapping[str, str], limit: int) -> Iterator[dict[str, Any]]: ...
-
-    @abstractmethod
-    def _record(self, kind: type[T], values: Mapping[str, Any]) -> T: ...
 
     def users(self, limit: int, **filters: str) -> list[User]:
         """List accounts by address; the filter is email. Raises Forbidden."""
@@ -57,7 +35,7 @@ class UserCalls(ABC):
 
     def change_user(self, user_id: str, wanted: Mapping[str, Any]) -> User:
         """Change an account; fields as in UserChange. Raises NotFound, Forbidden, Conflict."""
-        answer = self._send("PATCH", f"/api/users/{quote(user_id, safe='')}", body=dict(wanted), repeatable=True)
+        answer = self._send("PATCH", f"/api/users/{segment(user_id)}", body=dict(wanted), repeatable=True)
         return self._record(User, answer.json())
 
     def set_password(self, user_id: str, password: str, current: str = "") -> bool:
@@ -66,10 +44,10 @@ class UserCalls(ABC):
         Raises NotFound, Forbidden, ValidationFailed.
         """
         body = {"password": password} | ({"current": current} if current else {})
-        path = f"/api/users/{quote(user_id, safe='')}/password"
+        path = f"/api/users/{segment(user_id)}/password"
         changed: bool = self._send("PUT", path, body=body, repeatable=True).json()["changed"]
         return changed
 
     def remove_user(self, user_id: str) -> User:
         """Remove an account. Raises NotFound, Forbidden, Conflict."""
-        return self._record(User, self._send("DELETE", f"/api/users/{quote(user_id, safe='')}").json())
+        return self._record(User, self._send("DELETE", f"/api/users/{segment(user_id)}").json())

@@ -3,10 +3,10 @@
 import json
 from collections.abc import Callable, Iterator
 from typing import Any, Literal
-from urllib.parse import quote
 
 import httpx
 
+from nanny_ops.cli.client_call import segment
 from nanny_ops.cli.refusal import refusal
 from nanny_ops.errors import RateLimited, Unauthorized, Unavailable, Unreachable
 from nanny_ops.protocol.realtime import SILENCE
@@ -40,7 +40,7 @@ class WatchCalls:
         ``lost`` is told why a connection broke, and after how many seconds it is tried again. Raises NotFound,
         Forbidden, Unreachable, and Unauthorized where the token was revoked meanwhile.
         """
-        path, reader, failures = f"/api/{noun}/{quote(key, safe='')}/stream", Reader(), 0
+        path, reader, failures = f"/api/{noun}/{segment(key)}/stream", Reader(), 0
         why = ENDED
         while failures < STREAM_TRIES:
             try:
