@@ -5,7 +5,7 @@ from pathlib import Path
 
 from nanny_ops.errors import MachineError
 from nanny_ops.lab.apt_repository import INSTALLED, MOUNTED_AT, OFFERED, demo_repository, digest_of
-from nanny_ops.lab.image import copy_image, debian_image, only_one
+from nanny_ops.lab.image import copy_image, debian_image, made_once
 from nanny_ops.lab.simulated import Package, SimulatedGuest
 from nanny_ops.machine.run import run
 
@@ -21,14 +21,7 @@ def prepared_image(cache: Path, mirror: str = "", base: Path | None = None) -> P
     """
     base = base or debian_image(cache, mirror=mirror)
     image = base.with_name(f"{base.name}-demo-{digest_of((*INSTALLED, *OFFERED))}")
-    with only_one(image.with_name(f"{image.name}.lock")):
-        if not image.is_dir():
-            growing = image.with_name(f"{image.name}.new")
-            shutil.rmtree(growing, ignore_errors=True)
-            copy_image(base, growing)
-            _install(growing)
-            growing.rename(image)
-    return image
+    return made_once(image, lambda root: _install(base, root))
 
 
 def repository_in(rootfs: Path) -> Path:
@@ -45,7 +38,8 @@ def make_simulated(guest: SimulatedGuest, hostname: str) -> None:
     guest.create(hostname, packages, STAND_INS)
 
 
-def _install(root: Path) -> None:
+def _install(base: Path, root: Path) -> None:
+    copy_image(base, root)
     building = root / "tmp/lab"
     repository = demo_repository(building)
     debs = [f"/tmp/lab/installed/{deb.filename}" for deb in INSTALLED]

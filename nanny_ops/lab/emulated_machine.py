@@ -15,7 +15,7 @@ from pathlib import Path
 
 from nanny_ops.errors import MachineError
 from nanny_ops.lab.child import Child
-from nanny_ops.lab.image import must, only_one
+from nanny_ops.lab.image import made_once, must
 from nanny_ops.machine.run import run
 
 #: Program -> Debian package that holds it.
@@ -68,20 +68,7 @@ def missing() -> list[str]:
 def boot_files(cache: Path) -> Path:
     """Return a directory with ``kernel`` and ``initramfs``, fetching them on first use: 27 MB. Raises MachineError."""
     recipe = hashlib.sha256(f"{KERNEL}{MODULES}{_INIT}{_AGENT}1".encode()).hexdigest()[:12]
-    made = cache / f"boot-{recipe}"
-    cache.mkdir(parents=True, exist_ok=True)
-    with only_one(cache / f"{made.name}.lock"):
-        if not made.is_dir():
-            growing = made.with_name(f"{made.name}.new")
-            shutil.rmtree(growing, ignore_errors=True)
-            (growing / "package").mkdir(parents=True)
-            tree = _fetch(growing / "package")
-            shutil.copyfile(next((tree / "boot").glob("vmlinuz-*")), growing / "kernel")
-            (growing / "initramfs").write_bytes(gzip.compress(_archive(tree, growing / "early"), 1))
-            for folder in ("package", "early"):
-                shutil.rmtree(growing / folder)
-            growing.rename(made)
-    return made
+    return made_once(cache / f"boot-{recipe}", _make_boot_files)
 
 
 @dataclass
@@ -134,6 +121,15 @@ class EmulatedMachine:
         if self._child is not None:
             self._child.end()
             self._child = None
+
+
+def _make_boot_files(place: Path) -> None:
+    (place / "package").mkdir(parents=True)
+    tree = _fetch(place / "package")
+    shutil.copyfile(next((tree / "boot").glob("vmlinuz-*")), place / "kernel")
+    (place / "initramfs").write_bytes(gzip.compress(_archive(tree, place / "early"), 1))
+    for folder in ("package", "early"):
+        shutil.rmtree(place / folder)
 
 
 def _fetch(folder: Path) -> Path:

@@ -4,7 +4,7 @@ import fcntl
 import hashlib
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -57,12 +57,32 @@ def debian_image(cache: Path, *, suite: str = SUITE, mirror: str = "") -> Path:
     ``mirror`` is by default the one that apt is configured with. Raises SettingsError, MachineError.
     """
     recipe = hashlib.sha256(f"{suite}\n{INIT}\n{DEAD_WEIGHT}\n2".encode()).hexdigest()[:12]
-    image = cache / f"debian-{suite}-{recipe}"
-    cache.mkdir(parents=True, exist_ok=True)
-    with only_one(cache / f"{image.name}.lock"):
+    return made_once(cache / f"debian-{suite}-{recipe}", lambda root: _build(root, suite, mirror))
+
+
+def made_once(image: Path, make: Callable[[Path], None]) -> Path:
+    """Return an image's directory, which ``make`` fills on first use beside it; half an image is never found.
+
+    A second lab that wants the same one waits until it is made.
+    """
+    image.parent.mkdir(parents=True, exist_ok=True)
+    with _only_one(image.with_name(f"{image.name}.lock")):
         if not image.is_dir():
-            _build(image, suite, mirror or configured_mirror(Path("/etc/apt"), suite))
+            growing = image.with_name(f"{image.name}.new")
+            shutil.rmtree(growing, ignore_errors=True)
+            make(growing)
+            growing.rename(image)
     return image
+
+
+def debootstrapped(root: Path, suite: str, mirror: str, packages: tuple[str, ...] = ()) -> None:
+    """Fill a directory with a minimal Debian and ``packages``, by default from the mirror that apt is configured with.
+
+    Raises SettingsError, MachineError.
+    """
+    source = mirror or configured_mirror(Path("/etc/apt"), suite)
+    include = [f"--include={','.join(packages)}"] if packages else []
+    must(["debootstrap", "--variant=minbase", *include, suite, str(root), source], BUILD_DEADLINE)
 
 
 def copy_image(image: Path, target: Path) -> None:
@@ -152,15 +172,8 @@ def _sources(apt: Path) -> Iterator[tuple[str, set[str]]]:
                     yield address, set(fields.get("Suites", "").split())
 
 
-def _build(image: Path, suite: str, mirror: str) -> None:
-    growing = image.with_name(f"{image.name}.new")
-    shutil.rmtree(growing, ignore_errors=True)
-    must(["debootstrap", "--variant=minbase", suite, str(growing), mirror], BUILD_DEADLINE)
-    _prepare(growing)
-    growing.rename(image)
-
-
-def _prepare(root: Path) -> None:
+def _build(root: Path, suite: str, mirror: str) -> None:
+    debootstrapped(root, suite, mirror)
     for relative in DEAD_WEIGHT:
         shutil.rmtree(root / relative, ignore_errors=True)
         (root / relative).mkdir(parents=True)
@@ -187,7 +200,7 @@ def must(argv: list[str], deadline: float) -> None:
 
 
 @contextmanager
-def only_one(lock: Path) -> Iterator[None]:
+def _only_one(lock: Path) -> Iterator[None]:
     """Hold a lock file, so that two labs do not make the same image at once."""
     with lock.open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)

@@ -4,7 +4,7 @@ import hashlib
 import shutil
 from pathlib import Path
 
-from nanny_ops.lab.image import BUILD_DEADLINE, DEAD_WEIGHT, configured_mirror, must, only_one
+from nanny_ops.lab.image import DEAD_WEIGHT, debootstrapped, made_once
 
 #: What a machine has that the smallest Debian lacks: what nodes of Proxmox VE have, and what its guests have.
 PACKAGES = (
@@ -25,27 +25,11 @@ def machine_image(cache: Path, suite: str, *, mirror: str = "", more: tuple[str,
     """
     packages = PACKAGES + more
     recipe = hashlib.sha256(f"{suite}\n{packages}\n{DEAD_WEIGHT}\n{NETWORK}\n{OFF}\n1".encode()).hexdigest()[:12]
-    image = cache / f"machine-{suite}-{recipe}"
-    cache.mkdir(parents=True, exist_ok=True)
-    with only_one(cache / f"{image.name}.lock"):
-        if not image.is_dir():
-            _build(image, suite, packages, mirror)
-    return image
+    return made_once(cache / f"machine-{suite}-{recipe}", lambda root: _build(root, suite, packages, mirror))
 
 
-def _build(image: Path, suite: str, packages: tuple[str, ...], mirror: str) -> None:
-    growing = image.with_name(f"{image.name}.new")
-    shutil.rmtree(growing, ignore_errors=True)
-    source = mirror or configured_mirror(Path("/etc/apt"), suite)
-    must(
-        ["debootstrap", "--variant=minbase", f"--include={','.join(packages)}", suite, str(growing), source],
-        BUILD_DEADLINE,
-    )
-    _prepare(growing)
-    growing.rename(image)
-
-
-def _prepare(root: Path) -> None:
+def _build(root: Path, suite: str, packages: tuple[str, ...], mirror: str) -> None:
+    debootstrapped(root, suite, mirror, packages)
     for relative in (*DEAD_WEIGHT, "var/lib/apt/lists"):
         shutil.rmtree(root / relative, ignore_errors=True)
         (root / relative).mkdir(parents=True)

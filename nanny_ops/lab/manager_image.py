@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from nanny_ops.lab import pacman_repository, rpm_repository, ware
-from nanny_ops.lab.image import BUILD_DEADLINE, INIT, configured_mirror, must, only_one
+from nanny_ops.lab.image import INIT, debootstrapped, made_once
 
 SUITE = "trixie"
 PACKAGES = ("dnf", "dnf-plugins-core", "zypper", "pacman-package-manager", "rpm", "createrepo-c", "busybox-static")
@@ -23,35 +23,39 @@ def manager_image(cache: Path, *, mirror: str = "") -> Path:
     """
     sources = "".join(inspect.getsource(module) for module in (ware, rpm_repository, pacman_repository))
     recipe = hashlib.sha256(f"{SUITE}{PACKAGES}{OUT_OF_PLACE}{DEAD_WEIGHT}{INIT}{sources}1".encode()).hexdigest()[:12]
-    image = cache / f"managers-{SUITE}-{recipe}"
-    cache.mkdir(parents=True, exist_ok=True)
-    with only_one(cache / f"{image.name}.lock"):
-        if not image.is_dir():
-            growing = image.with_name(f"{image.name}.new")
-            shutil.rmtree(growing, ignore_errors=True)
-            source = mirror or configured_mirror(Path("/etc/apt"), SUITE)
-            include = f"--include={','.join(PACKAGES)}"
-            must(["debootstrap", "--variant=minbase", include, SUITE, str(growing), source], BUILD_DEADLINE)
-            _prepare(growing)
-            growing.rename(image)
-    return image
+    return made_once(cache / f"managers-{SUITE}-{recipe}", lambda root: _build(root, mirror))
+
+
+def fit_dnf(root: Path) -> None:
+    """Make Debian's dnf usable in a root that is none of its distributions."""
+    for plugin in OUT_OF_PLACE:
+        (root / f"usr/lib/python3/dist-packages/dnf-plugins/{plugin}.py").unlink(missing_ok=True)
+    (root / "etc/dnf/vars").mkdir(parents=True, exist_ok=True)
+    (root / "etc/dnf/vars/releasever").write_text("1\n")  # which dnf would ask of a package that Debian has not
+
+
+def empty_anew(root: Path, folders: tuple[str, ...]) -> None:
+    """Empty what package managers have filled; temporary folders stay open to everybody."""
+    for relative in folders:
+        shutil.rmtree(root / relative, ignore_errors=True)
+        (root / relative).mkdir(parents=True)
+        (root / relative).chmod(0o1777 if relative.endswith("tmp") else 0o755)
+
+
+def _build(root: Path, mirror: str) -> None:
+    debootstrapped(root, SUITE, mirror, PACKAGES)
+    _prepare(root)
 
 
 def _prepare(root: Path) -> None:
     for relative in DEAD_WEIGHT:
         shutil.rmtree(root / relative, ignore_errors=True)
         (root / relative).mkdir(parents=True)
-    for plugin in OUT_OF_PLACE:
-        (root / f"usr/lib/python3/dist-packages/dnf-plugins/{plugin}.py").unlink(missing_ok=True)
-    (root / "etc/dnf/vars").mkdir(parents=True, exist_ok=True)
-    (root / "etc/dnf/vars/releasever").write_text("1\n")  # which dnf would ask of a package that Debian has not
+    fit_dnf(root)
     init = root / "usr/sbin/init"
     init.unlink(missing_ok=True)
     init.write_text(INIT)
     init.chmod(0o755)
     rpm_repository.lay_rpm_repository(root)
     pacman_repository.lay_pacman_repository(root)
-    for relative in ("tmp", "var/tmp", "var/cache/dnf", "var/log"):
-        shutil.rmtree(root / relative, ignore_errors=True)
-        (root / relative).mkdir(parents=True, mode=0o1777 if relative.endswith("tmp") else 0o755)
-        (root / relative).chmod(0o1777 if relative.endswith("tmp") else 0o755)
+    empty_anew(root, ("tmp", "var/tmp", "var/cache/dnf", "var/log"))

@@ -6,13 +6,12 @@ own packages are no part of rpm's database.
 
 import hashlib
 import inspect
-import shutil
 from pathlib import Path
 
 from nanny_ops.lab import rpm_repository, ware
-from nanny_ops.lab.image import copy_image, only_one
+from nanny_ops.lab.image import copy_image, made_once
 from nanny_ops.lab.machine_image import machine_image
-from nanny_ops.lab.manager_image import OUT_OF_PLACE, SUITE
+from nanny_ops.lab.manager_image import OUT_OF_PLACE, SUITE, empty_anew, fit_dnf
 
 PACKAGES = ("dnf", "dnf-plugins-core", "zypper", "rpm", "createrepo-c", "python3-dnf")
 #: Name of an image -> what its os-release says, by which everything here chooses the package manager.
@@ -34,27 +33,19 @@ def rpm_machine(cache: Path, release: str, *, mirror: str = "") -> Path:
     sources = "".join(inspect.getsource(module) for module in (ware, rpm_repository))
     recipe = hashlib.sha256(f"{RELEASES[release]}{OUT_OF_PLACE}{TELLTALES}{sources}1".encode()).hexdigest()[:12]
     image = base.with_name(f"{base.name}-{release}-{recipe}")
-    with only_one(image.with_name(f"{image.name}.lock")):
-        if not image.is_dir():
-            growing = image.with_name(f"{image.name}.new")
-            shutil.rmtree(growing, ignore_errors=True)
-            copy_image(base, growing)
-            _prepare(growing, RELEASES[release])
-            growing.rename(image)
-    return image
+    return made_once(image, lambda root: _build(root, base, RELEASES[release]))
+
+
+def _build(root: Path, base: Path, release: str) -> None:
+    copy_image(base, root)
+    _prepare(root, release)
 
 
 def _prepare(root: Path, release: str) -> None:
-    for plugin in OUT_OF_PLACE:
-        (root / f"usr/lib/python3/dist-packages/dnf-plugins/{plugin}.py").unlink(missing_ok=True)
-    (root / "etc/dnf/vars").mkdir(parents=True, exist_ok=True)
-    (root / "etc/dnf/vars/releasever").write_text("1\n")  # which dnf would ask of a package that Debian has not
+    fit_dnf(root)
     rpm_repository.lay_rpm_repository(root)
     for relative in TELLTALES:
         (root / relative).unlink(missing_ok=True)
     (root / "etc/os-release").unlink(missing_ok=True)
     (root / "etc/os-release").write_text(release)
-    for relative in ("tmp", "var/tmp", "var/cache/dnf"):
-        shutil.rmtree(root / relative, ignore_errors=True)
-        (root / relative).mkdir(parents=True)
-        (root / relative).chmod(0o1777 if relative.endswith("tmp") else 0o755)
+    empty_anew(root, ("tmp", "var/tmp", "var/cache/dnf"))

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from nanny_ops.errors import SettingsError
-from nanny_ops.lab.image import cache_dir, configured_mirror, only_one
+from nanny_ops.errors import MachineError, SettingsError
+from nanny_ops.lab.image import cache_dir, configured_mirror, made_once
 
 DEB822 = """Types: deb
 # a comment
@@ -51,22 +51,37 @@ def test_the_cache_follows_the_environment() -> None:
     assert cache_dir({"XDG_CACHE_HOME": "relative"}) == Path.home() / ".cache/nanny-ops"
 
 
-def test_only_one_builds_at_a_time(tmp_path: Path) -> None:
-    order: list[str] = []
-    first_in = threading.Event()
-    may_end = threading.Event()
+def test_an_image_is_made_once_by_whoever_comes_first(tmp_path: Path) -> None:
+    made: list[str] = []
+    begun, may_end = threading.Event(), threading.Event()
 
-    def first() -> None:
-        with only_one(tmp_path / "lock"):
-            first_in.set()
-            may_end.wait(10)
-            order.append("first")
+    def first(root: Path) -> None:
+        root.mkdir()
+        begun.set()
+        may_end.wait(10)
+        made.append("first")
 
-    thread = threading.Thread(target=first)
+    def second(root: Path) -> None:
+        made.append("second")
+
+    image = tmp_path / "cache/image"
+    thread = threading.Thread(target=made_once, args=(image, first))
     thread.start()
-    assert first_in.wait(10)
+    assert begun.wait(10)
+    assert not image.exists()  # half an image is never found
     threading.Timer(0.05, may_end.set).start()
-    with only_one(tmp_path / "lock"):
-        order.append("second")
+    assert made_once(image, second) == image
     thread.join()
-    assert order == ["first", "second"]
+    assert made == ["first"]
+    assert image.is_dir()
+
+
+def test_what_an_attempt_left_is_taken_away_first(tmp_path: Path) -> None:
+    def fail(root: Path) -> None:
+        (root / "half").mkdir(parents=True)
+        raise MachineError("no network")
+
+    with pytest.raises(MachineError):
+        made_once(tmp_path / "image", fail)
+    made_once(tmp_path / "image", Path.mkdir)
+    assert list((tmp_path / "image").iterdir()) == []

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from nanny_ops.errors import MachineError
-from nanny_ops.lab import machine_image
+from nanny_ops.lab import image, machine_image
 
 
 def make(argv: list[str], _deadline: float) -> None:
@@ -17,7 +17,7 @@ def make(argv: list[str], _deadline: float) -> None:
 
 def test_an_image_is_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
-    monkeypatch.setattr(machine_image, "must", lambda argv, deadline: (asked.append(argv[-1]), make(argv, deadline)))
+    monkeypatch.setattr(image, "must", lambda argv, deadline: (asked.append(argv[-1]), make(argv, deadline)))
     made = machine_image.machine_image(tmp_path, "trixie", mirror="http://mirror.invalid/debian")
     assert machine_image.machine_image(tmp_path, "trixie", mirror="http://mirror.invalid/debian") == made
     assert asked == ["http://mirror.invalid/debian"]
@@ -30,7 +30,7 @@ def test_a_failed_attempt_leaves_no_image(tmp_path: Path, monkeypatch: pytest.Mo
         Path(argv[-2]).mkdir()
         raise MachineError("no network")
 
-    monkeypatch.setattr(machine_image, "must", fail)
+    monkeypatch.setattr(image, "must", fail)
     with pytest.raises(MachineError):
         machine_image.machine_image(tmp_path, "trixie", mirror="http://mirror.invalid/debian")
     assert [path.name for path in tmp_path.glob("machine-*") if path.suffix not in (".lock", ".new")] == []

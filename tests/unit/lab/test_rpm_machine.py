@@ -8,7 +8,7 @@ from nanny_ops.lab import rpm_machine as module
 
 
 def test_each_release_has_an_image_that_is_taken_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "base").mkdir()
+    (tmp_path / "base/usr").mkdir(parents=True)
     made: list[str] = []
     monkeypatch.setattr(module, "machine_image", lambda *given, **more: tmp_path / "base")
     monkeypatch.setattr(module, "_prepare", lambda root, release: made.append(release))
