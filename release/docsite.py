@@ -28,6 +28,7 @@ SETTINGS = "reference_appendices/config.html"
 #: Labels and variables of Ansible's own documentation -> their page.
 ELSEWHERE = {
     "label action_plugins": "plugins/action.html",
+    "label callback_plugins": "plugins/callback.html",
     "label ansible_configuration_settings": SETTINGS,
     "label common_return_values": "reference_appendices/common_return_values.html",
     "envvar ANSIBLE_CACHE_PLUGIN": SETTINGS,
