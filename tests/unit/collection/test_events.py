@@ -121,3 +121,11 @@ def test_no_template_begins_in_what_was_told(source: ModuleType) -> None:
     assert event["nanny"]["detail"]["reason"] == ["{ { { x }}}", "{ % if %}", "{ # #}", "{}"]
     assert "{{" not in str(event["meta"])
     assert "{{" not in event["nanny"]["name"]
+
+
+@pytest.mark.parametrize(
+    "name", ["all", "ungrouped", "localhost", "::1", "web*", "a:b", "!web", "~.*", "web,db", "@f", "&x"]
+)
+def test_a_name_that_ansible_reads_as_many_hosts_is_nobodys(source: ModuleType, name: str) -> None:
+    assert source.as_event("https://ops", {"name": name}, "1")["meta"]["hosts"] == ["nobody.invalid"]
+    assert source.as_event("https://ops", {"name": "web-1.example_x"}, "1")["meta"]["hosts"] == ["web-1.example_x"]

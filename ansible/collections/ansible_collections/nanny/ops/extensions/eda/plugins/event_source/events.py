@@ -65,6 +65,7 @@ options:
     description:
       - Whether plays are limited to the host that an event is about, by its C(meta.hosts).
       - Switch it off for plays on other hosts, such as the controller.
+      - An event about something called C(all), C(localhost) or like a pattern of hosts limits plays to no host.
     type: bool
     default: true
 """
@@ -94,6 +95,9 @@ CAP = 4 * 1024 * 1024
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 #: Where a template begins.
 TEMPLATE = re.compile(r"\{(?=[{%#])")
+#: The name of one host, names that mean more to Ansible, and what a play is limited to for anything else: a guest may
+#: be called as its owner likes.
+HOST, RESERVED, NOBODY = re.compile(r"\w[\w.-]*", re.ASCII), ("all", "ungrouped", *LOOPBACK), "nobody.invalid"
 #: Answers after which it makes no sense to ask again.
 FINAL = (400, 401, 403, 404, 422)
 
@@ -273,8 +277,13 @@ def as_event(url: str, record: dict[str, Any], seq: str) -> dict[str, Any]:
     known_as = str(uuid.uuid5(uuid.NAMESPACE_URL, "%s%s/%s" % (url, EVENTS, seq)))
     return {
         "nanny": {**inert(record), "seq": int(seq or 0)},
-        "meta": {"hosts": [inert(host)] if host else [], "uuid": known_as},
+        "meta": {"hosts": [one_host(host)] if host else [], "uuid": known_as},
     }
+
+
+def one_host(name: str) -> str:
+    """Return a name as that of one host; one that Ansible reads as many, or as the controller, is nobody's."""
+    return name if HOST.fullmatch(name) and name not in RESERVED else NOBODY
 
 
 def inert(value: Any) -> Any:
