@@ -24,8 +24,10 @@ TYPES: dict[str, tuple[type, ...]] = {
 #: How a sentence calls them.
 WORDS = {"str": "a text", "path": "a path", "int": "a whole number", "float": "a number", "bool": "true or false"}
 WORDS |= {"list": "a list", "dict": "an object", "raw": "a value"}
-#: Beginnings of what Ansible would evaluate, on the machine of the control plane.
-TEMPLATES = ("{{", "{%", "{#")
+#: Beginnings of what Ansible would evaluate, on the machine of the control plane; the last one names other beginnings.
+TEMPLATES = ("{{", "{%", "{#", "#jinja2:")
+#: How keys begin by which Ansible's JSON marks a value, such as one that it would decrypt with the site's vault.
+MARKS = "__ansible_"
 #: Characters of one text, and levels of lists and objects within each other.
 LONGEST, DEEPEST = 16_384, 8
 
@@ -112,6 +114,8 @@ def _harmless(name: str, value: Any, depth: int = 0) -> None:
             raise ValidationFailed(f"vars: '{name}' is longer than {LONGEST} characters or no text.", field="vars")
     elif isinstance(value, Mapping):
         for key, inner in value.items():
+            if str(key).startswith(MARKS):
+                raise ValidationFailed(f"vars: '{name}' has a key of Ansible's own, {MARKS}...", field="vars")
             _harmless(name, key, depth + 1)
             _harmless(name, inner, depth + 1)
     elif isinstance(value, list):

@@ -36,6 +36,8 @@ def environment(order: Order, inherited: Mapping[str, str] = os.environ) -> dict
         "ANSIBLE_INVENTORY_ENABLED": "ansible.builtin.yaml",
         "ANSIBLE_HOST_KEY_CHECKING": "True",  # ansible-runner switches it off otherwise
         "ANSIBLE_NOCOLOR": "1",
+        # Else what a host tells of itself goes before what inventory and roles say, such as where a token is sent.
+        "ANSIBLE_INJECT_FACT_VARS": "False",
     }
     named = {
         "ANSIBLE_PRIVATE_KEY_FILE": order.ssh_key_file,

@@ -1,6 +1,7 @@
 """What a node tells of its identity is not believed where the inventory knows better; secrets become no file here."""
 
 from collections.abc import Iterator
+from configparser import ConfigParser
 from typing import Any
 
 import pytest
@@ -77,3 +78,9 @@ def test_a_release_lies_in_the_folder_of_releases_whatever_id_was_asked_for() ->
     assert len(found) == 3
     assert all(path.startswith("/run/releases/0f0f") and ".." not in path for path in found)
     assert "?" not in evaluated(block["vars"]["release_at"].rpartition("/")[2], **evil)
+
+
+def test_what_a_host_tells_of_itself_stands_in_for_no_variable() -> None:
+    settings = ConfigParser()
+    settings.read(ROOT / "ansible.cfg")
+    assert settings.getboolean("defaults", "inject_facts_as_vars") is False

@@ -21,6 +21,7 @@ def test_no_secret_of_the_control_plane_is_handed_on() -> None:
     assert given["HOME"] == "/root"
     assert given["ANSIBLE_PRIVATE_KEY_FILE"] == "/etc/key"
     assert given["ANSIBLE_HOST_KEY_CHECKING"] == "True"
+    assert given["ANSIBLE_INJECT_FACT_VARS"] == "False"
     assert "ANSIBLE_VAULT_PASSWORD_FILE" not in given
     assert "ANSIBLE_HOME" not in given
 
