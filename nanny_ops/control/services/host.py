@@ -150,4 +150,5 @@ def _is_address(text: str) -> bool:
     except ValueError:
         return False
     # Behind a % Python takes any words for the zone of an address, and machines tell these texts of themselves.
-    return not (address.is_loopback or address.is_link_local or "%" in text)
+    # Linux takes the unspecified address for this machine, which would be the controller.
+    return not (address.is_loopback or address.is_unspecified or address.is_link_local or "%" in text)

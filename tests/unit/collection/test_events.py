@@ -115,6 +115,13 @@ def test_plays_are_limited_to_the_host_unless_they_are_for_others(source: Module
     assert "hosts" not in queue.get_nowait()["meta"]
 
 
+def test_no_text_names_other_signs_for_templates(source: ModuleType) -> None:
+    told = {"reason": "#jinja2:variable_start_string:'[['\n[[ 1 ]]", "name": "a #jinja2: b"}
+    found = source.inert(told)
+    assert found["reason"].startswith("# jinja2:")
+    assert found["name"] == told["name"]
+
+
 def test_no_template_begins_in_what_was_told(source: ModuleType) -> None:
     told = {"name": "{{ lookup('pipe', 'id') }}", "detail": {"reason": ["{{{ x }}}", "{% if %}", "{# #}", "{}"]}}
     event = source.as_event("https://ops", told, "1")

@@ -23,7 +23,10 @@ def site(database: Database, now: datetime) -> Site:
     made.add(
         101,
         "pve1",
-        extra={"addresses": ["127.0.0.1/8", "fe80::1/64", "fd00::1%{{ 7 }}", "10.0.0.7/24"], "tags": "Web;prod"},
+        extra={
+            "addresses": ["127.0.0.1/8", "0.0.0.0", "::", "fe80::1/64", "fd00::1%{{ 7 }}", "10.0.0.7/24"],
+            "tags": "Web;prod",
+        },
     )
     made.add(102, "pve2", status="stopped", extra={"pool": "shop", "ostype": "alpine"})
     made.add(201, "pve3", kind="qemu")

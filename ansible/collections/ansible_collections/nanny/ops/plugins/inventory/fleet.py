@@ -73,6 +73,7 @@ keyed_groups:
     prefix: arch
 """
 
+import re
 from collections import Counter
 
 from ansible.errors import AnsibleParserError
@@ -83,6 +84,9 @@ from ansible_collections.nanny.ops.plugins.module_utils.control_plane import Con
 PAGE = 2000
 #: Names that Ansible has for the controller: a guest called so would get what is delegated there.
 LOCAL = ("localhost", "127.0.0.1", "::1")
+#: What every machine may be called. Others tell their names as they like, and ssh takes one that begins with a dash for
+#: an option, such as a command to run on the controller.
+PLAIN, FOREIGN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z"), re.compile(r"[^A-Za-z0-9._-]")
 CONNECTION = ("url", "token", "ca_file", "validate_certs", "request_timeout", "request_tries")
 
 
@@ -173,15 +177,19 @@ def connection(row, how):
 
 
 def named(rows):
-    """Yield each row with a name of its own; what shares its name, or is called as the controller, gets its number."""
+    """Yield each row with a name of its own.
+
+    What shares its name, is called as the controller, or has no plain name, gets its number.
+    """
     hosts = Counter(row["name"] for row in rows if row["kind"] == "host")
     guests = Counter(row["name"] for row in rows if row["kind"] != "host")
     taken = set()
     for row in rows:
         name, is_host = row["name"], row["kind"] == "host"
         shared = hosts[name] > 1 if is_host else name in hosts or guests[name] > 1
-        if shared or not name or name in LOCAL:
-            name = "%s-%s" % (name, row["agent_id"] if is_host else row["vmid"])
+        if shared or not PLAIN.match(name) or name in LOCAL:
+            word = FOREIGN.sub("_", name).lstrip("._-") or row["kind"]
+            name = "%s-%s" % (word, row["agent_id"] if is_host else row["vmid"])
         if name in taken:  # the same name and number in two clusters
             name = "%s-%s" % (name, row["guest_id"])
         taken.add(name)

@@ -93,8 +93,8 @@ SETTLED = 1.0
 #: Bytes of one event at the most.
 CAP = 4 * 1024 * 1024
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
-#: Where a template begins.
-TEMPLATE = re.compile(r"\{(?=[{%#])")
+#: Where a template begins, or a line that names other signs for one.
+TEMPLATE = re.compile(r"\{(?=[{%#])|\A#(?=jinja2:)")
 #: The name of one host, names that mean more to Ansible, and what a play is limited to for anything else: a guest may
 #: be called as its owner likes.
 HOST, RESERVED, NOBODY = re.compile(r"\w[\w.-]*", re.ASCII), ("all", "ungrouped", *LOOPBACK), "nobody.invalid"
@@ -292,7 +292,7 @@ def inert(value: Any) -> Any:
         return {inert(key): inert(one) for key, one in value.items()}
     if isinstance(value, list):
         return [inert(one) for one in value]
-    return TEMPLATE.sub("{ ", value) if isinstance(value, str) else value
+    return TEMPLATE.sub(r"\g<0> ", value) if isinstance(value, str) else value
 
 
 def _checked(url: str) -> str:

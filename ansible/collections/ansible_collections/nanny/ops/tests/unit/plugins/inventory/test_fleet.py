@@ -21,12 +21,19 @@ def test_names_that_are_shared_get_the_number():
 
 def test_one_name_and_number_in_two_clusters():
     rows = [row("web", vmid=1, guest_id="x"), row("web", vmid=1, guest_id="y"), row("", vmid=7)]
-    assert [name for name, dummy in named(rows)] == ["web-1", "web-1-y", "-7"]
+    assert [name for name, dummy in named(rows)] == ["web-1", "web-1-y", "lxc-7"]
 
 
 def test_nothing_is_taken_for_the_controller():
     rows = [row("localhost", "host"), row("localhost", vmid=1), row("127.0.0.1", vmid=2)]
     assert [name for name, dummy in named(rows)] == ["localhost-a-localhost", "localhost-1", "127.0.0.1-2"]
+
+
+def test_no_name_is_an_option_of_ssh_or_a_way_out_of_a_folder():
+    rows = [row("-oProxyCommand=id", vmid=1), row("../../etc/x", "host", agent_id="a")]
+    rows += [row("a b", vmid=2), row("-", vmid=3)]
+    assert [name for name, dummy in named(rows)] == ["oProxyCommand_id-1", "_etc_x-a", "a_b-2", "lxc-3"]
+    assert [name for name, dummy in named([row("x\n", vmid=4)])] == ["x_-4"]
 
 
 def test_groups():
