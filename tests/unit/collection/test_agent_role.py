@@ -24,7 +24,13 @@ def evaluated(text: str, **variables: Any) -> Any:
 
 @pytest.mark.parametrize(
     ("about", "meant"),
-    [({}, "told"), ({"nanny_agent_id": "known"}, "known"), (FLEET, "known"), ({"nanny": {"kind": "lxc"}}, "told")],
+    [
+        ({}, "told"),
+        ({"nanny_agent_id": "known"}, "known"),
+        (FLEET, "known"),
+        ({"nanny": {"kind": "lxc", "agent_id": "of its node"}}, ""),
+        ({"nanny_guest_id": "guest-1"}, ""),
+    ],
 )
 def test_the_inventory_says_in_whom_the_trust_ends(about: dict[str, Any], meant: str) -> None:
     expression = yaml.safe_load(ROLE.read_text())["agent_known_as"]
@@ -39,6 +45,7 @@ def test_the_inventory_says_in_whom_the_trust_ends(about: dict[str, Any], meant:
         ({"nanny_agent_id": "known"}, True),
         ({"nanny_guest_id": "guest-1"}, True),
         (FLEET, True),
+        ({"nanny": {"kind": "lxc", "agent_id": "told"}}, True),
         ({"nanny": {"kind": "host", "agent_id": "told"}}, False),
     ],
 )
@@ -48,6 +55,20 @@ def test_no_node_gets_the_token_of_another_one(about: dict[str, Any], refused: b
     known = evaluated(check["vars"]["rotate_known_as"], **about)
     that = "{{ " + check["ansible.builtin.assert"]["that"] + " }}"
     assert (asked and not evaluated(that, rotate_known_as=known, **TOLD)) is refused
+
+
+@pytest.mark.parametrize(
+    ("groups", "rotated", "rolled"),
+    [
+        ({"all": [], "agents": [], "guests": []}, "agents", "agents:new"),
+        ({"all": [], "nanny_hosts": [], "nanny_lxc": []}, "nanny_hosts", "nanny_hosts"),
+        ({"all": [], "nodes": []}, "all", "all"),
+    ],
+)
+def test_no_guest_is_meant_where_nobody_says_which_hosts(groups: dict[str, Any], rotated: str, rolled: str) -> None:
+    for name, meant in (("rotate_tokens", rotated), ("rollout_agents", rolled)):
+        (play,) = yaml.safe_load((ROOT / f"playbooks/{name}.yml").read_text())
+        assert evaluated(play["hosts"][0], groups=groups) == meant
 
 
 def tasks(found: list[Any]) -> Iterator[dict[str, Any]]:

@@ -32,7 +32,7 @@ def test_nothing_is_taken_for_the_controller():
 def test_no_name_is_an_option_of_ssh_or_a_way_out_of_a_folder():
     rows = [row("-oProxyCommand=id", vmid=1), row("../../etc/x", "host", agent_id="a")]
     rows += [row("a b", vmid=2), row("-", vmid=3)]
-    assert [name for name, dummy in named(rows)] == ["oProxyCommand_id-1", "_etc_x-a", "a_b-2", "lxc-3"]
+    assert [name for name, dummy in named(rows)] == ["oProxyCommand_id-1", "etc_x-a", "a_b-2", "lxc-3"]
     assert [name for name, dummy in named([row("x\n", vmid=4)])] == ["x_-4"]
 
 
