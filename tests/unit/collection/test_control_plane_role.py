@@ -2,10 +2,12 @@
 
 from typing import Any
 
+import pytest
 import yaml
 
 from nanny_ops.control.settings import SETTINGS, Setting
 from tests.house.tree import ROOT
+from tests.unit.collection.test_agent_role import evaluated
 
 SPECS = ROOT / "ansible/collections/ansible_collections/nanny/ops/roles/control_plane/meta/argument_specs.yml"
 #: Written by the role from variables of their own, fixed by the units, or no setting for a file.
@@ -24,3 +26,11 @@ def test_it_takes_every_setting_and_no_other() -> None:
     options = role["control_plane_settings"]["options"]
     given = {name: {key: body[key] for key in ("description", "type")} for name, body in options.items()}
     assert given == {row.key: described(row) for row in SETTINGS if row.key not in NOT_GIVEN}
+
+
+@pytest.mark.parametrize(("authority", "file"), [("-----BEGIN", "/site/nanny-ops-ca.pem"), ("", "")])
+def test_a_file_of_an_authority_is_read_only_where_one_was_written(authority: str, file: str) -> None:
+    _, agents, end = yaml.safe_load((ROOT / "playbooks/site.yml").read_text())
+    told = {"inventory_dir": "/site", "control_plane_ca_certificate": authority}
+    named = [agents["roles"][1]["agent_operator_ca_file"], end["vars"]["control_plane_ca_file"]]
+    assert [evaluated(one, **told, site_plane=told) for one in named] == [file, file]
