@@ -123,6 +123,14 @@ def test_no_secret_is_left_with_the_controller_or_told(site: Site) -> None:
     assert token not in identity
 
 
+def test_check_mode_tells_what_was_stopped_or_removed(site: Site) -> None:
+    site.machine.must("systemctl", "stop", "nanny-agent")
+    assert passed(site.role("--check")).changed(site.machine.hostname) == ["Start the agent"]
+    passed(site.role(agent_state="absent"))
+    assert "Bring the package" in passed(site.role("--check")).changed(site.machine.hostname)
+    passed(site.role())
+
+
 def test_a_version_that_is_not_heard_of_is_taken_back(site: Site, tmp_path: Path) -> None:
     mute = Deb("nanny-agent", "9.0.2", {"opt/nanny-agent/bin/nanny-agent": "#!/bin/sh\nexit 1\n"})
     given = {

@@ -58,6 +58,27 @@ def test_no_node_gets_the_token_of_another_one(about: dict[str, Any], refused: b
 
 
 @pytest.mark.parametrize(
+    ("package", "installed", "unit", "asked"),
+    [("x.deb", "ii 9.0.0", False, True), ("x.deb", "", False, False), ("x.deb", "rc 9.0.0", False, False),
+     ("", "", True, True), ("", "ii 9.0.0", False, False)],
+)  # fmt: skip
+def test_check_mode_asks_for_no_unit_that_is_not_there(package: str, installed: str, unit: bool, asked: bool) -> None:
+    known = {
+        "ansible_check_mode": True,
+        "agent_identity": {"stat": {"exists": True}},
+        "agent_package": package,
+        "agent_installed": {"stdout": installed},
+        "agent_unit": {"stat": {"exists": unit}},
+    }
+    known["agent_is_there"] = evaluated(yaml.safe_load(ROLE.read_text())["agent_is_there"], **known)
+    start = yaml.safe_load((ROLE.parents[1] / "tasks/present.yml").read_text())[-1]["when"]
+    (handler,) = yaml.safe_load((ROLE.parents[1] / "handlers/main.yml").read_text())
+    for one in ([start], handler["when"]):
+        assert all(evaluated("{{ " + term + " }}", **known) for term in one) is asked
+        assert all(evaluated("{{ " + term + " }}", **{**known, "ansible_check_mode": False}) for term in one)
+
+
+@pytest.mark.parametrize(
     ("groups", "rotated", "rolled"),
     [
         ({"all": [], "agents": [], "guests": []}, "agents", "agents:new"),
