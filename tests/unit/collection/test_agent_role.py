@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from configparser import ConfigParser
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -55,6 +56,27 @@ def test_no_node_gets_the_token_of_another_one(about: dict[str, Any], refused: b
     known = evaluated(check["vars"]["rotate_known_as"], **about)
     that = "{{ " + check["ansible.builtin.assert"]["that"] + " }}"
     assert (asked and not evaluated(that, rotate_known_as=known, **TOLD)) is refused
+
+
+@pytest.mark.parametrize("given", ["dist/nanny_9.9.9", "/srv/nanny_9.9.9", "beside.deb"])
+@pytest.mark.parametrize(
+    ("role", "variable"), [("agent", "agent_package"), ("control_plane", "control_plane_wheelhouse")]
+)
+def test_a_file_is_named_from_where_a_person_stands(
+    role: str, variable: str, given: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    lying = tmp_path / "dist" / "nanny_9.9.9"
+    lying.parent.mkdir()
+    lying.touch()
+    roles = ROLE.parents[2]
+    meant = yaml.safe_load((roles / role / "vars/main.yml").read_text())
+    known: dict[str, Any] = {"agent_wheelhouse": "", variable: given}
+    for name in (f"{role}_from_here", f"{role}_file"):
+        known[name] = evaluated(meant[name], **known)
+    assert known[f"{role}_file"] == (str(lying) if given.startswith("dist") else given)
+    used = [task for file in (roles / role / "tasks").glob("*.yml") for task in tasks(yaml.safe_load(file.read_text()))]
+    assert not [task for task in used if "{{ " + variable + " }}" in str(task)]
 
 
 @pytest.mark.parametrize(
