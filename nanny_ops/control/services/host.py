@@ -1,13 +1,12 @@
 """Hosts and guests as an inventory wants them: a thousand in one answer, with who carries out an order for each."""
 
-import ipaddress
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
 from typing import Any
 
 from nanny_ops.control.services import upkeep
+from nanny_ops.control.services.address import reachable
 from nanny_ops.control.services.agent import health, is_silent
 from nanny_ops.control.services.principal import Person
 from nanny_ops.control.services.word import tags
@@ -87,7 +86,7 @@ def _host(agent: Agent, known: _Known) -> HostRow:
         pool="",
         template=False,
         os=agent.platform,
-        address=agent.primary_ip if _is_address(agent.primary_ip) else "",
+        address=reachable(agent.primary_ip),
         facts=facts,
         **_upkeep(known.upkeep[agent.id]),
     )
@@ -135,20 +134,5 @@ def _upkeep(row: UpkeepRow) -> dict[str, Any]:
 
 def _address(body: Mapping[str, Any]) -> str:
     """Return the first address of a guest that another machine can reach."""
-    for told in body.get("addresses") or ():
-        text = str(told).partition("/")[0]
-        if _is_address(text):
-            return text
-    return ""
-
-
-@lru_cache(maxsize=8192)
-def _is_address(text: str) -> bool:
-    """Tell whether another machine is reached at this address; inventories ask for the same ones again and again."""
-    try:
-        address = ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    # Behind a % Python takes any words for the zone of an address, and machines tell these texts of themselves.
-    # Linux takes the unspecified address for this machine, which would be the controller.
-    return not (address.is_loopback or address.is_unspecified or address.is_link_local or "%" in text)
+    told = (str(one).partition("/")[0] for one in body.get("addresses") or ())
+    return next((address for text in told if (address := reachable(text))), "")

@@ -4,15 +4,16 @@ Names and addresses come from agents, and Ansible evaluates templates in an inve
 is not plainly a name or an address is left out.
 """
 
-import ipaddress
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from nanny_ops.control.services.address import reachable
 from nanny_ops.control.services.word import tags
 from nanny_ops.control.store import agent as agents
 from nanny_ops.control.store import proxmox as store
+from nanny_ops.control.store import team as teams
 from nanny_ops.control.store.database import Tx
 from nanny_ops.errors import ValidationFailed
 
@@ -46,12 +47,13 @@ class Inventory:
         One that it has come to know since, such as by an earlier run of the same, is taken as it is.
         """
         for name, address in new.items():
-            if not NAME.fullmatch(name) or _is_reserved(name) or not _is_address(address):
+            where = reachable(address)
+            if not NAME.fullmatch(name) or _is_reserved(name) or not where:
                 raise ValidationFailed(f"new_hosts: '{name[:64]}' has no plain name and IP address.", field="new_hosts")
             known = self.hosts.get(name)
-            if known is not None and known["ansible_host"] != address:
+            if known is not None and known["ansible_host"] != where:
                 raise ValidationFailed(f"new_hosts: '{name}' is known, with another address.", field="new_hosts")
-            self.hosts[name] = known or {"ansible_host": address}
+            self.hosts[name] = known or {"ansible_host": where}
             self.groups.setdefault("new", set()).add(name)
         return self
 
@@ -75,18 +77,18 @@ class Inventory:
 
 def build(tx: Tx, team_id: str) -> Inventory:
     """Return the inventory of a team: its agents' hosts, and its guests that run and whose address is known."""
-    found = Inventory()
+    found, foreign = Inventory(), _told_by(tx, [one for one in teams.every(tx) if one != team_id])
     mine = [one for one in agents.page(tx, [team_id], MOST, 0)[0] if one.status != "revoked"]
     guests, _ = store.guest_page(tx, [team_id], MOST, 0, store.GuestFilter(status="running"))
     named = store.names(tx, [team_id], "cluster")
     for agent in mine:
-        address = next((text for text in (agent.primary_ip, *agent.all_ips) if _is_address(text)), None)
+        address = _first(_of_agent(agent), foreign)
         if address is not None and NAME.fullmatch(agent.hostname):
             about = {"ansible_host": address, "nanny_agent_id": agent.id}
             labels = ["agents", *_labels("cluster", named.get(agent.cluster_pk or "")), *_tagged(agent.tags)]
             found.add(agent.hostname, f"{agent.hostname}-{agent.id[-8:]}", about, labels)
     for guest in guests:
-        address = next((text for text in _addresses(guest) if _is_address(text)), None)
+        address = _first(_of_guest(guest), foreign)
         if address is not None and NAME.fullmatch(guest.name):
             about = {"ansible_host": address, "nanny_guest_id": guest.id, "nanny_vmid": str(guest.vmid)}
             labels = ["guests", guest.kind, *_labels("cluster", named.get(guest.cluster_pk or ""))]
@@ -95,23 +97,31 @@ def build(tx: Tx, team_id: str) -> Inventory:
     return found
 
 
-def _addresses(guest: store.Guest) -> list[str]:
+def _told_by(tx: Tx, others: list[str]) -> Collection[str]:
+    """Return the addresses of other teams: a machine that tells one of them would have theirs opened by our key."""
+    if not others:
+        return ()
+    there = [one for one in agents.page(tx, others, MOST, 0)[0] if one.status != "revoked"]
+    hosted, _ = store.guest_page(tx, others, MOST, 0, store.GuestFilter())
+    told = [_of_agent(one) for one in there] + [_of_guest(one) for one in hosted]
+    return {address for texts in told for text in texts if (address := reachable(text))}
+
+
+def _first(texts: Iterable[str], foreign: Collection[str]) -> str | None:
+    return next((found for text in texts if (found := reachable(text)) and found not in foreign), None)
+
+
+def _of_agent(agent: agents.Agent) -> list[str]:
+    return [agent.primary_ip, *agent.all_ips]
+
+
+def _of_guest(guest: store.Guest) -> list[str]:
     told = guest.body.get("addresses")
     return [str(one).partition("/")[0] for one in told] if isinstance(told, list) else []
 
 
 def _is_reserved(name: str) -> bool:
     return name in RESERVED or name.startswith(LABELS)
-
-
-def _is_address(text: str) -> bool:
-    try:
-        address = ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    if "%" in text:  # behind it Python takes any words for the zone of an address
-        return False
-    return not (address.is_loopback or address.is_unspecified or address.is_link_local)
 
 
 def _labels(kind: str, name: str | None) -> list[str]:

@@ -44,7 +44,8 @@ def inventory(database: Database, now: datetime) -> playbook_inventory.Inventory
         _agent("zone", f"2001:db8::1%{EVIL}"),
         _agent(EVIL, "10.0.0.4"),
         _agent("late", "", all_ips=["::1", "fe80::1", "10.0.0.5"]),
-        _agent("foreign", "10.0.0.6", team_id="team-other"),
+        _agent("foreign", "10.0.0.6", team_id="team-other", all_ips=["fd00::6"]),
+        _agent("liar", "10.0.0.6", all_ips=["fd00:0::6", "::ffff:127.0.0.1"]),
     ]
     database.write_now(
         lambda tx: tx.connection.execute(team_table.insert().values(id="team-other", name="o", created_at=micros(now)))
@@ -53,6 +54,7 @@ def inventory(database: Database, now: datetime) -> playbook_inventory.Inventory
         database.write_now(lambda tx, one=one: agents.add(tx, one))  # type: ignore[misc]
     rows = [_guest(100, "web1"), _guest(101, "stopped", status="stopped"), _guest(102, "mute", body={})]
     rows += [_guest(103, "odd", tags=EVIL), _guest(104, "foreign", team_id="team-other")]
+    rows += [_guest(106, "lying", body={"addresses": ["10.0.1.104/24", "10.0.0.6/24"]})]
     rows += [_guest(105, "zoned", body={"addresses": [f"2001:db8::2%{EVIL}/64"]})]
     database.write_now(lambda tx: tx.connection.execute(guests.insert(), rows))
     return database.read_now(lambda tx: playbook_inventory.build(tx, teams.DEFAULT))
