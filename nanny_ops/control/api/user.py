@@ -1,5 +1,6 @@
 """Signing in and out."""
 
+from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Request
@@ -28,8 +29,9 @@ class Credentials(BaseModel):
 )
 async def login(request: Request, credentials: Credentials, control: Control, peer: Peer) -> dict[str, Any]:
     """Sign in with e-mail and password; five attempts a minute per address and per account."""
+    began = control.clock()
     user = await _authenticate(request, control, peer, credentials.email, credentials.password)
-    token = control.sessions.keyring.access_token(user.id, "user", control.clock())
+    token = _session(control, user, began)
     return {
         "access_token": token,
         "token_type": "bearer",
@@ -49,9 +51,9 @@ async def token(
     peer: Peer,
 ) -> dict[str, str]:
     """Sign in as OAuth 2.0's password flow does; ``username`` is the e-mail."""
+    began = control.clock()
     user = await _authenticate(request, control, peer, username, password)
-    issued = control.sessions.keyring.access_token(user.id, "user", control.clock())
-    return {"access_token": issued, "token_type": "bearer"}
+    return {"access_token": _session(control, user, began), "token_type": "bearer"}
 
 
 @router.get("/auth/me")
@@ -73,6 +75,11 @@ async def logout(session: AsSession, control: Control) -> dict[str, Any]:
         await control.database.write(lambda tx: service.sign_out(tx, claims, control.clock()))
     control.sessions.forget(who.id)
     return {"message": "Successfully logged out", "success": True}
+
+
+def _session(control: Control, user: users.User, began: datetime) -> str:
+    """Return a token as of when signing in began: a password that was changed while the old one was checked ends it."""
+    return control.sessions.keyring.access_token(user.id, "user", began)
 
 
 async def _authenticate(request: Request, control: Control, peer: str, email: str, password: str) -> users.User:
