@@ -39,4 +39,5 @@ def test_what_it_cannot_do_is_exit_code_2(words: tuple[str, ...]) -> None:
 
 def test_ci_types_what_people_type() -> None:
     lines = [line for line in (ROOT / ".ci" / "run").read_text().splitlines() if line.startswith("./run")]
-    assert lines == ["./run setup", "./run lint", "./run test", "./run coverage-of-spec"]
+    scenarios = "./run molecule upgrade_from_previous patch_rhel"
+    assert lines == ["./run setup", "./run lint", scenarios, "./run test", "./run coverage-of-spec"]
