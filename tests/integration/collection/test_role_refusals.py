@@ -40,3 +40,21 @@ def test_what_a_program_refuses_is_said(
     assert ": Say why" in run.tasks[-1].task
     assert run.tasks[-1].result["msg"] == said
     assert SECRET not in run.said
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"control_plane_port": 443},
+        {"control_plane_names": [], "control_plane_tls": "none"},
+        {"control_plane_wheelhouse": "dist/nanny-agent-1.tar"},
+    ],
+)
+def test_a_control_plane_that_cannot_be_is_refused_before_anything_is_done(
+    ansible: Ansible, wrong: dict[str, Any]
+) -> None:
+    given = {"control_plane_names": ["ops.example.com"], "control_plane_wheelhouse": "dist/nanny-ops-1.tar", **wrong}
+    run = ansible.play(role("control_plane", "main", **given), "--check")
+    assert run.code == 2
+    assert run.tasks[-1].task.endswith("Refuse what cannot be done")
+    assert next(iter(wrong)) in run.tasks[-1].result["msg"]
