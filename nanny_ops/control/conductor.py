@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -73,14 +73,13 @@ class Conductor:
     async def step(self) -> bool:
         """Look once at every run that has not ended; tell whether one goes on."""
         found = await self.database.read(lambda tx: store.open_ones(tx, self.folders.home))
-        going = 0
+        going = [run for run in found if run.status == RunStatus.RUNNING and await self._follow(run)]
         for run in found:
-            if run.status == RunStatus.RUNNING:
-                going += await self._follow(run)
-        for run in found:
-            if run.status == RunStatus.PENDING and going < self.settings.playbook_parallel:
-                going += await self._begin(run)
-        return going > 0
+            if run.status != RunStatus.PENDING or len(going) >= self.settings.playbook_parallel:
+                continue
+            if not await self._waits(run, going) and await self._begin(run):
+                going.append(run)
+        return bool(going)
 
     async def sweep(self) -> None:
         """Drop what is old, and end what nobody follows any more."""
@@ -123,6 +122,18 @@ class Conductor:
         except Exception as wrong:  # a conductor that ends leaves every run without a listener
             log.error("playbook runs not looked at", exc_info=wrong)
         return False
+
+    async def _waits(self, run: Run, going: Sequence[Run]) -> bool:
+        """Tell whether a run that changes something has to wait for one of its team that does.
+
+        Which hosts a pattern in a playbook means is not known before it runs, so that none but the whole team is held.
+        """
+        others = [one for one in going if one.team_id == run.team_id and not one.checking]
+        if run.checking or not others:
+            return False
+        entries = await asyncio.to_thread(self.catalogue.entries)
+        looking = {entry.playbook.name for entry in entries if not entry.playbook.changes}
+        return run.playbook not in looking and any(one.playbook not in looking for one in others)
 
     async def _begin(self, run: Run) -> bool:
         watched = self._watched.setdefault(run.id, Watched())

@@ -1,15 +1,17 @@
 """The conductor begins, follows and ends runs; a keeper that is gone is told honestly."""
 
 import asyncio
+import contextlib
 import json
 import signal
 import subprocess
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import insert
 
 from nanny_ops.control.bus import Bus
 from nanny_ops.control.conductor import Conductor
@@ -22,6 +24,7 @@ from nanny_ops.control.services.principal import Person
 from nanny_ops.control.settings import Settings
 from nanny_ops.control.store import team as teams
 from nanny_ops.control.store.database import Database
+from nanny_ops.control.store.tables import teams as team_table
 from nanny_ops.errors import MachineError
 from nanny_ops.protocol.playbook_run import PlaybookRun, PlaybookRunRequest, RunOutcome
 
@@ -44,6 +47,8 @@ class Site:
     def __post_init__(self) -> None:
         (self.directory / "look.yml").write_text("- hosts: all\n")
         (self.directory / "look.meta.yml").write_text("nanny_ops: {changes: false}\n")
+        (self.directory / "mend.yml").write_text("- hosts: all\n")
+        (self.directory / "mend.meta.yml").write_text("nanny_ops: {changes: true}\n")
         self.catalogue = Catalogue(self.directory, 60, self.directory / "none")
         self.folders = Folders(self.directory.parent / "home")
         self.settings = Settings(playbook_parallel=1)
@@ -54,13 +59,14 @@ class Site:
             self.database, self.folders, self.catalogue, self.settings, Bus(), self._launch, lambda: self.now
         )
 
-    def place(self) -> str:
+    def place(self, playbook: str = "look", team_id: str = "") -> str:
         """Order a run and return its id."""
-        entry = self.catalogue.find("look")
-        digest, home, request = self.catalogue.digest(entry), self.folders.home, PlaybookRunRequest(playbook="look")
-        settings = self.settings
+        entry = self.catalogue.find(playbook)
+        request = PlaybookRunRequest(playbook=playbook, no_check_first=True, reason="a test", team_id=team_id)
+        digest, home, settings = self.catalogue.digest(entry), self.folders.home, self.settings
+        who = replace(ADMIN, roles={**ADMIN.roles, team_id: "admin"}) if team_id else ADMIN
         placed = self.database.write_now(
-            lambda tx: service.place(tx, ADMIN, request, entry, digest, home, settings, self.now)
+            lambda tx: service.place(tx, who, request, entry, digest, home, settings, self.now)
         )
         return placed.id
 
@@ -107,6 +113,26 @@ async def test_a_run_is_begun_followed_and_ended_one_after_another(site: Site) -
     assert site.launched == [first, second]
     assert site.shown(second).outcome == RunOutcome.OK
     assert not await conductor.step()
+
+
+async def test_runs_of_a_team_that_change_something_wait_for_each_other(site: Site) -> None:
+    other = {"id": "team-b", "name": "b", "created_at": 0}
+    site.database.write_now(lambda tx: tx.connection.execute(insert(team_table).values(**other)) and None)
+    site.settings = Settings(playbook_parallel=4)
+    site.keep = lambda folder: happened(folder, "play")
+    first, second = site.place("mend"), site.place("mend")
+    look, others = site.place("look"), site.place("mend", "team-b")
+    conductor = site.conductor()
+    with contextlib.ExitStack() as working:
+        await conductor.step()
+        assert site.launched == [first, look, others]
+        for key in site.launched:
+            working.enter_context(site.folders.of(key).held())
+        await conductor.step()
+        assert site.shown(second).status == "pending"
+    site.folders.of(first).end(OK)
+    await conductor.step()
+    assert site.launched[-1] == second
 
 
 async def test_a_new_conductor_goes_on_where_the_old_one_stopped(site: Site) -> None:
