@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import json
 import random
+import ssl
 import time
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote, urlencode, urlsplit
 
-from ansible.module_utils.urls import open_url
+from ansible.module_utils.urls import Request, make_context
 from ansible_collections.nanny.ops.plugins.module_utils.calls import CALLS
 
 #: Statuses of answers that may be other ones later.
@@ -52,6 +53,25 @@ class ControlPlaneError(Exception):
         return {"status": self.status, "code": self.code, "details": self.details}
 
 
+class Opener:
+    """Opens addresses as Ansible does, all with what was read once of whom to trust: that takes 30 ms."""
+
+    def __init__(self, ca_file=None, validate_certs=True):
+        """Read nothing yet."""
+        self._ca_file, self._validate_certs, self._context = ca_file, validate_certs, None
+
+    def __call__(self, url, method, **options):
+        """Return an answer to read. Raises OSError, HTTPError and URLError."""
+        if self._context is None:
+            self._context = self._trust(url.startswith("https:"))
+        return Request().open(method, url, context=self._context, **options)
+
+    def _trust(self, is_encrypted):
+        if is_encrypted:
+            return make_context(cafile=self._ca_file, validate_certs=self._validate_certs)
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # trusts nobody: redirects are not followed
+
+
 class ControlPlane:
     """Speaks with one control plane for one token."""
 
@@ -63,7 +83,7 @@ class ControlPlane:
         validate_certs=True,
         timeout=30,
         tries=5,
-        transport=open_url,
+        transport=None,
         sleep=time.sleep,
         jitter=random.random,
         clock=time.monotonic,
@@ -73,9 +93,9 @@ class ControlPlane:
         Raises ControlPlaneError for an address over which a token must not travel.
         """
         self.url = _checked(url)
-        self._token, self._ca_file, self._validate_certs = token, ca_file, validate_certs
-        self._timeout, self._tries = timeout, tries
-        self._transport, self._sleep, self._jitter, self.clock = transport, sleep, jitter, clock
+        self._token, self._timeout, self._tries = token, timeout, tries
+        self._transport = transport or Opener(ca_file, validate_certs)
+        self._sleep, self._jitter, self.clock = sleep, jitter, clock
 
     def ask(self, name, body=None, query=None, key="", repeat=None, **places):
         """Make one call of the catalogue and return its answer; ``places`` fill its address.
@@ -142,8 +162,6 @@ class ControlPlane:
             headers=headers,
             method=method,
             timeout=self._timeout,
-            validate_certs=self._validate_certs,
-            ca_path=self._ca_file,
             follow_redirects="none",
             use_proxy=not _is_loopback(self.url),
             http_agent="nanny.ops",

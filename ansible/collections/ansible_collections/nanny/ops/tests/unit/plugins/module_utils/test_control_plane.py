@@ -10,6 +10,7 @@ from email.message import Message
 from urllib.error import HTTPError, URLError
 
 import pytest
+from ansible_collections.nanny.ops.plugins.module_utils import control_plane as module
 from ansible_collections.nanny.ops.plugins.module_utils.control_plane import ControlPlane, ControlPlaneError
 
 URL = "https://ops.example.com:8443"
@@ -139,3 +140,26 @@ def test_what_is_in_no_catalogue_is_not_sent():
         plane(Net()).ask("place patch", body={"moon": 1})
     with pytest.raises(ControlPlaneError, match="not told moon"):
         plane(Net()).ask("agents", query={"moon": 1})
+
+
+@pytest.mark.parametrize(("url", "read"), [(URL, 1), ("http://127.0.0.1:8443", 0)])
+def test_whom_to_trust_is_read_once_and_only_where_it_counts(monkeypatch, url, read):
+    made, asked = [], []
+
+    def make(**how):
+        made.append(how)
+        return "trust"
+
+    class Net:
+        def open(self, method, url, **how):
+            asked.append((method, url, how["context"]))
+            return io.BytesIO(b"{}")
+
+    monkeypatch.setattr(module, "make_context", make)
+    monkeypatch.setattr(module, "Request", Net)
+    own = ControlPlane(url, "nop_x", ca_file="/ca.pem", validate_certs=False)
+    assert own.ask("agent", agent_id="a") == own.ask("agent", agent_id="a")
+    assert made == [{"cafile": "/ca.pem", "validate_certs": False}] * read
+    (first, again) = asked
+    assert first == again
+    assert first[:2] == ("GET", url + "/api/agents/a")
