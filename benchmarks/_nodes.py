@@ -11,6 +11,8 @@ from nanny_ops.lab.systemd_machine import SystemdMachine
 
 #: The first port of a node, and how many may try to sign in at once.
 FIRST, STARTUPS = 2201, 200
+#: Ports of one sshd, which opens 16 at the most.
+PORTS = 16
 #: What each node has of its own.
 OWN = ("etc/nanny-ops", "etc/credstore", "var/lib/nannyagent", "var/lib/nanny-agent-helper")
 ENTER = f"""#!/bin/sh
@@ -36,17 +38,23 @@ for node in "$@"; do
 done
 systemctl restart ssh.service
 """
+LISTEN = f"""
+while [ "$#" -gt 0 ]; do
+    first=$1 ports=
+    while [ "$#" -gt 0 ] && [ "$1" -lt "$((first + {PORTS}))" ]; do ports="$ports -p $1"; shift; done
+    systemd-run --quiet --unit="nodes-$first" /usr/sbin/sshd -D -4 $ports
+done
+"""
 
 
 def settle(machine: SystemdMachine, package: Path, count: int, place: Path) -> Sequence[int]:
     """Install the package in a machine and make nodes of it; return their ports."""
     ports = range(FIRST, FIRST + count)
-    listen = "".join(f"Port {port}\n" for port in (22, *ports))
-    (place / "sshd").write_text(f"{listen}ForceCommand /usr/local/bin/enter\nMaxStartups {STARTUPS}\n")
+    (place / "sshd").write_text(f"ForceCommand /usr/local/bin/enter\nMaxStartups {STARTUPS}\n")
     (place / "enter").write_text(ENTER)
     machine.put(package, f"/root/{package.name}")
     machine.put(place / "sshd", "/etc/ssh/sshd_config.d/nodes.conf")
     machine.put(place / "enter", "/usr/local/bin/enter")
     machine.must("dpkg", "--install", f"/root/{package.name}")
-    machine.must("sh", "-euc", PREPARE, "sh", *map(str, ports))
+    machine.must("sh", "-euc", PREPARE + LISTEN, "sh", *map(str, ports))
     return ports
