@@ -86,7 +86,8 @@ PAGE = 2000
 LOCAL = ("localhost", "127.0.0.1", "::1")
 #: What every machine may be called. Others tell their names as they like, and ssh takes one that begins with a dash for
 #: an option, such as a command to run on the controller.
-PLAIN, FOREIGN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z"), re.compile(r"[^A-Za-z0-9._-]")
+PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
+FOREIGN = re.compile(r"[^A-Za-z0-9._-]")
 CONNECTION = ("url", "token", "ca_file", "validate_certs", "request_timeout", "request_tries")
 
 

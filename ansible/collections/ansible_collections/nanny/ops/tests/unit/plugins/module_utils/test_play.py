@@ -64,9 +64,9 @@ def test_what_is_hidden_has_its_name_alone():
 
 def test_a_large_play_is_bounded_and_failures_have_room_left():
     play = begun()
-    for _ in range(MOST_TASKS + 10):
+    for _turn in range(MOST_TASKS + 10):
         tell(play)
-    for _ in range(RESERVE + 1):
+    for _turn in range(RESERVE + 1):
         tell(play, "failed")
     told = play.report({"h%d" % number: {} for number in range(MOST_HOSTS + 1)})
     assert (len(told["tasks"]), told["left_out"], len(told["hosts"])) == (MOST_TASKS + RESERVE, 11, MOST_HOSTS)
@@ -75,7 +75,7 @@ def test_a_large_play_is_bounded_and_failures_have_room_left():
 def test_texts_are_bounded_each_and_together():
     play = begun()
     tell(play, "failed", message="m" * 2 * MESSAGE)
-    for _ in range(ALL // DIFF + 2):
+    for _turn in range(ALL // DIFF + 2):
         tell(play, diff="d" * 2 * DIFF)
     tasks = play.report({})["tasks"]
     assert len(tasks[0]["message"]) == MESSAGE
