@@ -13,8 +13,11 @@ WRITTEN, NEVER = b"nsk_" + b"w" * 43, b"nsk_" + b"n" * 43
 
 def test_what_is_deleted_at_once_is_found(tmp_path: Path) -> None:
     need_machines()
-    with DiskImage(tmp_path / "disk", size=1 << 26) as image:
+    with DiskImage(tmp_path / "disk", size=256, journal=64) as image:
         brief = image.place / "brief"
         brief.write_bytes(WRITTEN)
         brief.unlink()
+        for _ in range(50):  # into the blocks that are free now
+            brief.write_bytes(b"x" * 4096)
+            brief.unlink()
         assert image.found({WRITTEN, NEVER}) == {WRITTEN}
