@@ -77,7 +77,7 @@ class Conductor:
         for run in found:
             if run.status != RunStatus.PENDING or len(going) >= self.settings.playbook_parallel:
                 continue
-            if not await self._waits(run, going) and await self._begin(run):
+            if not _waits(run, going) and await self._begin(run):
                 going.append(run)
         return bool(going)
 
@@ -122,18 +122,6 @@ class Conductor:
         except Exception as wrong:  # a conductor that ends leaves every run without a listener
             log.error("playbook runs not looked at", exc_info=wrong)
         return False
-
-    async def _waits(self, run: Run, going: Sequence[Run]) -> bool:
-        """Tell whether a run that changes something has to wait for one of its team that does.
-
-        Which hosts a pattern in a playbook means is not known before it runs, so that none but the whole team is held.
-        """
-        others = [one for one in going if one.team_id == run.team_id and not one.checking]
-        if run.checking or not others:
-            return False
-        entries = await asyncio.to_thread(self.catalogue.entries)
-        looking = {entry.playbook.name for entry in entries if not entry.playbook.changes}
-        return run.playbook not in looking and any(one.playbook not in looking for one in others)
 
     async def _begin(self, run: Run) -> bool:
         watched = self._watched.setdefault(run.id, Watched())
@@ -244,3 +232,11 @@ class Conductor:
 
 def _named(path: Path | None) -> str:
     return "" if path is None else str(Path(path).absolute())
+
+
+def _waits(run: Run, going: Sequence[Run]) -> bool:
+    """Tell whether a run that changes something has to wait for one of its team that does.
+
+    Which hosts a pattern in a playbook means is not known before it runs, so that none but the whole team is held.
+    """
+    return run.changes and any(one.changes and one.team_id == run.team_id for one in going)

@@ -43,6 +43,11 @@ class Run:
     ended_at: int | None = None
     cancel_at: int | None = None
 
+    @property
+    def changes(self) -> bool:
+        """Tell whether it may change something: only then did a check come first, or a reason why none did."""
+        return bool(self.checked_by or self.unchecked_reason)
+
 
 def add(tx: Tx, run: Run) -> None:
     """Write a new run."""
